@@ -1,0 +1,68 @@
+// Everything that launching needs, decided before anything is done. Pure data; launch.ts carries it out.
+
+import type {IdMapExtent} from '../intercept/container-description.js'
+
+/** Flags of one mount in the container. What is set here the container can't clear (locked by the namespace copy). */
+export interface MountFlags {
+  readonly readOnly?: boolean
+  readonly nosuid?: boolean
+  readonly nodev?: boolean
+  readonly noexec?: boolean
+}
+
+/**
+ * Steps that build the container's file system, carried out in order by interceptor-init. `target` is an absolute path
+ * in the container, resolved below its root without leaving it. Paths are bytes: they need not be UTF-8.
+ *
+ * The first group happens in a mount namespace that the container does not own, before its own is copied from it, so
+ * that the kernel locks flags and covers. The second group happens inside the container's own mount namespace.
+ */
+export type FilesystemStep =
+  /** The root itself: a recursive bind of `source` with `flags` on every mount below. Always first. */
+  | {readonly kind: 'root'; readonly source: Buffer; readonly idmap: boolean; readonly recursive: boolean; readonly flags: MountFlags}
+  | {
+      readonly kind: 'bind'
+      readonly source: Buffer
+      readonly target: Buffer
+      readonly idmap: boolean
+      readonly recursive: boolean
+      readonly flags: MountFlags
+    }
+  /** Owned by the container's root. `sizeBytes` 0: the kernel's default. */
+  | {readonly kind: 'tmpfs'; readonly target: Buffer; readonly mode: number; readonly sizeBytes: number; readonly flags: MountFlags}
+  /** Directory, with its missing ancestors (0755), or empty file; existing ones are left as they are. */
+  | {readonly kind: 'directory'; readonly target: Buffer; readonly mode: number}
+  | {readonly kind: 'file'; readonly target: Buffer; readonly mode: number}
+  | {readonly kind: 'symlink'; readonly target: Buffer; readonly to: Buffer}
+  /** Makes the one mount at `target` read-only (a skeleton directory, after its mount points exist). */
+  | {readonly kind: 'seal'; readonly target: Buffer}
+  | {readonly kind: 'proc'; readonly target: Buffer}
+  | {readonly kind: 'devpts'; readonly target: Buffer}
+  | {readonly kind: 'mqueue'; readonly target: Buffer}
+  | {readonly kind: 'sysfs'; readonly target: Buffer}
+
+export interface LaunchPlan {
+  readonly name: string
+  readonly rootless: boolean
+  readonly uidMap: readonly IdMapExtent[]
+  readonly gidMap: readonly IdMapExtent[]
+  readonly filesystem: readonly FilesystemStep[]
+  readonly network: 'host' | 'none'
+  readonly hostname: string
+  /** Ids in the container. */
+  readonly uid: number
+  readonly gid: number
+  readonly workdir: Buffer
+  readonly environment: readonly Buffer[]
+  /** argv[0] is looked up along PATH of `environment` inside the container unless it has a slash. */
+  readonly command: readonly Buffer[]
+  /** Signals (numbers) that were ignored when interceptor was started and stay so for the command. */
+  readonly ignoredSignals: readonly number[]
+  /** struct sock_filter array without a listener: what is always denied; init carries it too. */
+  readonly denyFilter: Buffer
+  /** struct sock_filter array with SECCOMP_RET_USER_NOTIF; undefined when nothing is intercepted. */
+  readonly notifyFilter: Buffer | undefined
+  readonly waitKillable: boolean
+  /** Path of the terminal for /dev/console, if any of the three streams is one. */
+  readonly terminal: Buffer | undefined
+}

@@ -1,0 +1,41 @@
+// One decision as it travels from a worker to the log. Rendering is src/render's.
+
+import type {Abi, ManifestEntry} from './syscall.js'
+
+export type Outcome = 'continued' | 'emulated' | 'failed' | 'refused'
+
+export interface Decision {
+  /** Milliseconds since the epoch, when the notification was received. */
+  readonly timeMs: number
+  readonly latencyUs: number
+  /** Ids in the container's pid namespace; 0 where the caller was gone before they could be read. */
+  readonly pid: number
+  readonly tid: number
+  readonly hostPid: number
+  readonly uid: number
+  readonly gid: number
+  readonly comm: string
+  readonly abi: Abi
+  readonly syscall: string
+  /** Decoded values by argument name; undefined where the caller's memory could not be read. */
+  readonly values: Readonly<Record<string, unknown>> | undefined
+  /** Raw registers, for what could not be decoded. */
+  readonly registers: readonly bigint[] | undefined
+  readonly outcome: Outcome
+  readonly strategy: string | null
+  /** Return value; null for `continued`. */
+  readonly result: number | null
+  /** Positive errno; null where the call succeeded or was continued. */
+  readonly errno: number | null
+  readonly reason: string
+  readonly hint: string | null
+  readonly created: ManifestEntry | undefined
+}
+
+/** What workers send to the main thread, in batches. */
+export interface DecisionBatch {
+  readonly kind: 'decisions'
+  readonly decisions: readonly Decision[]
+  /** Calls that were continued quietly since the last batch, by name. */
+  readonly quiet: Readonly<Record<string, number>>
+}

@@ -1,0 +1,54 @@
+// What the container may have done for it. Plain data: it crosses to the worker by structured clone.
+
+/** A device node as a policy names it. */
+export interface Device {
+  readonly type: 'b' | 'c'
+  readonly major: number
+  readonly minor: number
+}
+
+export interface MknodPolicy {
+  readonly devices: readonly Device[]
+}
+
+export interface SetxattrPolicy {
+  /** Full attribute names, all below `trusted.`. */
+  readonly names: readonly string[]
+}
+
+export interface MountPolicy {
+  /** File-system types that the kernel mounts for the container. */
+  readonly allowed: readonly string[]
+  /** File-system type -> FUSE program that mounts it instead. */
+  readonly fuse: Readonly<Record<string, string>>
+  readonly shift: boolean
+  /** Absolute host paths: block devices, image files, or directories of images. */
+  readonly sources: readonly string[]
+}
+
+export interface BpfPolicy {
+  readonly devices: boolean
+}
+
+export interface SchedPolicy {
+  /** Highest real-time priority that is granted, 1 to 99. */
+  readonly maxPriority: number
+}
+
+export interface ModulePolicy {
+  /** Module names as the kernel spells them, with underscores. */
+  readonly names: readonly string[]
+}
+
+/** A family is on exactly when its member is present. */
+export interface Policy {
+  readonly mknod?: MknodPolicy
+  readonly setxattr?: SetxattrPolicy
+  readonly mount?: MountPolicy
+  readonly bpf?: BpfPolicy
+  readonly sched?: SchedPolicy
+  readonly sysinfo?: Readonly<Record<string, never>>
+  readonly modules?: ModulePolicy
+}
+
+export type FamilyName = keyof Policy
