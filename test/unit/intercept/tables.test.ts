@@ -54,7 +54,17 @@ describe('syscall tables', () => {
   })
 
   it('have every call that is intercepted or denied where the kernel has it', () => {
-    const everywhere = ['mknodat', 'mount', 'umount2', 'fsopen', 'fsconfig', 'fsmount', 'bpf', 'sysinfo', 'finit_module']
+    const everywhere = [
+      'mknodat',
+      'mount',
+      'umount2',
+      'fsopen',
+      'fsconfig',
+      'fsmount',
+      'bpf',
+      'sysinfo',
+      'finit_module',
+    ]
     for (const abi of ABIS) for (const name of everywhere) assert.notEqual(syscallNumber(abi, name), undefined)
   })
 
