@@ -49,7 +49,7 @@ export function decideMknod(values: NodeValues, facts: CallerFacts, policy: Mkno
     return {kind: 'refuse', errno: EPERM, reason: 'the caller lacks CAP_MKNOD'}
   }
   const device = requestedDevice(values)
-  if (!policy.devices.some(allowed => sameDevice(allowed, device))) {
+  if (!policy.devices.some((allowed) => sameDevice(allowed, device))) {
     return {
       kind: 'refuse',
       errno: EPERM,

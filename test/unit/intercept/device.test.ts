@@ -32,7 +32,7 @@ describe('device', () => {
 
   it('decodes every 32-bit number and encodes it again', () => {
     fc.assert(
-      fc.property(fc.integer({min: 0, max: 0xffff_ffff}), dev => {
+      fc.property(fc.integer({min: 0, max: 0xffff_ffff}), (dev) => {
         const {major, minor} = decodeDevice(dev)
         assert.ok(major >= 0 && major <= 0xfff && minor >= 0 && minor <= 0xf_ffff)
         assert.equal(encodeDevice({major, minor}), dev)

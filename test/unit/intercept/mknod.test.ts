@@ -61,7 +61,7 @@ describe('the decision about mknod', () => {
 describe('the condition of mknod', () => {
   const condition = deviceNodeCondition(1, 2)
   const holds = (mode: bigint, dev: bigint): boolean =>
-    condition.some(group => group.every(comparison => compare(comparison, [0n, mode, dev])))
+    condition.some((group) => group.every((comparison) => compare(comparison, [0n, mode, dev])))
 
   for (const [title, mode, dev, expected] of [
     ['a character device', 0o020_666n, 0x103n, true],
