@@ -77,11 +77,29 @@ export interface ManifestEntry {
 }
 
 export type Performed =
-  | {readonly kind: 'done'; readonly value: number; readonly strategy: string; readonly created?: ManifestEntry; readonly reason?: string}
+  | {
+      readonly kind: 'done'
+      readonly value: number
+      readonly strategy: string
+      readonly created?: ManifestEntry
+      readonly reason?: string
+    }
   /** A true errno of the operation. Never turned into `continue`. */
-  | {readonly kind: 'failed'; readonly errno: number; readonly strategy: string; readonly reason?: string; readonly hint?: string}
+  | {
+      readonly kind: 'failed'
+      readonly errno: number
+      readonly strategy: string
+      readonly reason?: string
+      readonly hint?: string
+    }
   /** A descriptor that is put into the caller (ADDFD with SEND), which is the result of the call; the engine closes ours. */
-  | {readonly kind: 'descriptor'; readonly fd: number; readonly closeOnExec: boolean; readonly strategy: string; readonly created?: ManifestEntry}
+  | {
+      readonly kind: 'descriptor'
+      readonly fd: number
+      readonly closeOnExec: boolean
+      readonly strategy: string
+      readonly created?: ManifestEntry
+    }
   | Extract<Verdict, {kind: 'continue' | 'refuse'}>
 
 /** Where the last component of a path would be made. */
@@ -184,6 +202,8 @@ export type AnyCall<P = any, S = any> = InterceptedCall<any, P, S>
 export type AnyFamily = Family<any, any>
 
 /** Keeps the argument types through inference; adds nothing at run time. */
-export function defineSyscall<const A extends Arguments, P, S>(call: InterceptedCall<A, P, S>): InterceptedCall<A, P, S> {
+export function defineSyscall<const A extends Arguments, P, S>(
+  call: InterceptedCall<A, P, S>,
+): InterceptedCall<A, P, S> {
   return call
 }

@@ -66,7 +66,6 @@ export function syscallNames(abi: Abi): readonly string[] {
 export function abiOf(arch: number, number: number): Abi | undefined {
   switch (arch >>> 0) {
     case AUDIT_ARCH_X86_64:
-      // An all-ones number (ptrace's "skip") is no x32 call; it has no name in either table.
       return (number & X32_SYSCALL_BIT) === 0 ? 'x86_64' : 'x32'
     case AUDIT_ARCH_I386:
       return 'i386'
