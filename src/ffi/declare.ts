@@ -169,3 +169,21 @@ function checkArgument(symbol: string, type: ArgumentType, value: unknown): unkn
 function assertNever(type: never): never {
   throw new RangeError(`unknown argument type ${String(type)}`)
 }
+
+/** For the hottest calls, whose arguments src/ffi itself has made: nothing is checked. */
+export function declareUnchecked(
+  symbol: string,
+  result: 'int' | 'long',
+  types: readonly ArgumentType[],
+): (...values: readonly unknown[]) => number {
+  return libc.func(
+    symbol,
+    result,
+    types.map((type) => C_TYPES[type]),
+  ) as (...values: readonly unknown[]) => number
+}
+
+/** Where memory of ours lies, for structures that hold pointers. It stays there while the buffer is referred to. */
+export function addressOf(buffer: NodeJS.TypedArray): bigint {
+  return koffi.address(buffer)
+}

@@ -1,0 +1,196 @@
+// The mount interfaces of Linux 5.2 and later, openat2(2) and statx(2), by number: the same on every machine.
+
+import {cString, declareLong, declareUnchecked, lastErrno} from './declare.js'
+import {SystemError} from './errors.js'
+
+export const OPEN_TREE_CLONE = 1
+export const OPEN_TREE_CLOEXEC = 0o2000000
+export const AT_RECURSIVE = 0x8000
+export const AT_NO_AUTOMOUNT = 0x800
+export const MOVE_MOUNT_F_SYMLINKS = 0x1
+export const MOVE_MOUNT_F_EMPTY_PATH = 0x4
+export const MOVE_MOUNT_T_SYMLINKS = 0x10
+export const MOVE_MOUNT_T_EMPTY_PATH = 0x40
+export const MOVE_MOUNT_SET_GROUP = 0x100
+export const MOVE_MOUNT_BENEATH = 0x200
+
+export const MOUNT_ATTR_RDONLY = 0x1
+export const MOUNT_ATTR_NOSUID = 0x2
+export const MOUNT_ATTR_NODEV = 0x4
+export const MOUNT_ATTR_NOEXEC = 0x8
+export const MOUNT_ATTR__ATIME = 0x70
+export const MOUNT_ATTR_RELATIME = 0
+export const MOUNT_ATTR_NOATIME = 0x10
+export const MOUNT_ATTR_STRICTATIME = 0x20
+export const MOUNT_ATTR_NODIRATIME = 0x80
+export const MOUNT_ATTR_IDMAP = 0x100000
+export const MOUNT_ATTR_NOSYMFOLLOW = 0x200000
+
+export const MS_PRIVATE = 1 << 18
+export const MS_SLAVE = 1 << 19
+export const MS_SHARED = 1 << 20
+
+export const FSOPEN_CLOEXEC = 1
+export const FSPICK_CLOEXEC = 1
+export const FSPICK_NO_AUTOMOUNT = 4
+export const FSPICK_EMPTY_PATH = 8
+export const FSMOUNT_CLOEXEC = 1
+export const FSCONFIG_SET_FLAG = 0
+export const FSCONFIG_SET_STRING = 1
+export const FSCONFIG_SET_BINARY = 2
+export const FSCONFIG_SET_PATH = 3
+export const FSCONFIG_SET_PATH_EMPTY = 4
+export const FSCONFIG_SET_FD = 5
+export const FSCONFIG_CMD_CREATE = 6
+export const FSCONFIG_CMD_RECONFIGURE = 7
+export const FSCONFIG_CMD_CREATE_EXCL = 8
+
+export const RESOLVE_NO_XDEV = 0x01
+export const RESOLVE_NO_MAGICLINKS = 0x02
+export const RESOLVE_NO_SYMLINKS = 0x04
+export const RESOLVE_BENEATH = 0x08
+export const RESOLVE_IN_ROOT = 0x10
+
+const callOpenTree = declareLong('syscall', ['long', 'long', 'path', 'ulong'], 'open_tree')
+const callMoveMount = declareLong('syscall', ['long', 'long', 'path', 'long', 'path', 'ulong'], 'move_mount')
+const callFsopen = declareLong('syscall', ['long', 'path', 'ulong'], 'fsopen')
+const callFsconfig = declareLong('syscall', ['long', 'long', 'ulong', 'buffer', 'buffer', 'long'], 'fsconfig')
+const callFsmount = declareLong('syscall', ['long', 'long', 'ulong', 'ulong'], 'fsmount')
+const callFspick = declareLong('syscall', ['long', 'long', 'path', 'ulong'], 'fspick')
+const callMountSetattr = declareLong('syscall', ['long', 'long', 'path', 'ulong', 'buffer', 'ulong'], 'mount_setattr')
+const callOpenat2 = declareUnchecked('syscall', 'long', ['long', 'long', 'buffer', 'buffer', 'ulong'])
+const callStatx = declareUnchecked('syscall', 'long', ['long', 'long', 'buffer', 'long', 'ulong', 'buffer'])
+const statxNumber = process.arch === 'arm64' ? 291 : 332
+
+export function open_tree(dirfd: number, path: Uint8Array | string, flags: number): number {
+  return callOpenTree(428, dirfd, path, flags >>> 0)
+}
+
+export function move_mount(
+  fromFd: number,
+  from: Uint8Array | string,
+  toFd: number,
+  to: Uint8Array | string,
+  flags: number,
+): void {
+  callMoveMount(429, fromFd, from, toFd, to, flags)
+}
+
+export function fsopen(type: Uint8Array | string, flags: number): number {
+  return callFsopen(430, type, flags)
+}
+
+/** `key` and `value` as C strings (or binary data in `value`); see fsconfig(2) for what each command takes. */
+export function fsconfig(fd: number, command: number, key: string | null, value: Uint8Array | null, aux: number): void {
+  callFsconfig(431, fd, command, key === null ? null : cString(key), value, aux)
+}
+
+export function fsmount(fd: number, flags: number, attributes: number): number {
+  return callFsmount(432, fd, flags, attributes)
+}
+
+export function fspick(dirfd: number, path: Uint8Array | string, flags: number): number {
+  return callFspick(433, dirfd, path, flags)
+}
+
+export interface MountAttributes {
+  readonly set?: number
+  readonly clear?: number
+  /** MS_PRIVATE, MS_SLAVE, MS_SHARED or 0. */
+  readonly propagation?: number
+  /** Descriptor of a user namespace, with MOUNT_ATTR_IDMAP in `set`. */
+  readonly userNamespace?: number
+}
+
+/** `flags`: AT_EMPTY_PATH, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW. */
+export function mount_setattr(
+  dirfd: number,
+  path: Uint8Array | string,
+  flags: number,
+  attributes: MountAttributes,
+): void {
+  const {set = 0, clear = 0, propagation = 0, userNamespace = 0} = attributes
+  const structure = new BigUint64Array([BigInt(set), BigInt(clear), BigInt(propagation), BigInt(userNamespace)])
+  callMountSetattr(442, dirfd, path, flags, structure, structure.byteLength)
+}
+
+const EAGAIN = 11
+const OPEN_HOW_WORDS = 6
+
+/** openat2(2). EAGAIN (a rename raced with a scoped lookup) is passed on: its number of tries is the caller's to bound. */
+export function openat2(
+  dirfd: number,
+  path: Uint8Array | string,
+  flags: number,
+  mode: number,
+  resolve: number,
+): number {
+  if (!Number.isInteger(dirfd)) throw new RangeError(`openat2: ${dirfd} is no descriptor`)
+  const how = new Uint32Array(OPEN_HOW_WORDS)
+  how[0] = flags
+  how[2] = mode
+  how[4] = resolve
+  const fd = callOpenat2(437, dirfd, cString(path), how, OPEN_HOW_WORDS * 4)
+  if (fd < 0) throw new SystemError('openat2', lastErrno())
+  return fd
+}
+
+/** `openat2` again while it fails with EAGAIN, a few times; then EAGAIN is thrown. */
+export function openat2Retrying(dirfd: number, path: Uint8Array, flags: number, resolve: number, tries = 16): number {
+  for (let left = tries; ; left--) {
+    try {
+      return openat2(dirfd, path, flags, 0, resolve)
+    } catch (error) {
+      if (left <= 1 || !(error instanceof SystemError && error.errno === EAGAIN)) throw error
+    }
+  }
+}
+
+export interface Statx {
+  /** Type and permissions. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly nlink: number
+  readonly size: number
+  readonly inode: bigint
+  readonly rdevMajor: number
+  readonly rdevMinor: number
+  readonly devMajor: number
+  readonly devMinor: number
+  /** The old kind of mount id, as /proc/PID/mountinfo has it; 0 before 5.8. */
+  readonly mountId: number
+  /** STATX_ATTR_*: MOUNT_ROOT 0x2000 among them. */
+  readonly attributes: number
+}
+
+export const STATX_ATTR_MOUNT_ROOT = 0x2000
+const STATX_BYTES = 256
+const STATX_BASIC_STATS_AND_MNT_ID = 0x17ff
+
+/** `flags`: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW. */
+export function statx(dirfd: number, path: Uint8Array | string, flags: number): Statx {
+  if (!Number.isInteger(dirfd)) throw new RangeError(`statx: ${dirfd} is no descriptor`)
+  const bytes = Buffer.allocUnsafe(STATX_BYTES)
+  if (callStatx(statxNumber, dirfd, cString(path), flags, STATX_BASIC_STATS_AND_MNT_ID, bytes) < 0)
+    throw new SystemError('statx', lastErrno())
+  return {
+    mode: bytes.readUInt16LE(28),
+    uid: bytes.readUInt32LE(20),
+    gid: bytes.readUInt32LE(24),
+    nlink: bytes.readUInt32LE(16),
+    size: Number(bytes.readBigUInt64LE(40)),
+    inode: bytes.readBigUInt64LE(32),
+    rdevMajor: bytes.readUInt32LE(128),
+    rdevMinor: bytes.readUInt32LE(132),
+    devMajor: bytes.readUInt32LE(136),
+    devMinor: bytes.readUInt32LE(140),
+    mountId: Number(bytes.readBigUInt64LE(144)),
+    attributes: bytes.readUInt32LE(8),
+  }
+}
+
+/** statx of an open descriptor, O_PATH too. */
+export function fstat(fd: number): Statx {
+  return statx(fd, '', 0x1000)
+}

@@ -1,0 +1,180 @@
+// The seccomp user notification descriptor: seccomp_unotify(2), include/uapi/linux/seccomp.h, kernel/seccomp.c.
+
+import {declareLong, declareUnchecked, lastErrno} from './declare.js'
+import {ERRNO, SystemError} from './errors.js'
+
+const IOCTL_NOTIF_RECV = 0xc0502100
+const IOCTL_NOTIF_SEND = 0xc0182101
+const IOCTL_NOTIF_ID_VALID = 0x40082102
+const IOCTL_NOTIF_ADDFD = 0x40182103
+const IOCTL_NOTIF_SET_FLAGS = 0x40082104
+
+const SECCOMP_GET_ACTION_AVAIL = 2
+const SECCOMP_GET_NOTIF_SIZES = 3
+export const SECCOMP_RET_USER_NOTIF = 0x7fc00000
+export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3
+export const SECCOMP_FILTER_FLAG_TSYNC_ESRCH = 1 << 4
+export const SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 1 << 5
+
+const USER_NOTIF_FLAG_CONTINUE = 1
+const USER_NOTIF_FD_SYNC_WAKE_UP = 1
+const ADDFD_FLAG_SETFD = 1
+const ADDFD_FLAG_SEND = 2
+const O_CLOEXEC = 0o2000000
+
+/** struct seccomp_notif and struct seccomp_notif_resp as this file reads and writes them. */
+export const NOTIFICATION_BYTES = 80
+const RESPONSE_BYTES = 24
+const ADDFD_BYTES = 24
+
+const ioctl = declareUnchecked('ioctl', 'int', ['int', 'ulong', 'buffer'])
+const ioctlNumber = declareUnchecked('ioctl', 'int', ['int', 'ulong', 'long'])
+const seccompNumber = process.arch === 'arm64' ? 277 : 317
+const callSeccomp = declareLong('syscall', ['long', 'ulong', 'ulong', 'buffer'], 'seccomp')
+
+export interface NotificationSizes {
+  readonly notification: number
+  readonly response: number
+  readonly data: number
+}
+
+/** SECCOMP_GET_NOTIF_SIZES: what this kernel would fill in. */
+export function notificationSizes(): NotificationSizes {
+  const sizes = new Uint16Array(3)
+  callSeccomp(seccompNumber, SECCOMP_GET_NOTIF_SIZES, 0, sizes)
+  return {notification: sizes[0]!, response: sizes[1]!, data: sizes[2]!}
+}
+
+export function isActionAvailable(action: number): boolean {
+  try {
+    callSeccomp(seccompNumber, SECCOMP_GET_ACTION_AVAIL, 0, new Uint32Array([action]))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** SECCOMP_SET_MODE_FILTER with a null program: EFAULT says that the kernel knows all `flags`, EINVAL that it does not. */
+export function areFilterFlagsKnown(flags: number): boolean {
+  try {
+    callSeccomp(seccompNumber, 1, flags, null)
+  } catch (error) {
+    return error instanceof SystemError && error.errno === ERRNO.EFAULT
+  }
+  return false
+}
+
+/** Lets the kernel switch to us and back on the same processor; false where it is too old (before 6.6). */
+export function setSyncWakeUp(listener: number): boolean {
+  return ioctlNumber(listener, IOCTL_NOTIF_SET_FLAGS, USER_NOTIF_FD_SYNC_WAKE_UP) === 0
+}
+
+/** Whether a notification is still waiting for its answer. Without an object of its own, for threads that never receive. */
+export function isIdValid(listener: number, id: Uint8Array): boolean {
+  return ioctl(listener, IOCTL_NOTIF_ID_VALID, id) === 0
+}
+
+/**
+ * One notification at a time: the memory for receiving and answering it, used again for each. `words` is struct
+ * seccomp_notif as 32-bit words; the id is only ever copied as two words.
+ */
+export class Notifier {
+  readonly listener: number
+  readonly bytes = Buffer.from(new ArrayBuffer(NOTIFICATION_BYTES))
+  readonly words = new Uint32Array(this.bytes.buffer, 0, NOTIFICATION_BYTES / 4)
+  readonly #id = this.words.subarray(0, 2)
+  readonly #response = new Uint32Array(RESPONSE_BYTES / 4)
+  readonly #signed = new Int32Array(this.#response.buffer)
+  readonly #addfd = new Uint32Array(ADDFD_BYTES / 4)
+
+  constructor(listener: number) {
+    this.listener = listener
+  }
+
+  /** False where the caller was gone before it could be received (ENOENT) or a signal came; other errors are thrown. */
+  receive(): boolean {
+    // The kernel refuses memory that is not zeroed (seccomp_notify_recv).
+    this.words.fill(0)
+    if (ioctl(this.listener, IOCTL_NOTIF_RECV, this.bytes) === 0) return true
+    const errno = lastErrno()
+    if (errno === ERRNO.ENOENT || errno === ERRNO.EINTR || errno === ERRNO.EAGAIN) return false
+    throw new SystemError('ioctl(SECCOMP_IOCTL_NOTIF_RECV)', errno)
+  }
+
+  /** Thread id of the caller as this process sees it; 0 where it is in no pid namespace below ours. */
+  get tid(): number {
+    return this.words[2]!
+  }
+
+  get number(): number {
+    return this.words[4]! | 0
+  }
+
+  get arch(): number {
+    return this.words[5]!
+  }
+
+  isValid(): boolean {
+    return ioctl(this.listener, IOCTL_NOTIF_ID_VALID, this.#id) === 0
+  }
+
+  /** Whether the answer arrived: false where the caller was gone (ENOENT) or somebody else had answered. */
+  answer(value: number): boolean {
+    const high = Math.floor(value / 2 ** 32)
+    return this.#send(value >>> 0, high >>> 0, 0, 0)
+  }
+
+  fail(errno: number): boolean {
+    return this.#send(0, 0, -errno, 0)
+  }
+
+  /** The kernel runs the call with the caller's own rights. */
+  continue(): boolean {
+    return this.#send(0, 0, 0, USER_NOTIF_FLAG_CONTINUE)
+  }
+
+  /**
+   * Puts our `fd` into the caller and makes it the result of the call, in one step (5.14). The number in the caller, or
+   * a negative errno: -ENOENT where the caller was gone, -EINVAL where the kernel is too old.
+   */
+  answerDescriptor(fd: number, closeOnExec: boolean): number {
+    return this.#addDescriptor(fd, ADDFD_FLAG_SEND, 0, closeOnExec)
+  }
+
+  /** Puts our `fd` into the caller without answering; as number `at` where that is given. */
+  addDescriptor(fd: number, closeOnExec: boolean, at?: number): number {
+    return this.#addDescriptor(fd, at === undefined ? 0 : ADDFD_FLAG_SETFD, at ?? 0, closeOnExec)
+  }
+
+  #addDescriptor(fd: number, flags: number, at: number, closeOnExec: boolean): number {
+    const addfd = this.#addfd
+    addfd[0] = this.words[0]!
+    addfd[1] = this.words[1]!
+    addfd[2] = flags
+    addfd[3] = fd
+    addfd[4] = at
+    addfd[5] = closeOnExec ? O_CLOEXEC : 0
+    for (;;) {
+      const result = ioctl(this.listener, IOCTL_NOTIF_ADDFD, addfd)
+      if (result >= 0) return result
+      const errno = lastErrno()
+      if (errno !== ERRNO.EINTR) return -errno
+    }
+  }
+
+  #send(low: number, high: number, error: number, flags: number): boolean {
+    const response = this.#response
+    response[0] = this.words[0]!
+    response[1] = this.words[1]!
+    response[2] = low
+    response[3] = high
+    this.#signed[4] = error
+    response[5] = flags
+    for (;;) {
+      if (ioctl(this.listener, IOCTL_NOTIF_SEND, response) === 0) return true
+      const errno = lastErrno()
+      if (errno === ERRNO.ENOENT || errno === ERRNO.EINPROGRESS) return false
+      if (errno !== ERRNO.EINTR) throw new SystemError('ioctl(SECCOMP_IOCTL_NOTIF_SEND)', errno)
+    }
+  }
+}
