@@ -1,0 +1,38 @@
+// The Debian packages that the project uses, and what each is for. scripts/setup.mjs installs what is missing.
+
+/**
+ * `purpose`: build (the program itself), start (what `npm start` runs), test (what `npm test` runs besides).
+ * `file`: where it counts as there, a program along PATH or an absolute path, so that other distributions can serve too.
+ */
+export const PACKAGES = [
+  {name: 'gcc', purpose: 'build', file: 'cc', why: 'compiles the native helper'},
+  {
+    name: 'libc6-dev',
+    purpose: 'build',
+    file: '/usr/include/stdio.h',
+    why: 'headers and static C library of the helper',
+  },
+  {name: 'make', purpose: 'build', file: 'make', why: 'builds the native helper'},
+
+  {name: 'debootstrap', purpose: 'start', file: 'debootstrap', why: 'the main job: makes a Debian tree'},
+  {
+    name: 'debian-archive-keyring',
+    purpose: 'start',
+    file: '/usr/share/keyrings/debian-archive-keyring.gpg',
+    why: 'the keys with which debootstrap checks what it downloads',
+  },
+  {name: 'gpgv', purpose: 'start', file: 'gpgv', why: 'the program with which debootstrap checks it'},
+  {name: 'uidmap', purpose: 'start', file: 'newuidmap', why: 'maps the subordinate ids of an ordinary user (rootless)'},
+
+  {name: 'attr', purpose: 'test', file: 'getfattr', why: 'reads and sets extended attributes, as programs do'},
+  {name: 'busybox-static', purpose: 'test', file: 'busybox', why: 'the smallest root directory to run something in'},
+  {name: 'cpio', purpose: 'test', file: 'cpio', why: 'unpacks archives with device nodes'},
+  {name: 'e2fsprogs', purpose: 'test', file: 'mkfs.ext4', why: 'makes file-system images for mount tests'},
+  {name: 'fuse2fs', purpose: 'test', file: 'fuse2fs', why: 'mounts ext4 images through FUSE'},
+  {name: 'fuse3', purpose: 'test', file: 'fusermount3', why: 'FUSE for ordinary users'},
+  {name: 'groff', purpose: 'test', file: 'groff', why: 'checks the manual pages'},
+  {name: 'python3', purpose: 'test', file: 'python3', why: 'makes system calls that the shell has no program for'},
+  {name: 'rsync', purpose: 'test', file: 'rsync', why: 'copies trees with device nodes'},
+  {name: 'strace', purpose: 'test', file: 'strace', why: 'shows what a program really called'},
+  {name: 'tmux', purpose: 'test', file: 'tmux', why: 'a terminal to run the program in'},
+]

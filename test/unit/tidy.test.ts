@@ -1,0 +1,96 @@
+// The style of the code base as a test: what the linter can't see.
+
+import assert from 'node:assert/strict'
+import {execFileSync} from 'node:child_process'
+import {existsSync, readFileSync, readdirSync} from 'node:fs'
+import {dirname, join} from 'node:path'
+
+import {PROJECT} from '../helpers/program.js'
+
+/** Files under version control, or of the whole tree where that can't be asked (a copy of the project). */
+function filesOfProject(): readonly string[] {
+  if (existsSync(join(PROJECT, '.git'))) {
+    const options = {cwd: PROJECT, encoding: 'utf8'} as const
+    const listed = execFileSync(
+      'git',
+      ['-c', 'safe.directory=*', 'ls-files', '-z', '-co', '--exclude-standard'],
+      options,
+    )
+    return listed.split('\0').filter((name) => name !== '' && existsSync(join(PROJECT, name)))
+  }
+  return ['src', 'test', 'native', 'scripts'].flatMap((folder) =>
+    readdirSync(join(PROJECT, folder), {recursive: true, withFileTypes: true})
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(PROJECT.length + 1)),
+  )
+}
+
+const text = (name: string): string => readFileSync(join(PROJECT, name), 'utf8')
+const names = filesOfProject()
+const code = names.filter((name) => /\.(ts|mjs|js|c|h)$/u.test(name) && !name.startsWith('native/build/'))
+
+describe('the code base', () => {
+  it('keeps every file of code at 400 lines or fewer', () => {
+    // Tables are data that a generator writes; nobody reads them from top to bottom.
+    const long = code.filter((name) => !name.includes('/tables/') && text(name).split('\n').length > 401)
+    assert.deepEqual(long, [])
+  })
+
+  it('begins every file with a comment that says what it is for', () => {
+    const silent = code.filter((name) => !/^(#!.*\n)?(\/\/ \S|\/\*)/u.test(text(name)))
+    assert.deepEqual(
+      silent.filter((name) => name !== 'bin/run.js'),
+      [],
+    )
+  })
+
+  it('names no directory of one machine', () => {
+    // In CI the clone lies elsewhere: then this finds that place's name, which is as good a check.
+    const parent = `${dirname(PROJECT)}/`
+    const told = names
+      .filter((name) => name !== 'package-lock.json' && parent.length > 4 && !parent.startsWith('/var/tmp'))
+      .filter((name) => text(name).includes(parent))
+    assert.deepEqual(told, [])
+  })
+
+  it('has no test that runs alone', () => {
+    const alone = names.filter((name) => name.endsWith('.test.ts') && /\b(describe|it)\.only\(/u.test(text(name)))
+    assert.deepEqual(alone, [])
+  })
+
+  it('has a unit test for every family of system calls', () => {
+    const families = names
+      .map((name) => /^src\/intercept\/syscalls\/([a-z0-9_-]+)\.ts$/u.exec(name)?.[1])
+      .filter((family) => family !== undefined)
+    const tested = new Set(names.filter((name) => /^test\/(unit|live)\/intercept\//u.test(name)).map(stem))
+    const untested = families.filter((family) => !tested.has(family))
+    assert.deepEqual(untested, [])
+  })
+
+  it('keeps the families of the registry sorted', function () {
+    const registry = 'src/intercept/registry.ts'
+    if (!names.includes(registry)) this.skip()
+    const imported = [...text(registry).matchAll(/from '\.\/syscalls\/([^']+)\.js'/gu)].map((match) => match[1] ?? '')
+    assert.deepEqual(imported, imported.toSorted())
+    assert.ok(imported.length > 0)
+  })
+
+  it('names every long flag in a manual page', function () {
+    const pages = names.filter((name) => /^man\/.*\.[1-8]$/u.test(name))
+    const flags = 'src/cli/flags.ts'
+    if (pages.length === 0 || !names.includes(flags)) this.skip()
+    // groff writes a hyphen that may be copied as \-.
+    const manual = pages.map(text).join('\n').replaceAll('\\-', '-')
+    const declared = [...text(flags).matchAll(/^\s+'?([a-z][a-z-]+)'?: Flags\./gmu)].map((match) => match[1] ?? '')
+    assert.ok(declared.length > 0)
+    assert.deepEqual(
+      declared.filter((flag) => !manual.includes(`--${flag}`)),
+      [],
+    )
+  })
+})
+
+/** src/intercept/syscalls/new-mount-api.ts and test/unit/intercept/syscalls/new-mount-api.test.ts. */
+function stem(name: string): string {
+  return (name.split('/').pop() ?? '').replace(/(\.user)?\.test\.ts$/u, '').replace(/\..*$/u, '')
+}
