@@ -1,0 +1,78 @@
+// The command line of `run`, read into the plain options that the container is made from.
+
+import type {ContainerOptions, OutputOptions, RunOptions} from '../container/run-options.js'
+import {UsageError} from '../errors.js'
+import {toBytes} from './bytes.js'
+import type {FlagValues} from './flags.js'
+import {flagsOf, isOn, listOf, valueOf} from './flags.js'
+import {parseLine} from './operands.js'
+import {toPolicy} from './policy.js'
+import * as read from './values.js'
+
+/** Undefined: help was asked for. `words` are what follows `interceptor run`. */
+export function parseRun(words: readonly string[], ownEnvironment: readonly Buffer[]): RunOptions | undefined {
+  const {values, operands, help} = parseLine(words, flagsOf('run'))
+  if (help) return undefined
+  if (operands.length === 0) throw noCommand('run')
+  const command = operands.map(toBytes)
+  if (command[0]!.length === 0) throw new UsageError('the command is an empty word', {hints: ['give the name of a program']})
+  return {
+    command,
+    environment: read.environmentOf(ownEnvironment, isOn(values, 'clear-env'), listOf(values, 'env')),
+    policy: toPolicy(values),
+    container: containerOptions(values),
+    output: outputOptions(values),
+    words: ['run', ...words].map(toBytes),
+    ownWords: words.length - operands.length + 1,
+  }
+}
+
+export function noCommand(name: 'exec' | 'run'): UsageError {
+  const container = name === 'exec' ? 'CONTAINER ' : ''
+  return new UsageError(`${name} needs a command`, {
+    hints: [`interceptor ${name} [FLAGS] ${container}[--] COMMAND [ARG...]`, `see interceptor ${name} --help`],
+  })
+}
+
+export function containerOptions(values: FlagValues): ContainerOptions {
+  const one = <T>(name: string, parse: (name: string, text: string) => T): T | undefined => {
+    const text = valueOf(values, name)
+    return text === undefined ? undefined : parse(name, text)
+  }
+  const all = <T>(name: string, parse: (name: string, text: string) => T): readonly T[] =>
+    listOf(values, name).map((text) => parse(name, text))
+  return {
+    name: one('name', read.parseName),
+    rootfs: one('rootfs', read.parsePath),
+    binds: all('bind', read.parseBind),
+    tmpfs: all('tmpfs', read.parseContainerPath),
+    devices: all('device', read.parseContainerPath),
+    workdir: one('workdir', read.parseContainerPath),
+    hostname: one('hostname', read.parseHostname),
+    user: one('user', read.parseUser) ?? {uid: 0, gid: 0},
+    uidMap: read.parseIdMaps('uid-map', listOf(values, 'uid-map')),
+    gidMap: read.parseIdMaps('gid-map', listOf(values, 'gid-map')),
+    memoryBytes: one('memory', read.parseSize),
+    pids: one('pids', read.parseCount),
+    cpus: one('cpus', read.parseCpus),
+    network: valueOf(values, 'network') === 'none' ? 'none' : 'host',
+    readOnly: isOn(values, 'read-only'),
+  }
+}
+
+export function outputOptions(values: FlagValues): OutputOptions {
+  const path = (name: string) => {
+    const text = valueOf(values, name)
+    return text === undefined ? undefined : read.parsePath(name, text)
+  }
+  const trace = valueOf(values, 'trace')
+  return {
+    trace: trace === 'none' || trace === 'refused' ? trace : 'all',
+    logFile: path('log-file'),
+    logFormat: valueOf(values, 'log-format') === 'json' ? 'json' : 'text',
+    summary: isOn(values, 'summary'),
+    quiet: isOn(values, 'quiet'),
+    manifest: path('manifest'),
+    failOnRefused: valueOf(values, 'fail-on') === 'refused',
+  }
+}

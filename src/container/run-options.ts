@@ -1,0 +1,61 @@
+// What `run` was asked to do, as plain data: checked for form, not yet against the machine. plan.ts goes on from here.
+
+import type {IdMapExtent} from '../intercept/container-description.js'
+import type {Policy} from '../intercept/policy.js'
+
+export interface BindOption {
+  /** As typed; relative to the current directory. */
+  readonly source: Buffer
+  /** Absolute in the container; undefined: the source's own absolute path. */
+  readonly target: Buffer | undefined
+  readonly readOnly: boolean
+  /** Owners are mapped to the container; undefined: where the supervisor is privileged. */
+  readonly shift: boolean | undefined
+}
+
+/** Paths are bytes as typed; host paths are relative to the current directory, container paths absolute. */
+export interface ContainerOptions {
+  readonly name: string | undefined
+  readonly rootfs: Buffer | undefined
+  readonly binds: readonly BindOption[]
+  readonly tmpfs: readonly Buffer[]
+  readonly devices: readonly Buffer[]
+  readonly workdir: Buffer | undefined
+  readonly hostname: string | undefined
+  readonly user: {readonly uid: number; readonly gid: number}
+  /** Empty: chosen by the supervisor. */
+  readonly uidMap: readonly IdMapExtent[]
+  readonly gidMap: readonly IdMapExtent[]
+  readonly memoryBytes: number | undefined
+  readonly pids: number | undefined
+  readonly cpus: number | undefined
+  readonly network: 'host' | 'none'
+  readonly readOnly: boolean
+}
+
+export interface OutputOptions {
+  readonly trace: 'all' | 'none' | 'refused'
+  readonly logFile: Buffer | undefined
+  readonly logFormat: 'json' | 'text'
+  readonly summary: boolean
+  readonly quiet: boolean
+  readonly manifest: Buffer | undefined
+  readonly failOnRefused: boolean
+}
+
+export interface RunOptions {
+  /** Never empty. */
+  readonly command: readonly Buffer[]
+  /** `NAME=value`; what the command gets, with --clear-env and --env applied. */
+  readonly environment: readonly Buffer[]
+  readonly policy: Policy
+  readonly container: ContainerOptions
+  readonly output: OutputOptions
+  /** Words of the whole command line behind `interceptor`, to show it again with one more flag. */
+  readonly words: readonly Buffer[]
+  /** How many of `words` belong to interceptor: the command's begin there. */
+  readonly ownWords: number
+}
+
+/** How the command ended. `run` ends in the same way. */
+export type RunEnd = {readonly kind: 'exited'; readonly status: number} | {readonly kind: 'signalled'; readonly signal: number}
