@@ -11,7 +11,7 @@ export function fromBytes(bytes: Uint8Array): string {
   const text = buffer.toString('utf8')
   if (!text.includes(replacement)) return text
   let result = ''
-  for (let at = 0; at < buffer.length; ) {
+  for (let at = 0; at < buffer.length;) {
     const length = sequenceLength(buffer, at)
     if (length === 0) result += String.fromCharCode(lowestEscape + buffer[at]!)
     else result += buffer.toString('utf8', at, at + length)
@@ -21,7 +21,7 @@ export function fromBytes(bytes: Uint8Array): string {
 }
 
 export function toBytes(text: string): Buffer {
-  if (text.isWellFormed()) return Buffer.from(text)
+  if (!/\p{Cs}/u.test(text)) return Buffer.from(text)
   const parts: Buffer[] = []
   for (const character of text) {
     const code = character.codePointAt(0)!

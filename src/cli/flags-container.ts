@@ -134,7 +134,8 @@ export const containerFlags: readonly Flag[] = [
     name: 'read-only',
     kind: 'switch',
     summary: 'nothing of the host can be written, not even the current directory',
-    description: "The container's root is read-only, and so is the current directory. --bind and --tmpfs stay as they say.",
+    description:
+      "The container's root is read-only, and so is the current directory. --bind and --tmpfs stay as they say.",
   },
 ]
 

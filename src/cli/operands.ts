@@ -60,9 +60,11 @@ function flagsInWord(word: string, known: readonly Flag[]): readonly Given[] {
   const given: Given[] = []
   for (let at = 1; at < word.length; at++) {
     const typed = `-${word[at]!}`
-    const flag = known.find(({char}) => char === word[at]) ?? unknownFlag(typed.length === word.length ? typed : word, known)
+    const flag =
+      known.find(({char}) => char === word[at]) ?? unknownFlag(typed.length === word.length ? typed : word, known)
     if (flag.kind === 'switch') given.push({flag, typed, value: undefined})
-    else return [...given, {flag, typed, value: at + 1 < word.length ? word.slice(at + 1).replace(/^=/, '') : undefined}]
+    else
+      return [...given, {flag, typed, value: at + 1 < word.length ? word.slice(at + 1).replace(/^=/, '') : undefined}]
   }
   return given
 }

@@ -15,7 +15,8 @@ export function parseRun(words: readonly string[], ownEnvironment: readonly Buff
   if (help) return undefined
   if (operands.length === 0) throw noCommand('run')
   const command = operands.map(toBytes)
-  if (command[0]!.length === 0) throw new UsageError('the command is an empty word', {hints: ['give the name of a program']})
+  if (command[0]!.length === 0)
+    throw new UsageError('the command is an empty word', {hints: ['give the name of a program']})
   return {
     command,
     environment: read.environmentOf(ownEnvironment, isOn(values, 'clear-env'), listOf(values, 'env')),

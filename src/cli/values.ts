@@ -26,7 +26,8 @@ export function parseSize(flag: string, text: string): number {
   const unit = sizeUnits[match?.[2]?.toLowerCase() ?? '']
   if (match === null || unit === undefined) throw invalid(flag, text, 'a size', 'write it as 256M, 1.5G or 64MiB')
   const bytes = Math.floor(Number(match[1]) * unit)
-  if (bytes < 1 || !Number.isSafeInteger(bytes)) throw invalid(flag, text, 'a size that can be', 'write it as 256M, 1.5G or 64MiB')
+  if (bytes < 1 || !Number.isSafeInteger(bytes))
+    throw invalid(flag, text, 'a size that can be', 'write it as 256M, 1.5G or 64MiB')
   return bytes
 }
 
@@ -74,8 +75,10 @@ export function parseBind(flag: string, text: string): BindOption {
   if (parts.length > 3) throw invalid(flag, text, 'SRC[:DST[:OPTS]]', 'write a colon in a path as \\:')
   const words = options === '' ? [] : options.split(',')
   const wrong = words.find((word) => !['ro', 'rw', 'shift'].includes(word))
-  if (wrong !== undefined) throw new UsageError(`--${flag} ${text}: unknown option ${quoted(wrong)}, known are ro, rw and shift`)
-  if (words.includes('ro') && words.includes('rw')) throw new UsageError(`--${flag} ${text}: ro and rw contradict each other`)
+  if (wrong !== undefined)
+    throw new UsageError(`--${flag} ${text}: unknown option ${quoted(wrong)}, known are ro, rw and shift`)
+  if (words.includes('ro') && words.includes('rw'))
+    throw new UsageError(`--${flag} ${text}: ro and rw contradict each other`)
   return {
     source: parsePath(flag, source),
     target: target === undefined || target === '' ? undefined : parseContainerPath(flag, target),
@@ -103,9 +106,13 @@ export function parseIdMaps(flag: string, texts: readonly string[]): readonly Id
   if (extents.length > 340) throw new UsageError(`--${flag}: at most 340 maps can be given`)
   for (const side of ['inside', 'outside'] as const) {
     const sorted = [...extents].sort((a, b) => a[side] - b[side])
-    const meeting = sorted.find((extent, index) => index > 0 && sorted[index - 1]![side] + sorted[index - 1]!.count > extent[side])
+    const meeting = sorted.find(
+      (extent, index) => index > 0 && sorted[index - 1]![side] + sorted[index - 1]!.count > extent[side],
+    )
     if (meeting !== undefined) {
-      throw new UsageError(`--${flag}: two maps hold id ${meeting[side]} ${side === 'inside' ? 'of the container' : 'of the host'}`)
+      throw new UsageError(
+        `--${flag}: two maps hold id ${meeting[side]} ${side === 'inside' ? 'of the container' : 'of the host'}`,
+      )
     }
   }
   return extents
@@ -123,11 +130,7 @@ export function parseUser(flag: string, text: string): {readonly uid: number; re
 }
 
 /** The environment of the command: ours or a plain one, with what --env adds. */
-export function environmentOf(
-  own: readonly Buffer[],
-  clear: boolean,
-  additions: readonly string[],
-): readonly Buffer[] {
+export function environmentOf(own: readonly Buffer[], clear: boolean, additions: readonly string[]): readonly Buffer[] {
   const variables = new Map<string, Buffer>()
   const set = (entry: Buffer) => variables.set(nameOf(entry), entry)
   const inherited = new Map(own.map((entry) => [nameOf(entry), entry]))
@@ -154,13 +157,17 @@ function nameOf(entry: Buffer): string {
 }
 
 function splitAtColons(text: string): readonly string[] {
-  const parts = ['']
+  const parts: string[] = []
+  let part = ''
   for (let at = 0; at < text.length; at++) {
-    if (text[at] === '\\' && (text[at + 1] === ':' || text[at + 1] === '\\')) parts[parts.length - 1] += text[++at]!
-    else if (text[at] === ':') parts.push('')
-    else parts[parts.length - 1] += text[at]!
+    const escaped = text[at] === '\\' && (text[at + 1] === ':' || text[at + 1] === '\\')
+    if (escaped) part += text.charAt(++at)
+    else if (text[at] === ':') {
+      parts.push(part)
+      part = ''
+    } else part += text.charAt(at)
   }
-  return parts
+  return [...parts, part]
 }
 
 function quoted(text: string): string {

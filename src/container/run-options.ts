@@ -1,6 +1,7 @@
 // What `run` was asked to do, as plain data: checked for form, not yet against the machine. plan.ts goes on from here.
 
 import type {IdMapExtent} from '../intercept/container-description.js'
+import type {DecisionBatch} from '../intercept/decision.js'
 import type {Policy} from '../intercept/policy.js'
 
 export interface BindOption {
@@ -58,4 +59,34 @@ export interface RunOptions {
 }
 
 /** How the command ended. `run` ends in the same way. */
-export type RunEnd = {readonly kind: 'exited'; readonly status: number} | {readonly kind: 'signalled'; readonly signal: number}
+export type RunEnd =
+  {readonly kind: 'exited'; readonly status: number} | {readonly kind: 'signalled'; readonly signal: number}
+
+/** What was started, for the first record of the log. */
+export interface StartSummary {
+  readonly name: string
+  readonly rootless: boolean
+  readonly initPid: number
+  readonly command: readonly Buffer[]
+  readonly workdir: Buffer
+  readonly hostname: string
+  readonly network: 'host' | 'none'
+  readonly uid: number
+  readonly gid: number
+  readonly uidMap: readonly IdMapExtent[]
+  readonly gidMap: readonly IdMapExtent[]
+  readonly policy: Policy
+  /** The configuration file that was used. */
+  readonly configuration?: string
+}
+
+/** Where a run tells what happens; src/render/report.ts makes one. A rejection ends the run: no decision may be lost. */
+export interface Reporter {
+  start(summary: StartSummary): Promise<void>
+  /** Resolves when the batch has been written. Await it before more is taken from the worker. */
+  batch(batch: DecisionBatch): Promise<void>
+  /** One line of ours, e.g. that a configuration file was passed over. Not shown with --quiet. */
+  note(text: string): Promise<void>
+  /** Writes what belongs at the end and resolves when all is written, with how we are to end. */
+  end(end: RunEnd): Promise<RunEnd>
+}

@@ -1,0 +1,5 @@
+// The commands that exist. oclif takes this table as it is (package.json, oclif.commands).
+
+import type {Command} from '@oclif/core'
+
+export const COMMANDS: Readonly<Record<string, Command.Class>> = {}

@@ -1,0 +1,15 @@
+// Asks a terminal for its mode. Reading process.stderr for it would change the mode of the shared descriptor.
+
+import {declareInt} from './declare.js'
+
+const OPOST = 1
+/** c_oflag is the second of four 32-bit words, in glibc's and musl's struct termios; 64 bytes hold either. */
+const termiosBytes = 64
+const oflagOffset = 4
+
+/** The terminal at `fd` does not turn a newline into carriage return and newline: it is raw. False for anything else. */
+export function isRawTerminal(fd: number): boolean {
+  const termios = Buffer.alloc(termiosBytes)
+  if (declareInt('tcgetattr', ['fd', 'buffer'])(fd, termios) !== 0) return false
+  return (termios.readUInt32LE(oflagOffset) & OPOST) === 0
+}
