@@ -106,9 +106,22 @@ function compare(comparison: Comparison, yes: Node, no: Node, text = showCompari
   return half(comparison, true, highMask, jump(OP.jumpGreater, highValue, yes, equal, `${text}, high half`))
 }
 
-function conditionNode(condition: Condition, yes: Node, no: Node): Node {
+/**
+ * A 32-bit ABI has no high halves, but seccomp_data may: 64-bit code that enters by int 0x80 leaves whole registers in
+ * it (do_int80_emulation), of which the call itself takes the low halves (SC_IA32_REGS_TO_ARGS). They read as 0 here.
+ */
+function forAbi(comparison: Comparison, abi: Abi): Comparison {
+  if (comparison.width === 32 || (abi !== 'i386' && abi !== 'arm')) return comparison
+  return {...comparison, mask: (comparison.mask ?? -1n) & 0xffff_ffffn}
+}
+
+function conditionNode(condition: Condition, abi: Abi, yes: Node, no: Node): Node {
   return condition.reduceRight<Node>(
-    (nextGroup, group) => group.reduceRight<Node>((rest, comparison) => compare(comparison, rest, nextGroup), yes),
+    (nextGroup, group) =>
+      group.reduceRight<Node>(
+        (rest, comparison) => compare(forAbi(comparison, abi), rest, nextGroup, showComparison(comparison)),
+        yes,
+      ),
     no,
   )
 }
@@ -153,7 +166,7 @@ function abiNode(abi: Abi, rules: readonly Rule[], otherwise: Node): Node {
       name: alternatives[0]?.name ?? syscallName(abi, number) ?? 'call',
       node: alternatives.reduceRight<Node>((next, {condition, action}) => {
         const yes: Node = {kind: 'return', action}
-        return condition === undefined ? yes : conditionNode(condition, yes, next)
+        return condition === undefined ? yes : conditionNode(condition, abi, yes, next)
       }, otherwise),
     })),
     otherwise,

@@ -1,12 +1,15 @@
 // Listings of a classic BPF program: annotated text, and the forms that other tools take.
 
+import {constants} from 'node:os'
 import {DATA, INSTRUCTION_SIZE, OP, actionOf, actionValue, encode} from './bpf.js'
 import type {Action, Instruction} from './bpf.js'
 
 const hex = (value: number, digits = 0): string => `0x${value.toString(16).padStart(digits, '0')}`
 
 export function showAction(action: Action): string {
-  return action.kind === 'errno' ? `errno ${action.errno}` : action.kind
+  if (action.kind !== 'errno') return action.kind
+  const name = Object.entries(constants.errno).find(([, value]) => value === action.errno)?.[0]
+  return `errno ${action.errno}${name === undefined ? '' : ` (${name})`}`
 }
 
 const JUMP_SIGNS: Readonly<Record<number, string>> = {

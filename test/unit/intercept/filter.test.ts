@@ -23,7 +23,9 @@ const ARM: readonly Abi[] = ['aarch64', 'arm']
 const ENOSYS = 38
 
 function holds({argument, width, mask, operator, value}: Comparison, data: SeccompData): boolean {
-  const left = BigInt.asUintN(width, (data.arguments[argument] ?? 0n) & (mask ?? -1n))
+  const compat = data.arch === AUDIT_ARCH.i386 || data.arch === AUDIT_ARCH.arm
+  const register = BigInt.asUintN(compat ? 32 : 64, data.arguments[argument] ?? 0n)
+  const left = BigInt.asUintN(width, register & (mask ?? -1n))
   const right = BigInt.asUintN(width, value)
   switch (operator) {
     case 'eq':
