@@ -1,6 +1,6 @@
 // Listings of a classic BPF program: annotated text, and the forms that other tools take.
 
-import {constants} from 'node:os'
+import {errnoName} from '../ffi/errors.js'
 import {DATA, INSTRUCTION_SIZE, OP, actionOf, actionValue, encode} from './bpf.js'
 import type {Action, Instruction} from './bpf.js'
 
@@ -8,8 +8,8 @@ const hex = (value: number, digits = 0): string => `0x${value.toString(16).padSt
 
 export function showAction(action: Action): string {
   if (action.kind !== 'errno') return action.kind
-  const name = Object.entries(constants.errno).find(([, value]) => value === action.errno)?.[0]
-  return `errno ${action.errno}${name === undefined ? '' : ` (${name})`}`
+  const name = errnoName(action.errno)
+  return `errno ${action.errno}${name === `E${action.errno}` ? '' : ` (${name})`}`
 }
 
 const JUMP_SIGNS: Readonly<Record<number, string>> = {
