@@ -1,0 +1,312 @@
+// Which ids of the host the container's ids are: read, chosen, checked, converted and written. See user_namespaces(7).
+
+import {execFile} from 'node:child_process'
+import {readFileSync, writeFileSync} from 'node:fs'
+import {promisify} from 'node:util'
+import {LaunchError, UsageError} from '../errors.js'
+import type {IdMapExtent} from '../intercept/container-description.js'
+
+/** A range of ids of the host that may be used in maps (subuid(5)). */
+export interface IdRange {
+  readonly start: number
+  readonly count: number
+}
+
+export interface IdMaps {
+  readonly uidMap: readonly IdMapExtent[]
+  readonly gidMap: readonly IdMapExtent[]
+}
+
+/** The files that the choice depends on, as text. */
+export interface IdSources {
+  readonly subuid: string
+  readonly subgid: string
+  readonly passwd: string
+  readonly group: string
+}
+
+/** A range below this is no complete set of ids: `nobody` is 65534. */
+export const FULL_RANGE = 65_536
+
+/** Above what systemd-nspawn takes by itself (1879048191) and below its foreign range (2147352576). */
+const FALLBACK_START = 0x7000_0000
+const FALLBACK_END = 0x7ffe_0000
+
+/** One more than the highest id: 2^32 - 1 is (uid_t)-1, which means "no id" (user_namespaces(7)). */
+const ID_LIMIT = 0xffff_ffff
+
+/** UID_GID_MAP_MAX_EXTENTS of include/linux/user_namespace.h, Linux 4.15. */
+const MAX_EXTENTS = 340
+
+const OVERFLOW_ID = 65_534
+
+export function readIdSources(): IdSources {
+  return {
+    subuid: readOrEmpty('/etc/subuid'),
+    subgid: readOrEmpty('/etc/subgid'),
+    passwd: readOrEmpty('/etc/passwd'),
+    group: readOrEmpty('/etc/group'),
+  }
+}
+
+/** The ranges of the owners named, which may be login names or decimal ids, in the order of the file. */
+export function subordinateRanges(text: string, owners: readonly string[]): readonly IdRange[] {
+  return parseSubordinate(text)
+    .filter(line => owners.includes(line.owner))
+    .map(({start, count}) => ({start, count}))
+}
+
+/** `C:H:N`, as given to --uid-map and --gid-map: the container's first id, the host's first id, how many. */
+export function parseIdMapFlag(flag: string, text: string): IdMapExtent {
+  const fields = text.split(':')
+  const numbers = fields.map(field => (/^\d{1,10}$/.test(field) ? Number(field) : Number.NaN))
+  const [inside, outside, count] = numbers
+  if (fields.length !== 3 || inside === undefined || outside === undefined || count === undefined || numbers.some(Number.isNaN))
+    throw new UsageError(`cannot use ${flag} ${text}: it is not CONTAINER:HOST:COUNT`, {
+      hints: [`give three decimal numbers, as in ${flag} 0:100000:65536`],
+    })
+  return {inside, outside, count}
+}
+
+/** Throws UsageError where the kernel would only say EINVAL (map_write in kernel/user_namespace.c). */
+export function validateIdMap(flag: string, map: readonly IdMapExtent[]): void {
+  const fail = (cause: string): never => {
+    throw new UsageError(`cannot use ${flag}: ${cause}`)
+  }
+  if (map.length === 0) fail('the map is empty')
+  if (map.length > MAX_EXTENTS) fail(`${map.length} lines are more than the kernel's ${MAX_EXTENTS}`)
+  for (const extent of map) {
+    if (extent.count < 1) fail(`${show(extent)} maps no id`)
+    if (extent.inside + extent.count > ID_LIMIT || extent.outside + extent.count > ID_LIMIT)
+      fail(`${show(extent)} goes beyond the highest id, ${ID_LIMIT - 1}`)
+  }
+  for (const side of ['inside', 'outside'] as const) {
+    const sorted = map.toSorted((a, b) => a[side] - b[side])
+    for (const [index, extent] of sorted.entries()) {
+      const next = sorted[index + 1]
+      if (next !== undefined && extent[side] + extent.count > next[side])
+        fail(`${show(extent)} and ${show(next)} overlap ${side === 'inside' ? 'in the container' : 'on the host'}`)
+    }
+  }
+  if (toHost(map, 0) === undefined) fail('id 0 of the container is not mapped')
+}
+
+/** Maps of a container whose supervisor is root of the initial user namespace. */
+export function choosePrivilegedMaps(
+  sources: IdSources,
+  given: {readonly uidMap?: readonly IdMapExtent[] | undefined; readonly gidMap?: readonly IdMapExtent[] | undefined} = {},
+): IdMaps {
+  const owners = ['root', '0', 'interceptor']
+  const uidMap = given.uidMap ?? fullMap(subordinateRanges(sources.subuid, owners)) ?? fallbackMap(sources)
+  const gidMap = given.gidMap ?? fullMap(subordinateRanges(sources.subgid, owners)) ?? fallbackMap(sources)
+  validateIdMap('--uid-map', uidMap)
+  validateIdMap('--gid-map', gidMap)
+  for (const [flag, map] of [
+    ['--uid-map', uidMap],
+    ['--gid-map', gidMap],
+  ] as const)
+    if (toContainer(map, 0) !== undefined)
+      throw new UsageError(`cannot use ${flag}: it maps the host's id 0, so the container would be as powerful as root`, {
+        hints: ['leave the flag out, or map a range of ids that nobody has'],
+      })
+  return {uidMap, gidMap}
+}
+
+/**
+ * Maps of the user namespace in which a rootless supervisor runs: its own ids as root, then subordinate ones, which
+ * newuidmap(1) and newgidmap(1) write. Without subordinate ids in both files: one id, which needs no helper.
+ */
+export function chooseRootlessMaps(
+  sources: IdSources,
+  self: {readonly uid: number; readonly gid: number},
+): IdMaps & {readonly single: boolean} {
+  const owners = [String(self.uid), ...loginNames(sources.passwd, self.uid)]
+  const uids = subordinateRanges(sources.subuid, owners)
+  const gids = subordinateRanges(sources.subgid, owners)
+  const single = uids.length === 0 || gids.length === 0
+  return {
+    uidMap: stacked(self.uid, single ? [] : uids),
+    gidMap: stacked(self.gid, single ? [] : gids),
+    single,
+  }
+}
+
+/**
+ * The map of a container in a child of the user namespace that has the map `parent`: the same ids, extent by extent,
+ * because each line must lie in one line of the parent's map (map_id_range_down in kernel/user_namespace.c).
+ */
+export function nestedMap(parent: readonly IdMapExtent[]): readonly IdMapExtent[] {
+  return parent.map(({inside, count}) => ({inside, outside: inside, count}))
+}
+
+/** Cuts the lines of `map` where the parent's map has a boundary; throws where an id is not mapped there. */
+export function splitByParent(flag: string, map: readonly IdMapExtent[], parent: readonly IdMapExtent[]): readonly IdMapExtent[] {
+  return map.flatMap(extent => {
+    const parts: IdMapExtent[] = []
+    for (let done = 0; done < extent.count; ) {
+      const outside = extent.outside + done
+      const around = parent.find(line => outside >= line.inside && outside < line.inside + line.count)
+      if (around === undefined)
+        throw new UsageError(`cannot use ${flag} ${show(extent)}: id ${outside} is not one of yours`, {
+          hints: [`ids that you may use: ${parent.map(line => `${line.inside}-${line.inside + line.count - 1}`).join(', ')}`],
+        })
+      const count = Math.min(extent.count - done, around.inside + around.count - outside)
+      parts.push({inside: extent.inside + done, outside, count})
+      done += count
+    }
+    return parts
+  })
+}
+
+/** The id outside of an id in the container; undefined where it has none. */
+export function toHost(map: readonly IdMapExtent[], id: number): number | undefined {
+  const extent = map.find(({inside, count}) => id >= inside && id - inside < count)
+  return extent && extent.outside + (id - extent.inside)
+}
+
+/** The container's id of an id outside; undefined where it has none. */
+export function toContainer(map: readonly IdMapExtent[], id: number): number | undefined {
+  const extent = map.find(({outside, count}) => id >= outside && id - outside < count)
+  return extent && extent.inside + (id - extent.outside)
+}
+
+/** Text of /proc/PID/uid_map or gid_map. */
+export function parseProcIdMap(text: string): readonly IdMapExtent[] {
+  return text
+    .split('\n')
+    .filter(line => line.trim() !== '')
+    .map(line => {
+      const [inside = Number.NaN, outside = Number.NaN, count = Number.NaN] = line.trim().split(/\s+/).map(Number)
+      return {inside, outside, count}
+    })
+}
+
+export function formatIdMap(map: readonly IdMapExtent[]): string {
+  return map.map(({inside, outside, count}) => `${inside} ${outside} ${count}\n`).join('')
+}
+
+/** True in the initial user namespace, whose map is the identity of all ids. */
+export function isInitialUserNamespace(uidMap: readonly IdMapExtent[]): boolean {
+  return uidMap.length === 1 && uidMap[0]?.inside === 0 && uidMap[0].outside === 0 && uidMap[0].count === ID_LIMIT
+}
+
+/**
+ * Writes the maps of a process in a new user namespace; each file can be written once, with one write(2).
+ * `denySetgroups` is what a writer without CAP_SETGID in the parent namespace must do first (user_namespaces(7)).
+ */
+export function writeIdMaps(
+  pid: number,
+  uidMap: readonly IdMapExtent[],
+  gidMap: readonly IdMapExtent[],
+  {denySetgroups = false}: {readonly denySetgroups?: boolean} = {},
+): void {
+  try {
+    if (denySetgroups) writeFileSync(`/proc/${pid}/setgroups`, 'deny', {flag: 'r+'})
+    writeFileSync(`/proc/${pid}/uid_map`, formatIdMap(uidMap), {flag: 'r+'})
+    writeFileSync(`/proc/${pid}/gid_map`, formatIdMap(gidMap), {flag: 'r+'})
+  } catch (cause) {
+    throw new LaunchError('cannot map the ids of the container', {cause, hints: [MAP_HINT]})
+  }
+}
+
+/** Has newuidmap(1) and newgidmap(1) write the maps, for a supervisor without CAP_SETUID. */
+export async function writeIdMapsByHelpers(
+  pid: number,
+  uidMap: readonly IdMapExtent[],
+  gidMap: readonly IdMapExtent[],
+): Promise<void> {
+  for (const [program, map] of [
+    ['newuidmap', uidMap],
+    ['newgidmap', gidMap],
+  ] as const) {
+    const words = map.flatMap(({inside, outside, count}) => [inside, outside, count])
+    try {
+      await promisify(execFile)(program, [pid, ...words].map(String), {timeout: 10_000, env: {PATH: HELPER_PATH}})
+    } catch (cause) {
+      const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+      throw new LaunchError(`cannot run ${program}`, {
+        cause,
+        hints: [missing ? `install ${program} (package uidmap or shadow-utils)` : MAP_HINT],
+      })
+    }
+  }
+}
+
+/** What to do for more than one id in a rootless container. */
+export const SUBORDINATE_HINT =
+  'give yourself subordinate ids: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"'
+
+const MAP_HINT = 'look at /etc/subuid and /etc/subgid: a range must be yours and must not overlap'
+/** setuid programs are looked up in the system's directories, never in the caller's PATH. */
+const HELPER_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin'
+
+function parseSubordinate(text: string): readonly (IdRange & {readonly owner: string})[] {
+  return text.split('\n').flatMap(line => {
+    const [owner, start, count, ...rest] = line.trim().split(':')
+    if (owner === undefined || owner === '' || owner.startsWith('#') || rest.length > 0) return []
+    if (start === undefined || count === undefined || !/^\d{1,10}$/.test(start) || !/^\d{1,10}$/.test(count)) return []
+    const range = {owner, start: Number(start), count: Number(count)}
+    return range.count > 0 && range.start + range.count <= ID_LIMIT ? [range] : []
+  })
+}
+
+function fullMap(ranges: readonly IdRange[]): readonly IdMapExtent[] | undefined {
+  const range = ranges.find(({start, count}) => count >= FULL_RANGE && start > OVERFLOW_ID)
+  return range && [{inside: 0, outside: range.start, count: FULL_RANGE}]
+}
+
+/** The same range for uids and gids, so that neither a user's nor anyone's subordinate ids are in it. */
+function fallbackMap({subuid, subgid, passwd, group}: IdSources): readonly IdMapExtent[] {
+  const taken: IdRange[] = [
+    ...parseSubordinate(subuid),
+    ...parseSubordinate(subgid),
+    ...[passwd, group].flatMap(numericIds).map(start => ({start, count: 1})),
+  ]
+  for (let start = FALLBACK_START; start + FULL_RANGE <= FALLBACK_END; start += FULL_RANGE)
+    if (!taken.some(range => range.start < start + FULL_RANGE && start < range.start + range.count))
+      return [{inside: 0, outside: start, count: FULL_RANGE}]
+  throw new LaunchError(`cannot find ${FULL_RANGE} ids that nobody has`, {
+    hints: ['add a line root:START:65536 to /etc/subuid and /etc/subgid', 'name a range with --uid-map and --gid-map'],
+  })
+}
+
+/** The third field of passwd(5) and group(5): ids. passwd's fourth is a group's id, which group(5) has as well. */
+function numericIds(text: string): readonly number[] {
+  return text.split('\n').flatMap(line => {
+    const id = line.split(':')[2]
+    return id !== undefined && /^\d{1,10}$/.test(id) ? [Number(id)] : []
+  })
+}
+
+function loginNames(passwd: string, uid: number): readonly string[] {
+  return passwd.split('\n').flatMap(line => {
+    const [name, , id] = line.split(':')
+    return name !== undefined && name !== '' && id === String(uid) ? [name] : []
+  })
+}
+
+/** The own id as 0, then the ranges one after the other, up to a full set and the kernel's number of lines. */
+function stacked(own: number, ranges: readonly IdRange[]): readonly IdMapExtent[] {
+  const map: IdMapExtent[] = [{inside: 0, outside: own, count: 1}]
+  let inside = 1
+  for (const {start, count} of ranges.slice(0, MAX_EXTENTS - 1)) {
+    const used = Math.min(count, FULL_RANGE - inside)
+    const holdsOwn = own >= start && own < start + used
+    if (used <= 0 || holdsOwn) continue
+    map.push({inside, outside: start, count: used})
+    inside += used
+  }
+  return map
+}
+
+function show({inside, outside, count}: IdMapExtent): string {
+  return `${inside}:${outside}:${count}`
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
