@@ -52,16 +52,22 @@ export function readIdSources(): IdSources {
 /** The ranges of the owners named, which may be login names or decimal ids, in the order of the file. */
 export function subordinateRanges(text: string, owners: readonly string[]): readonly IdRange[] {
   return parseSubordinate(text)
-    .filter(line => owners.includes(line.owner))
+    .filter((line) => owners.includes(line.owner))
     .map(({start, count}) => ({start, count}))
 }
 
 /** `C:H:N`, as given to --uid-map and --gid-map: the container's first id, the host's first id, how many. */
 export function parseIdMapFlag(flag: string, text: string): IdMapExtent {
   const fields = text.split(':')
-  const numbers = fields.map(field => (/^\d{1,10}$/.test(field) ? Number(field) : Number.NaN))
+  const numbers = fields.map((field) => (/^\d{1,10}$/.test(field) ? Number(field) : Number.NaN))
   const [inside, outside, count] = numbers
-  if (fields.length !== 3 || inside === undefined || outside === undefined || count === undefined || numbers.some(Number.isNaN))
+  if (
+    fields.length !== 3 ||
+    inside === undefined ||
+    outside === undefined ||
+    count === undefined ||
+    numbers.some(Number.isNaN)
+  )
     throw new UsageError(`cannot use ${flag} ${text}: it is not CONTAINER:HOST:COUNT`, {
       hints: [`give three decimal numbers, as in ${flag} 0:100000:65536`],
     })
@@ -94,7 +100,10 @@ export function validateIdMap(flag: string, map: readonly IdMapExtent[]): void {
 /** Maps of a container whose supervisor is root of the initial user namespace. */
 export function choosePrivilegedMaps(
   sources: IdSources,
-  given: {readonly uidMap?: readonly IdMapExtent[] | undefined; readonly gidMap?: readonly IdMapExtent[] | undefined} = {},
+  given: {
+    readonly uidMap?: readonly IdMapExtent[] | undefined
+    readonly gidMap?: readonly IdMapExtent[] | undefined
+  } = {},
 ): IdMaps {
   const owners = ['root', '0', 'interceptor']
   const uidMap = given.uidMap ?? fullMap(subordinateRanges(sources.subuid, owners)) ?? fallbackMap(sources)
@@ -106,9 +115,12 @@ export function choosePrivilegedMaps(
     ['--gid-map', gidMap],
   ] as const)
     if (toContainer(map, 0) !== undefined)
-      throw new UsageError(`cannot use ${flag}: it maps the host's id 0, so the container would be as powerful as root`, {
-        hints: ['leave the flag out, or map a range of ids that nobody has'],
-      })
+      throw new UsageError(
+        `cannot use ${flag}: it maps the host's id 0, so the container would be as powerful as root`,
+        {
+          hints: ['leave the flag out, or map a range of ids that nobody has'],
+        },
+      )
   return {uidMap, gidMap}
 }
 
@@ -140,15 +152,21 @@ export function nestedMap(parent: readonly IdMapExtent[]): readonly IdMapExtent[
 }
 
 /** Cuts the lines of `map` where the parent's map has a boundary; throws where an id is not mapped there. */
-export function splitByParent(flag: string, map: readonly IdMapExtent[], parent: readonly IdMapExtent[]): readonly IdMapExtent[] {
-  return map.flatMap(extent => {
+export function splitByParent(
+  flag: string,
+  map: readonly IdMapExtent[],
+  parent: readonly IdMapExtent[],
+): readonly IdMapExtent[] {
+  return map.flatMap((extent) => {
     const parts: IdMapExtent[] = []
-    for (let done = 0; done < extent.count; ) {
+    for (let done = 0; done < extent.count;) {
       const outside = extent.outside + done
-      const around = parent.find(line => outside >= line.inside && outside < line.inside + line.count)
+      const around = parent.find((line) => outside >= line.inside && outside < line.inside + line.count)
       if (around === undefined)
         throw new UsageError(`cannot use ${flag} ${show(extent)}: id ${outside} is not one of yours`, {
-          hints: [`ids that you may use: ${parent.map(line => `${line.inside}-${line.inside + line.count - 1}`).join(', ')}`],
+          hints: [
+            `ids that you may use: ${parent.map((line) => `${line.inside}-${line.inside + line.count - 1}`).join(', ')}`,
+          ],
         })
       const count = Math.min(extent.count - done, around.inside + around.count - outside)
       parts.push({inside: extent.inside + done, outside, count})
@@ -174,8 +192,8 @@ export function toContainer(map: readonly IdMapExtent[], id: number): number | u
 export function parseProcIdMap(text: string): readonly IdMapExtent[] {
   return text
     .split('\n')
-    .filter(line => line.trim() !== '')
-    .map(line => {
+    .filter((line) => line.trim() !== '')
+    .map((line) => {
       const [inside = Number.NaN, outside = Number.NaN, count = Number.NaN] = line.trim().split(/\s+/).map(Number)
       return {inside, outside, count}
     })
@@ -241,7 +259,7 @@ const MAP_HINT = 'look at /etc/subuid and /etc/subgid: a range must be yours and
 const HELPER_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin'
 
 function parseSubordinate(text: string): readonly (IdRange & {readonly owner: string})[] {
-  return text.split('\n').flatMap(line => {
+  return text.split('\n').flatMap((line) => {
     const [owner, start, count, ...rest] = line.trim().split(':')
     if (owner === undefined || owner === '' || owner.startsWith('#') || rest.length > 0) return []
     if (start === undefined || count === undefined || !/^\d{1,10}$/.test(start) || !/^\d{1,10}$/.test(count)) return []
@@ -260,10 +278,10 @@ function fallbackMap({subuid, subgid, passwd, group}: IdSources): readonly IdMap
   const taken: IdRange[] = [
     ...parseSubordinate(subuid),
     ...parseSubordinate(subgid),
-    ...[passwd, group].flatMap(numericIds).map(start => ({start, count: 1})),
+    ...[passwd, group].flatMap(numericIds).map((start) => ({start, count: 1})),
   ]
   for (let start = FALLBACK_START; start + FULL_RANGE <= FALLBACK_END; start += FULL_RANGE)
-    if (!taken.some(range => range.start < start + FULL_RANGE && start < range.start + range.count))
+    if (!taken.some((range) => range.start < start + FULL_RANGE && start < range.start + range.count))
       return [{inside: 0, outside: start, count: FULL_RANGE}]
   throw new LaunchError(`cannot find ${FULL_RANGE} ids that nobody has`, {
     hints: ['add a line root:START:65536 to /etc/subuid and /etc/subgid', 'name a range with --uid-map and --gid-map'],
@@ -272,14 +290,14 @@ function fallbackMap({subuid, subgid, passwd, group}: IdSources): readonly IdMap
 
 /** The third field of passwd(5) and group(5): ids. passwd's fourth is a group's id, which group(5) has as well. */
 function numericIds(text: string): readonly number[] {
-  return text.split('\n').flatMap(line => {
+  return text.split('\n').flatMap((line) => {
     const id = line.split(':')[2]
     return id !== undefined && /^\d{1,10}$/.test(id) ? [Number(id)] : []
   })
 }
 
 function loginNames(passwd: string, uid: number): readonly string[] {
-  return passwd.split('\n').flatMap(line => {
+  return passwd.split('\n').flatMap((line) => {
     const [name, , id] = line.split(':')
     return name !== undefined && name !== '' && id === String(uid) ? [name] : []
   })

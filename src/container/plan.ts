@@ -19,7 +19,13 @@ export interface MountFlags {
  */
 export type FilesystemStep =
   /** The root itself: a recursive bind of `source` with `flags` on every mount below. Always first. */
-  | {readonly kind: 'root'; readonly source: Buffer; readonly idmap: boolean; readonly recursive: boolean; readonly flags: MountFlags}
+  | {
+      readonly kind: 'root'
+      readonly source: Buffer
+      readonly idmap: boolean
+      readonly recursive: boolean
+      readonly flags: MountFlags
+    }
   | {
       readonly kind: 'bind'
       readonly source: Buffer
@@ -29,13 +35,20 @@ export type FilesystemStep =
       readonly flags: MountFlags
     }
   /** Owned by the container's root. `sizeBytes` 0: the kernel's default. */
-  | {readonly kind: 'tmpfs'; readonly target: Buffer; readonly mode: number; readonly sizeBytes: number; readonly flags: MountFlags}
+  | {
+      readonly kind: 'tmpfs'
+      readonly target: Buffer
+      readonly mode: number
+      readonly sizeBytes: number
+      readonly flags: MountFlags
+    }
   /** Directory, with its missing ancestors (0755), or empty file; existing ones are left as they are. */
   | {readonly kind: 'directory'; readonly target: Buffer; readonly mode: number}
   | {readonly kind: 'file'; readonly target: Buffer; readonly mode: number}
   | {readonly kind: 'symlink'; readonly target: Buffer; readonly to: Buffer}
   /** Makes the one mount at `target` read-only (a skeleton directory, after its mount points exist). */
   | {readonly kind: 'seal'; readonly target: Buffer}
+  /** Before the old root is detached: a visible proc or sysfs must be in the namespace (mount_too_revealing in fs/namespace.c). */
   | {readonly kind: 'proc'; readonly target: Buffer}
   | {readonly kind: 'devpts'; readonly target: Buffer}
   | {readonly kind: 'mqueue'; readonly target: Buffer}

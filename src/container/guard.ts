@@ -1,0 +1,110 @@
+// Which directories of the host a container gets to write to without being asked by name. See SECURITY.md.
+
+import type {FileFacts} from './host.js'
+import {below, components, display, parent, ROOT} from './path-bytes.js'
+
+export interface GuardFacts {
+  /** In normal form, without links. */
+  readonly directory: Buffer
+  readonly rootless: boolean
+  /** Home directories by passwd(5) and the environment, as named there. */
+  readonly homes: readonly Buffer[]
+  /** Links followed; undefined where there is nothing. */
+  stat(path: Buffer): FileFacts | undefined
+}
+
+/** Undefined: it may be written to. Otherwise what it is, to be put after "cannot use DIR: ". */
+export function refusal({directory, rootless, homes, stat}: GuardFacts): string | undefined {
+  const is = (other: Buffer | string) => directory.equals(Buffer.from(other))
+  if (isIn(directory, '/proc') || isIn(directory, '/sys')) return 'it belongs to the kernel'
+  if (isIn(directory, '/dev') && !isIn(directory, '/dev/shm')) return 'it holds the devices of the host'
+  const identity = stat(directory)?.identity
+  const isSame = (other: Buffer | string) =>
+    is(other) || (identity !== undefined && stat(Buffer.from(other))?.identity === identity)
+  if (isSame(ROOT)) return 'it is the root of the host'
+  // The rights of an ordinary user are all that a rootless container has there.
+  if (rootless) return undefined
+  if (is('/root') || is('/home') || homes.some((home) => !home.equals(ROOT) && isSame(home)))
+    return is('/home') ? 'it holds the home directories' : 'it is a home directory'
+  if (isSystem(directory)) return 'it is part of the system'
+  return undefined
+}
+
+/** One line for a tree that is made writable with the ids of real root on disk. */
+export function setuidWarning(directory: Buffer, stat: (path: Buffer) => FileFacts | undefined): string | undefined {
+  for (let at = directory; ; at = parent(at)) {
+    const facts = stat(at)
+    if (facts === undefined || (facts.mode & 0o001) === 0) return undefined
+    if (at.equals(ROOT)) break
+  }
+  return `other users can reach ${display(directory)}: a setuid file that the container makes there is real root's outside`
+}
+
+/** Home directories of passwd(5) text. */
+export function homesOf(passwd: Buffer): readonly Buffer[] {
+  return passwd
+    .toString('latin1')
+    .split('\n')
+    .flatMap((line) => {
+      const home = line.split(':')[5]
+      return home !== undefined && home.startsWith('/') ? [Buffer.from(home, 'latin1')] : []
+    })
+}
+
+/** Whole trees that hold the system: at or below them nothing may be written. */
+const SYSTEM = ['/bin', '/boot', '/efi', '/etc', '/run', '/sbin', '/usr', '/nix/store', '/gnu/store', '/snap']
+/** What people build in all the same. Below them only. */
+const WORK = ['/usr/src', '/usr/local/src', '/run/user', '/run/media', '/run/mount']
+/** Directories whose own entries belong to the system, while what is deeper may be anyone's. */
+const SHARED = ['/var', '/var/cache', '/var/lib', '/var/spool', '/dev/shm']
+/** Trees below /var that system services trust. */
+const SERVICES = [
+  '/var/backups',
+  '/var/cache/apt',
+  '/var/cache/debconf',
+  '/var/cache/ldconfig',
+  '/var/cache/man',
+  '/var/db',
+  '/var/empty',
+  '/var/lib/alternatives',
+  '/var/lib/apt',
+  '/var/lib/containerd',
+  '/var/lib/containers',
+  '/var/lib/dbus',
+  '/var/lib/docker',
+  '/var/lib/dpkg',
+  '/var/lib/incus',
+  '/var/lib/kubelet',
+  '/var/lib/libvirt',
+  '/var/lib/lxc',
+  '/var/lib/lxcfs',
+  '/var/lib/lxd',
+  '/var/lib/NetworkManager',
+  '/var/lib/pam',
+  '/var/lib/polkit-1',
+  '/var/lib/private',
+  '/var/lib/rpm',
+  '/var/lib/snapd',
+  '/var/lib/sudo',
+  '/var/lib/systemd',
+  '/var/lib/ucf',
+  '/var/lock',
+  '/var/log',
+  '/var/mail',
+  '/var/run',
+  '/var/spool/at',
+  '/var/spool/cron',
+  '/var/spool/mail',
+]
+
+function isSystem(directory: Buffer): boolean {
+  if (WORK.some((tree) => isIn(directory, tree) && !directory.equals(Buffer.from(tree)))) return false
+  if (SHARED.some((path) => directory.equals(Buffer.from(path)))) return true
+  if ([...SYSTEM, ...SERVICES].some((tree) => isIn(directory, tree))) return true
+  // /lib, /lib32, /lib64, /libx32
+  return components(directory)[0]?.toString('latin1').startsWith('lib') === true
+}
+
+function isIn(directory: Buffer, tree: string): boolean {
+  return below(directory, Buffer.from(tree)) !== undefined
+}
