@@ -10,7 +10,7 @@ export interface GuardFacts {
   /** Home directories by passwd(5) and the environment, as named there. */
   readonly homes: readonly Buffer[]
   /** Links followed; undefined where there is nothing. */
-  stat(path: Buffer): FileFacts | undefined
+  readonly stat: (path: Buffer) => FileFacts | undefined
 }
 
 /** Undefined: it may be written to. Otherwise what it is, to be put after "cannot use DIR: ". */
@@ -47,7 +47,7 @@ export function homesOf(passwd: Buffer): readonly Buffer[] {
     .split('\n')
     .flatMap((line) => {
       const home = line.split(':')[5]
-      return home !== undefined && home.startsWith('/') ? [Buffer.from(home, 'latin1')] : []
+      return home?.startsWith('/') === true ? [Buffer.from(home, 'latin1')] : []
     })
 }
 

@@ -48,5 +48,5 @@ export function below(path: Buffer, directory: Buffer): readonly Buffer[] | unde
 export function display(path: Buffer): string {
   return path
     .toString()
-    .replace(/[\0-\x1f\x7f-\x9f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`)
+    .replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }
