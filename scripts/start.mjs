@@ -7,6 +7,7 @@ import {existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, rmSync, wri
 import {dirname, join, resolve, sep} from 'node:path'
 import {createInterface} from 'node:readline/promises'
 
+import {mirrorOfThisMachine} from './mirror.mjs'
 import {PROJECT, SetupError, findFile, main, say, setUp} from './setup.mjs'
 
 const SUITE = 'bookworm'
@@ -14,7 +15,7 @@ const SUITE = 'bookworm'
 const MADE = join(PROJECT, 'node_modules', '.cache', 'interceptor-start.json')
 
 await main(async () => {
-  const [name = 'rootfs', mirror = mirrorOfThisMachine()] = process.argv.slice(2)
+  const [name = 'rootfs', mirror = mirrorOfThisMachine(SUITE)] = process.argv.slice(2)
   const directory = resolve(PROJECT, name)
   if (!`${directory}${sep}`.startsWith(`${PROJECT}${sep}`) || directory === PROJECT) {
     throw new SetupError(`cannot make ${name}: only the project's directory is writable in the container`)
@@ -93,17 +94,4 @@ function mountsBelow(directory) {
     .map((line) => line.split(' ')[4] ?? '')
     .map((path) => path.replace(/\\([0-7]{3})/gu, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8))))
     .filter((path) => path === directory || path.startsWith(`${directory}/`))
-}
-
-/** The mirror that apt uses for the suite here, where this is a Debian; otherwise debootstrap's own default. */
-function mirrorOfThisMachine() {
-  const format = '$(REPO_URI)|$(CODENAME)|$(COMPONENT)'
-  const {stdout} = spawnSync('apt-get', ['indextargets', '--format', format, 'Created-By: Packages'], {
-    encoding: 'utf8',
-  })
-  for (const line of (stdout ?? '').split('\n')) {
-    const [uri = '', codename, component] = line.split('|')
-    if (codename === SUITE && component === 'main' && /^https?:/u.test(uri)) return uri.replace(/\/$/u, '')
-  }
-  return undefined
 }

@@ -22,6 +22,7 @@ import {
 } from 'node:fs'
 import {dirname, join, relative, resolve} from 'node:path'
 
+import {mirrorOfThisMachine} from './mirror.mjs'
 import {PROJECT, SetupError, TEST_USER, main, readUser, say, setUp} from './setup.mjs'
 
 const FOLDERS = ['unit', 'live', 'hostile', 'cli', 'e2e']
@@ -50,6 +51,10 @@ await main(async () => {
 
   const {missing} = await setUp('test')
   for (const sentence of missing) say(sentence)
+
+  // Tests that download from Debian go where this machine's apt goes.
+  const mirror = process.env.DEBIAN_MIRROR ?? mirrorOfThisMachine('bookworm')
+  if (mirror !== undefined) process.env.DEBIAN_MIRROR = mirror
 
   const tallies = []
   const ours = asRoot ? files.filter((file) => !isUserTest(file)) : files
@@ -106,12 +111,16 @@ async function mochaAsUser(files, options) {
       SHELL: '/bin/sh',
       LANG: process.env.LANG ?? 'C.UTF-8',
       PATH: `${dirname(node)}:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin`,
-      ...(process.env.CI === undefined ? {} : {CI: process.env.CI}),
+      ...keep(['CI', 'DEBIAN_MIRROR', 'http_proxy', 'https_proxy', 'no_proxy']),
     }
     return await mocha(files, options, {cwd: copy, env, node, uid: user.uid, gid: user.gid})
   } finally {
     rmSync(copy, {recursive: true, force: true})
   }
+}
+
+function keep(names) {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => names.includes(name)))
 }
 
 /** The clone may lie where the user can't go (/root), or belong to root with a strict umask. */

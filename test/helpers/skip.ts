@@ -14,10 +14,12 @@ export function skipUnless(condition: boolean, reason: string): void {
   })
 }
 
-/** In an `it` callback: `skipTestUnless(this, ...)`. */
+/** In an `it` or `before` callback: `skipTestUnless(this, ...)`; in `before` it means the whole suite. */
 export function skipTestUnless(context: Mocha.Context, condition: boolean, reason: string): void {
   if (condition) return
-  if (context.test !== undefined) context.test.title += ` [pending: ${reason}]`
+  const {test} = context
+  if (test?.parent !== undefined && !test.parent.tests.some((own) => own === test)) markPending(test.parent, reason)
+  else if (test !== undefined) test.title += ` [pending: ${reason}]`
   context.skip()
 }
 

@@ -1,0 +1,77 @@
+// The main job: a Debian tree made in the container is the tree that root makes.
+
+import assert from 'node:assert/strict'
+import {mkdirSync} from 'node:fs'
+import {join} from 'node:path'
+
+import {DIFFERS_BETWEEN_RUNS, debootstrap, mirrorAnswers} from '../helpers/debian.js'
+import type {Ended} from '../helpers/program.js'
+import {interceptorIn, succeed} from '../helpers/program.js'
+import {skipTestUnless, skipUnlessPrivileged, skipUnlessPrograms} from '../helpers/skip.js'
+import {temporaryDirectories} from '../helpers/temporary.js'
+import {compareTrees, readTree} from '../helpers/tree.js'
+
+const LIMIT_MS = 10 * 60_000
+/** What debootstrap's setup_devices makes, by hand written here: the path, its mode and numbers. */
+const NODES = [
+  ['null', '666', '1:3'],
+  ['zero', '666', '1:5'],
+  ['full', '666', '1:7'],
+  ['random', '666', '1:8'],
+  ['urandom', '666', '1:9'],
+  ['tty', '666', '5:0'],
+  ['ptmx', '666', '5:2'],
+  ['console', '600', '5:1'],
+] as const
+
+describe('debootstrap in a container of root', function () {
+  this.timeout(LIMIT_MS)
+  skipUnlessPrivileged()
+  skipUnlessPrograms('debootstrap', 'wget')
+  const temporary = temporaryDirectories()
+  const ours = {ended: undefined as Ended | undefined, directory: ''}
+
+  before(function () {
+    skipTestUnless(this, mirrorAnswers(), 'no Debian mirror can be reached')
+    ours.directory = temporary()
+    const cache = join(ours.directory, 'cache')
+    mkdirSync(cache)
+    const surroundings = {cwd: ours.directory, timeoutMs: LIMIT_MS}
+    // The same packages serve both runs, which is kind to the mirror.
+    const [plain = '', ...words] = debootstrap(cache, 'plain')
+    succeed(surroundings, plain, ...words)
+    ours.ended = interceptorIn(surroundings, 'run', '--mknod', '--sysinfo', '--', ...debootstrap(cache, 'contained'))
+  })
+
+  it('ends well', () => {
+    assert.equal(ours.ended?.status, 0, ours.ended?.stderr)
+    assert.match(ours.ended.stdout, /Base system installed successfully/u)
+  })
+
+  it('makes the same tree as plain root', () => {
+    const [expected, actual] = ['plain', 'contained'].map((name) => readTree(join(ours.directory, name)))
+    assert.ok(expected !== undefined && actual !== undefined)
+    assert.ok(expected.size > 5000, `only ${expected.size} entries`)
+    assert.deepEqual(compareTrees(expected, actual, DIFFERS_BETWEEN_RUNS), [])
+  })
+
+  it('makes real device nodes', () => {
+    const dev = readTree(join(ours.directory, 'contained', 'dev'))
+    for (const [name, mode, device] of NODES) {
+      assert.deepEqual(dev.get(name), {type: 'character device', mode, owner: '0:0', device}, name)
+    }
+  })
+
+  it('shows each device node in the trace', () => {
+    const stderr = ours.ended?.stderr ?? ''
+    for (const [name, , device] of NODES) {
+      const [major, minor] = device.split(':')
+      const line = `mknod(at)?\\(.*/dev/${name}", S_IFCHR\\|0\\d+, makedev\\(${major}, ${minor}\\)\\) = 0 {2}emulated \\(node, `
+      assert.match(stderr, new RegExp(line, 'u'))
+    }
+  })
+
+  it('is refused nothing', () => {
+    assert.doesNotMatch(ours.ended?.stderr ?? '', /^interceptor: .* {2}(refused|failed)/mu)
+  })
+})
