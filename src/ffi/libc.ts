@@ -166,3 +166,30 @@ export function retryInterrupted<T>(call: () => T): T {
 export function makedev(major: number, minor: number): number {
   return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0
 }
+
+const callKcmp = declareLong('syscall', ['long', 'long', 'long', 'long', 'ulong', 'ulong'], 'kcmp')
+const KCMP_FILES = 2
+
+/** Whether two tasks share their descriptor table (kcmp(2)). */
+export function shareDescriptors(tid: number, other: number): boolean {
+  return callKcmp(process.arch === 'arm64' ? 272 : 312, tid, other, KCMP_FILES, 0, 0) === 0
+}
+
+const callAbort = declareInt('abort', [])
+
+/** Ends the process at once, from whichever thread, after one line on stderr: for a privilege that can't be given back. */
+export function abort(message: string): never {
+  try {
+    write(2, Buffer.from(`interceptor: ${message}\n`), Buffer.byteLength(message) + 14)
+  } finally {
+    callAbort()
+  }
+  throw new Error(message)
+}
+
+const F_DUPFD_CLOEXEC = 1030
+
+/** A second descriptor of the same open file, or of the same O_PATH place. */
+export function duplicateCloseOnExec(fd: number): number {
+  return fcntl(fd, F_DUPFD_CLOEXEC, 3)
+}

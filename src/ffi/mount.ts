@@ -194,3 +194,22 @@ export function statx(dirfd: number, path: Uint8Array | string, flags: number): 
 export function fstat(fd: number): Statx {
   return statx(fd, '', 0x1000)
 }
+
+export const PROC_SUPER_MAGIC = 0x9fa0
+/** statvfs flag of a mount that does not follow symbolic links (5.10). */
+export const ST_NOSYMFOLLOW = 0x2000
+
+export interface FileSystemStatus {
+  readonly type: number
+  /** ST_* */
+  readonly flags: number
+}
+
+const callFstatfs = declareUnchecked('fstatfs', 'int', ['int', 'buffer'])
+
+/** fstatfs(2), of O_PATH descriptors too. */
+export function fstatfs(fd: number): FileSystemStatus {
+  const bytes = Buffer.alloc(256)
+  if (callFstatfs(fd, bytes) < 0) throw new SystemError('fstatfs', lastErrno())
+  return {type: bytes.readUInt32LE(0), flags: bytes.readUInt32LE(80)}
+}
