@@ -1,0 +1,20 @@
+/*
+ * interceptor-init: makes the container that src/container/launch.ts planned, and is its PID 1. It formats no text,
+ * takes no options and decides nothing; Node starts it with the descriptors that interceptor-init.h names.
+ *
+ *   interceptor-init launch
+ *     outer (outer.c, stage.c)    stages the file system, watches Node, cleans up
+ *       PID 1 (inner.c, init.c)   enters the container, reaps and forwards signals
+ *         command (command.c)     installs the filter, waits for its supervisor, execve
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "interceptor-init.h"
+
+int main(int argc, char **argv)
+{
+	if (argc != 2 || strcmp(argv[1], "launch") != 0)
+		return 125;
+	outer_run(plan_map(PLAN_FD));
+}

@@ -1,0 +1,270 @@
+/*
+ * The outer process: in the host's pid namespace and the supervisor's user namespace. It owns the mount namespace in
+ * which the container's file system is put together, witnesses which signals the whole process group got, and sees to
+ * it that nothing survives Node: end-of-file on the control socket ends the container and removes what the plan lists.
+ *
+ * All signals stay blocked, so that the terminal's never end or stop it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "interceptor-init.h"
+#include "kernel.h"
+
+enum { WITNESS_MS = 500, REMOVE_TRIES = 200, REMOVE_PAUSE_NS = 5000000 };
+
+struct outer {
+	const struct plan *plan;
+	int signals; /* signalfd */
+	int terminal; /* /dev/tty or -1 */
+	bool foreground; /* our group had the terminal at the start */
+	int inner; /* socket to the inner process */
+	int pidfd;
+	pid_t pid;
+	int64_t seen_ms[NSIG]; /* when each signal last arrived */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void read_signals(struct outer *outer)
+{
+	struct signalfd_siginfo info;
+
+	while (read(outer->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo < NSIG)
+			outer->seen_ms[info.ssi_signo] = now_ms();
+	}
+}
+
+/* A signal that Node got and we got too went to the whole process group, so the command has it already. */
+static void answer(struct outer *outer, int signal)
+{
+	struct message message = { .type = MESSAGE_ANSWER, .a = signal };
+
+	read_signals(outer);
+	if (signal > 0 && signal < NSIG) {
+		message.b = outer->seen_ms[signal] != 0 && now_ms() - outer->seen_ms[signal] < WITNESS_MS;
+		outer->seen_ms[signal] = 0;
+	}
+	(void)send_message(CONTROL_FD, &message);
+}
+
+static void continue_command(const struct outer *outer)
+{
+	struct message message = { .type = MESSAGE_CONTINUE };
+
+	message.a = outer->terminal >= 0 && tcgetpgrp(outer->terminal) == getpgrp();
+	(void)send_message(outer->inner, &message);
+}
+
+/*
+ * A command with its own process group (a shell) leaves the terminal to a group that no longer exists. Give it back,
+ * but never take it from a living group: the user may have put us in the background.
+ */
+static void restore_terminal(const struct outer *outer)
+{
+	pid_t group;
+
+	if (outer->terminal < 0 || !outer->foreground)
+		return;
+	group = tcgetpgrp(outer->terminal);
+	if (group > 0 && group != getpgrp() && kill(-group, 0) < 0 && errno == ESRCH)
+		(void)tcsetpgrp(outer->terminal, getpgrp());
+}
+
+/* A cgroup directory is busy for a moment after its last process ended (rmdir gives EBUSY). */
+static void remove_path(const char *path)
+{
+	const struct timespec pause = { .tv_nsec = REMOVE_PAUSE_NS };
+
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (rmdir(path) == 0 || (errno == ENOTDIR && unlink(path) == 0) || errno != EBUSY)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static _Noreturn void finish(const struct outer *outer)
+{
+	const struct plan *plan = outer->plan;
+
+	for (const struct record *record = plan_first(plan); record; record = plan_next(plan, record)) {
+		if (record->kind == RECORD_REMOVE)
+			remove_path(record_string(record, 0));
+	}
+	_exit(0);
+}
+
+/* Waits until PID 1 is gone, and with it every process of its pid namespace (pid_namespaces(7)). */
+static int reap_inner(const struct outer *outer)
+{
+	int status = 0;
+
+	while (waitpid(outer->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+static _Noreturn void end_container(const struct outer *outer)
+{
+	(void)kill(outer->pid, SIGKILL);
+	(void)reap_inner(outer);
+	restore_terminal(outer);
+	finish(outer);
+}
+
+static _Noreturn void inner_gone(const struct outer *outer)
+{
+	struct message message = { .type = MESSAGE_GONE };
+
+	message.a = reap_inner(outer);
+	restore_terminal(outer);
+	if (send_message(CONTROL_FD, &message) == 0) {
+		while (receive_message(CONTROL_FD, &message) > 0 && message.type != MESSAGE_BYE)
+			;
+	}
+	finish(outer);
+}
+
+static void read_control(struct outer *outer)
+{
+	struct message message;
+
+	if (receive_message(CONTROL_FD, &message) <= 0)
+		end_container(outer);
+	switch (message.type) {
+	case MESSAGE_ASK:
+		answer(outer, message.a);
+		break;
+	case MESSAGE_CONTINUE:
+		continue_command(outer);
+		break;
+	case MESSAGE_KILL:
+		(void)kill(outer->pid, SIGKILL);
+		break;
+	default:
+		break;
+	}
+}
+
+static _Noreturn void monitor(struct outer *outer)
+{
+	struct pollfd watched[] = {
+		{ .fd = outer->pidfd, .events = POLLIN },
+		{ .fd = CONTROL_FD, .events = POLLIN },
+		{ .fd = outer->signals, .events = POLLIN },
+	};
+
+	for (;;) {
+		if (poll(watched, 3, -1) < 0 && errno != EINTR)
+			end_container(outer);
+		if (watched[2].revents)
+			read_signals(outer);
+		if (watched[1].revents)
+			read_control(outer);
+		if (watched[0].revents)
+			inner_gone(outer);
+	}
+}
+
+static pid_t clone_inner(struct outer *outer, int *inner_socket)
+{
+	int pair[2];
+	int pid;
+	struct clone_args args = {
+		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWUTS | CLONE_PIDFD,
+		.exit_signal = SIGCHLD,
+		.pidfd = (uint64_t)(uintptr_t)&outer->pidfd,
+	};
+
+	if (outer->plan->flags & PLAN_NETWORK_NONE)
+		args.flags |= CLONE_NEWNET;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		fail(STAGE_CLONE, 0);
+	pid = sys_clone3(&args);
+	if (pid < 0)
+		fail(STAGE_CLONE, 0);
+	outer->inner = pair[0];
+	*inner_socket = pair[1];
+	return pid;
+}
+
+static void watch_signals(struct outer *outer)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	sigdelset(&all, SIGCHLD);
+	outer->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	outer->terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	outer->foreground = outer->terminal >= 0 && tcgetpgrp(outer->terminal) == getpgrp();
+	if (outer->signals < 0)
+		fail(STAGE_CLONE, 0);
+}
+
+/* Until the container is handed over, a failure must take the inner process along: it dies with its socket. */
+static void hand_over(struct outer *outer)
+{
+	struct message message = { .type = MESSAGE_INNER, .a = outer->pid };
+	char path[64];
+	int user_namespace;
+
+	if (send_message(CONTROL_FD, &message) < 0 || receive_message(CONTROL_FD, &message) <= 0 ||
+	    message.type != MESSAGE_MAPPED)
+		end_container(outer);
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", outer->pid);
+	user_namespace = open(path, O_RDONLY | O_CLOEXEC);
+	if (user_namespace < 0)
+		fail(STAGE_MAPPED, 0);
+	stage_outside(outer->plan, user_namespace);
+	close(user_namespace);
+	message.type = MESSAGE_STAGED;
+	(void)send_message(outer->inner, &message);
+}
+
+_Noreturn void outer_run(const struct plan *plan)
+{
+	static struct outer outer;
+	int inner_socket = -1;
+
+	outer.plan = plan;
+	(void)sys_close_range(CONTROL_FD, ~0U, CLOSE_RANGE_CLOEXEC);
+	watch_signals(&outer);
+	if (chdir("/") < 0 || unshare(CLONE_NEWNS) < 0 ||
+	    syscall(SYS_mount, NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		fail(STAGE_MOUNT_NAMESPACE, 0);
+	outer.pid = clone_inner(&outer, &inner_socket);
+	if (outer.pid == 0) {
+		const struct inner_context context = {
+			.plan = plan, .outer = inner_socket, .terminal = outer.terminal,
+		};
+
+		close(CONTROL_FD);
+		close(outer.inner);
+		close(outer.signals);
+		close(PLAN_FD);
+		inner_run(&context);
+	}
+	close(inner_socket);
+	close(INIT_FD);
+	close(PLAN_FD);
+	hand_over(&outer);
+	monitor(&outer);
+}
