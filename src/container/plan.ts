@@ -78,4 +78,6 @@ export interface LaunchPlan {
   readonly waitKillable: boolean
   /** Path of the terminal for /dev/console, if any of the three streams is one. */
   readonly terminal: Buffer | undefined
+  /** Host paths of files and empty directories (cgroups) to remove at the end, also when the supervisor was killed. */
+  readonly remove: readonly Buffer[]
 }

@@ -1,0 +1,321 @@
+// Carries out a LaunchPlan with interceptor-init and follows the container to its end.
+
+import {spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
+import {closeSync, existsSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync, writeSync} from 'node:fs'
+import type {Duplex} from 'node:stream'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {fileURLToPath} from 'node:url'
+
+import type {ContainerDescription, IdMapExtent} from '../intercept/container-description.js'
+import {LaunchError, UnavailableError} from '../errors.js'
+import {ERRNO} from '../ffi/errors.js'
+import {memfd_create, takeDescriptor} from '../ffi/process.js'
+import {Channel, MESSAGES} from './channel.js'
+import type {Message} from './channel.js'
+import {launchFailure} from './launch-failure.js'
+import {encodePlan} from './native-plan.js'
+import type {LaunchPlan} from './plan.js'
+
+export type ContainerEnd =
+  | {readonly kind: 'exited'; readonly status: number}
+  | {readonly kind: 'signaled'; readonly signal: number; readonly coreDumped: boolean}
+  /** `notFound`: no such file; else it can't be executed. `exists`: the file is there, its interpreter is not. */
+  | {readonly kind: 'not-started'; readonly errno: number; readonly notFound: boolean; readonly exists: boolean}
+
+export interface LaunchHooks {
+  /** The id maps are written and nothing else has happened yet: join cgroups here. */
+  readonly mapped: (initPid: number) => Promise<void> | void
+  /** The container is gone, its cgroups are not removed yet. */
+  readonly gone?: () => void
+  /** A signal stopped the command. */
+  readonly stopped?: (signal: number) => void
+}
+
+export interface LaunchedContainer {
+  readonly initPid: number
+  /** Ours to close, close-on-exec; undefined when nothing is intercepted. */
+  readonly listener: number | undefined
+  readonly namespaces: ContainerDescription['namespaces']
+  /** CLOCK_BOOTTIME at which init began. */
+  readonly startedMs: number
+  /** Lets the command start. Supervision of the listener must have begun. */
+  go(): void
+  /** Passes a signal that we got on to the command, unless the whole process group got it. */
+  forward(signal: number): void
+  /** We were continued after a stop: so is the command, with its terminal if we are in the foreground. */
+  resume(): void
+  /** Resolves when no process of the container is left and `remove` of the plan is done. */
+  readonly ended: Promise<ContainerEnd>
+  kill(): void
+}
+
+const CONTROL_FD = 3
+const INIT_FD = 4
+const CLOCK_TICK_MS = 10
+const SIGKILL = 9
+
+/** Time for a signal to reach the whole process group before we ask who got it. */
+const GROUP_SIGNAL_MS = 15
+
+/** Where nothing of ours can be below: the directory is covered in the launcher's own mount namespace. */
+const STAGES = ['/mnt', '/media', '/srv', '/opt', '/tmp', '/usr']
+
+/** The native helper of this package. */
+export function helperPath(): string {
+  const built = fileURLToPath(new URL('../../native/build/interceptor-init', import.meta.url))
+  const shipped = fileURLToPath(new URL(`../../prebuilds/linux-${process.arch}/interceptor-init`, import.meta.url))
+  const found = [built, shipped].find((path) => existsSync(path))
+  if (found !== undefined) return found
+  throw new UnavailableError(`cannot find the native helper: ${built} does not exist`, {
+    hints: ['Build it: npm run build'],
+  })
+}
+
+export function launch(plan: LaunchPlan, hooks: LaunchHooks): Promise<LaunchedContainer> {
+  return new Launch(plan, hooks).started
+}
+
+class Launch {
+  readonly started: Promise<LaunchedContainer>
+  readonly #plan: LaunchPlan
+  readonly #hooks: LaunchHooks
+  readonly #child: ChildProcess
+  readonly #control: Channel
+  readonly #init: Channel
+  readonly #isStarted = withResolvers<LaunchedContainer>()
+  readonly #hasEnded = withResolvers<ContainerEnd>()
+  #initPid = 0
+  #failure: unknown
+  #end: ContainerEnd | undefined
+  #initStatus: number | undefined
+  #isKilled = false
+  #open = 3
+
+  constructor(plan: LaunchPlan, hooks: LaunchHooks) {
+    this.#plan = plan
+    this.#hooks = hooks
+    this.started = this.#isStarted.promise
+    // Whoever waits for `ended` sees the failure; that nobody does is no bug.
+    this.#hasEnded.promise.catch(() => undefined)
+    const helper = helperPath()
+    const planFd = memoryFile(encodePlan(plan, stageFor(plan)))
+    try {
+      this.#child = spawn(helper, ['launch'], {
+        stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', planFd],
+        env: {},
+      })
+    } finally {
+      closeSync(planFd)
+    }
+    this.#child.on('error', (cause) => {
+      this.#fail(new LaunchError('cannot start the native helper', {cause}))
+      if (this.#child.pid === undefined) this.#settle()
+    })
+    const closed = (): void => this.#closed()
+    this.#child.on('exit', closed)
+    this.#control = new Channel(this.#child.stdio[CONTROL_FD] as Duplex, (message) => this.#receive(message), closed)
+    this.#init = new Channel(this.#child.stdio[INIT_FD] as Duplex, (message) => this.#receive(message), closed)
+  }
+
+  #receive(message: Message): void {
+    switch (message.type) {
+      case MESSAGES.inner:
+        void this.#map(message.a)
+        break
+      case MESSAGES.failed:
+        this.#fail(launchFailure(message.a, message.b, message.c, this.#plan))
+        break
+      case MESSAGES.ready:
+        this.#ready(message.a)
+        break
+      case MESSAGES.answer:
+        if (message.b === 0) this.#init.send(MESSAGES.signal, message.a)
+        break
+      case MESSAGES.stopped:
+        this.#hooks.stopped?.(message.a)
+        break
+      case MESSAGES.ended:
+        this.#end = endOf(message)
+        break
+      case MESSAGES.gone:
+        this.#gone(message.a)
+        break
+    }
+  }
+
+  async #map(pid: number): Promise<void> {
+    this.#initPid = pid
+    try {
+      writeFileSync(`/proc/${pid}/uid_map`, mapText(this.#plan.uidMap))
+      writeFileSync(`/proc/${pid}/gid_map`, mapText(this.#plan.gidMap))
+    } catch (cause) {
+      this.#fail(new LaunchError("cannot write the container's id maps", {cause, hints: idMapHints(cause)}))
+      this.#kill()
+      return
+    }
+    try {
+      await this.#hooks.mapped(pid)
+    } catch (error) {
+      this.#fail(error)
+      this.#kill()
+      return
+    }
+    this.#control.send(MESSAGES.mapped)
+  }
+
+  #ready(listener: number): void {
+    try {
+      this.#isStarted.resolve({
+        initPid: this.#initPid,
+        listener: listener < 0 ? undefined : takeDescriptor(this.#initPid, listener),
+        namespaces: namespacesOf(this.#initPid),
+        startedMs: startOf(this.#initPid),
+        go: () => this.#init.send(MESSAGES.go),
+        forward: (signal) => void this.#forward(signal),
+        resume: () => this.#control.send(MESSAGES.continue),
+        ended: this.#hasEnded.promise,
+        kill: () => this.#kill(),
+      })
+    } catch (cause) {
+      this.#fail(new LaunchError("cannot take the listener from the container's init", {cause}))
+      this.#kill()
+    }
+  }
+
+  async #forward(signal: number): Promise<void> {
+    await sleep(GROUP_SIGNAL_MS)
+    this.#control.send(MESSAGES.ask, signal)
+  }
+
+  /** Before the container is mapped the launcher waits for one message and takes any other as the end. */
+  #kill(): void {
+    this.#isKilled = true
+    this.#control.send(MESSAGES.kill)
+  }
+
+  #gone(status: number): void {
+    this.#initStatus = status
+    try {
+      this.#hooks.gone?.()
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#control.send(MESSAGES.bye)
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error
+  }
+
+  /** The launcher has exited and both sockets are at their end: everything that was said has been heard. */
+  #closed(): void {
+    this.#open--
+    if (this.#open === 0) this.#settle()
+  }
+
+  #settle(): void {
+    const wasGone = this.#initStatus !== undefined
+    void (wasGone ? Promise.resolve() : removeAll(this.#plan.remove)).then(() => {
+      const failure = this.#failure ?? (this.#end === undefined ? this.#earlyEnd() : undefined)
+      if (failure === undefined) this.#hasEnded.resolve(this.#end!)
+      else this.#hasEnded.reject(failure)
+      // Does nothing where it had started.
+      this.#isStarted.reject(failure ?? new LaunchError('cannot start the command: it was ended before it could begin'))
+    })
+  }
+
+  #earlyEnd(): LaunchError | undefined {
+    if (this.#isKilled) {
+      this.#end = {kind: 'signaled', signal: SIGKILL, coreDumped: false}
+      return undefined
+    }
+    const {signalCode, exitCode} = this.#child
+    const status = this.#initStatus ?? 0
+    if (this.#initStatus === undefined)
+      return new LaunchError(`cannot go on: the launcher ended early (${signalCode ?? `status ${exitCode ?? '?'}`})`)
+    const how = (status & 0x7f) === 0 ? `status ${status >> 8}` : `signal ${status & 0x7f}`
+    return new LaunchError(`cannot go on: the container's init ended early (${how})`)
+  }
+}
+
+/** Node 20 has no Promise.withResolvers. */
+function withResolvers<T>(): {
+  promise: Promise<T>
+  resolve: (value: T) => void
+  reject: (reason: unknown) => void
+} {
+  let resolve!: (value: T) => void
+  let reject!: (reason: unknown) => void
+  const promise = new Promise<T>((accept, refuse) => {
+    resolve = accept
+    reject = refuse
+  })
+  return {promise, resolve, reject}
+}
+
+function memoryFile(bytes: Buffer): number {
+  const fd = memfd_create('interceptor-plan')
+  for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written)
+  return fd
+}
+
+/** What the launcher removes at the end must not be hidden from it by the stage. */
+function stageFor(plan: LaunchPlan): string {
+  const isFree = (stage: string): boolean =>
+    statSync(stage, {throwIfNoEntry: false})?.isDirectory() === true &&
+    !plan.remove.some((path) => path.toString('latin1').startsWith(`${stage}/`))
+  const stage = STAGES.find(isFree)
+  if (stage !== undefined) return stage
+  throw new LaunchError(`cannot build the container's root: none of ${STAGES.join(', ')} is a free directory`)
+}
+
+function mapText(map: readonly IdMapExtent[]): string {
+  return map.map(({inside, outside, count}) => `${inside} ${outside} ${count}\n`).join('')
+}
+
+function idMapHints(cause: unknown): readonly string[] {
+  const code = (cause as NodeJS.ErrnoException).code
+  return code === 'EPERM' ? ['Choose host ids that this user may hand on; each extent must lie in one of its own'] : []
+}
+
+function namespacesOf(pid: number): ContainerDescription['namespaces'] {
+  const inode = (name: string): number => statSync(`/proc/${pid}/ns/${name}`).ino
+  return {user: inode('user'), mnt: inode('mnt'), pid: inode('pid_for_children')}
+}
+
+/** Field 22 of proc_pid_stat(5); the command name before it may hold anything. */
+function startOf(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return Number(fields[19]) * CLOCK_TICK_MS
+}
+
+function endOf({a: status, b: errno, c: exists}: Message): ContainerEnd {
+  if (errno !== 0) return {kind: 'not-started', errno, notFound: errno === ERRNO.ENOENT, exists: exists !== 0}
+  const signal = status & 0x7f
+  if (signal !== 0) return {kind: 'signaled', signal, coreDumped: (status & 0x80) !== 0}
+  return {kind: 'exited', status: (status >> 8) & 0xff}
+}
+
+/** Only where the launcher died first, which removes these itself: the last processes are on their way out. */
+async function removeAll(paths: readonly Buffer[]): Promise<void> {
+  for (const path of paths) {
+    for (let tries = 100; tries > 0; tries--) {
+      const code = remove(path)
+      if (code !== 'EBUSY') break
+      await sleep(10)
+    }
+  }
+}
+
+function remove(path: Buffer): string | undefined {
+  try {
+    rmdirSync(path)
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code !== 'ENOTDIR') return code
+    unlinkSync(path)
+  }
+  return undefined
+}

@@ -1,0 +1,23 @@
+// Descriptors that launching needs: memory files and a descriptor taken from another process.
+
+import {declare} from './declare.js'
+import {close, pidfd_getfd, pidfd_open, retryInterrupted} from './libc.js'
+
+const MFD_CLOEXEC = 1
+
+const callMemfdCreate = declare('memfd_create', ['path', 'uint'])
+
+/** An empty file in memory, close-on-exec. */
+export function memfd_create(name: string): number {
+  return callMemfdCreate(name, MFD_CLOEXEC)
+}
+
+/** A close-on-exec duplicate of a descriptor of `pid`. Needs the right to trace it (pidfd_getfd(2)). */
+export function takeDescriptor(pid: number, fd: number): number {
+  const pidfd = pidfd_open(pid, 0)
+  try {
+    return retryInterrupted(() => pidfd_getfd(pidfd, fd))
+  } finally {
+    close(pidfd)
+  }
+}
