@@ -4,18 +4,10 @@ import {LaunchError, UsageError} from '../errors.js'
 import type {IdMapExtent} from '../intercept/container-description.js'
 import type {FileFacts, Host} from './host.js'
 import {toContainer, toHost} from './idmap.js'
+import type {BindOption} from './run-options.js'
 import {MountPoints, resolveOnHost, SHOWN} from './mount-points.js'
 import {absolute, below, components, display, isAbsolute, join, parent, ROOT} from './path-bytes.js'
 import type {FilesystemStep, MountFlags} from './plan.js'
-
-export interface BindRequest {
-  /** Paths as typed; relative ones start at the current directory. */
-  readonly source: Buffer
-  readonly target: Buffer
-  readonly readOnly: boolean
-  /** Idmapped to the container's ids where the supervisor is privileged. */
-  readonly shift: boolean
-}
 
 export interface FilesystemOptions {
   readonly rootless: boolean
@@ -26,7 +18,7 @@ export interface FilesystemOptions {
   readonly currentDirectory: Buffer
   /** Without --rootfs: whether it is made writable (see guard.ts). */
   readonly bindCurrentDirectory: boolean
-  readonly binds: readonly BindRequest[]
+  readonly binds: readonly BindOption[]
   readonly tmpfs: readonly Buffer[]
   /** Device nodes of the host. */
   readonly devices: readonly Buffer[]
@@ -224,15 +216,15 @@ function currentDirectoryRequest(options: FilesystemOptions, host: Host): Reques
   return treeRequest({source: path, target: path, readOnly: options.readOnly, idmap: !options.rootless}, options, host)
 }
 
-function bindRequest(bind: BindRequest, options: FilesystemOptions, host: Host): Request {
+function bindRequest(bind: BindOption, options: FilesystemOptions, host: Host): Request {
   const source = resolveOnHost(host, absolute(bind.source, options.currentDirectory))
   if (source.facts === undefined)
     throw new UsageError(`cannot bind ${display(bind.source)}: there is nothing of that name`, {
       hints: ['create it first, or mend the name'],
     })
-  const target = normal('--bind', absolute(bind.target, options.rootfs === undefined ? options.currentDirectory : ROOT))
+  const target = normal('--bind', absolute(bind.target ?? bind.source, options.currentDirectory))
   return treeRequest(
-    {source: source.path, target, readOnly: bind.readOnly, idmap: bind.shift && !options.rootless},
+    {source: source.path, target, readOnly: bind.readOnly, idmap: bind.shift !== false && !options.rootless},
     options,
     host,
   )
@@ -257,7 +249,7 @@ function treeRequest(
 }
 
 function tmpfsRequest(path: Buffer, options: FilesystemOptions): Request {
-  const target = normal('--tmpfs', absolute(path, options.rootfs === undefined ? options.currentDirectory : ROOT))
+  const target = normal('--tmpfs', absolute(path, ROOT))
   return {
     target,
     mount: (points) => points.tmpfs(points.ensure(target, 'directory'), 0o1777, {nodev: !options.deviceNodes}),

@@ -56,24 +56,6 @@ export function subordinateRanges(text: string, owners: readonly string[]): read
     .map(({start, count}) => ({start, count}))
 }
 
-/** `C:H:N`, as given to --uid-map and --gid-map: the container's first id, the host's first id, how many. */
-export function parseIdMapFlag(flag: string, text: string): IdMapExtent {
-  const fields = text.split(':')
-  const numbers = fields.map((field) => (/^\d{1,10}$/.test(field) ? Number(field) : Number.NaN))
-  const [inside, outside, count] = numbers
-  if (
-    fields.length !== 3 ||
-    inside === undefined ||
-    outside === undefined ||
-    count === undefined ||
-    numbers.some(Number.isNaN)
-  )
-    throw new UsageError(`cannot use ${flag} ${text}: it is not CONTAINER:HOST:COUNT`, {
-      hints: [`give three decimal numbers, as in ${flag} 0:100000:65536`],
-    })
-  return {inside, outside, count}
-}
-
 /** Throws UsageError where the kernel would only say EINVAL (map_write in kernel/user_namespace.c). */
 export function validateIdMap(flag: string, map: readonly IdMapExtent[]): void {
   const fail = (cause: string): never => {
@@ -97,17 +79,13 @@ export function validateIdMap(flag: string, map: readonly IdMapExtent[]): void {
   if (toHost(map, 0) === undefined) fail('id 0 of the container is not mapped')
 }
 
-/** Maps of a container whose supervisor is root of the initial user namespace. */
-export function choosePrivilegedMaps(
-  sources: IdSources,
-  given: {
-    readonly uidMap?: readonly IdMapExtent[] | undefined
-    readonly gidMap?: readonly IdMapExtent[] | undefined
-  } = {},
-): IdMaps {
+/** Maps of a container whose supervisor is root of the initial user namespace; those given, where any are. */
+export function choosePrivilegedMaps(sources: IdSources, given: IdMaps = {uidMap: [], gidMap: []}): IdMaps {
   const owners = ['root', '0', 'interceptor']
-  const uidMap = given.uidMap ?? fullMap(subordinateRanges(sources.subuid, owners)) ?? fallbackMap(sources)
-  const gidMap = given.gidMap ?? fullMap(subordinateRanges(sources.subgid, owners)) ?? fallbackMap(sources)
+  const choose = (map: readonly IdMapExtent[], text: string) =>
+    map.length > 0 ? map : (fullMap(subordinateRanges(text, owners)) ?? fallbackMap(sources))
+  const uidMap = choose(given.uidMap, sources.subuid)
+  const gidMap = choose(given.gidMap, sources.subgid)
   validateIdMap('--uid-map', uidMap)
   validateIdMap('--gid-map', gidMap)
   for (const [flag, map] of [

@@ -2,13 +2,23 @@
 
 import {readFileSync, statSync} from 'node:fs'
 import {UsageError} from '../errors.js'
-import {planFilesystem, type FilesystemOptions, type FilesystemPlan} from './filesystem.js'
+import type {Policy} from '../intercept/policy.js'
+import {planFilesystem, type FilesystemPlan} from './filesystem.js'
 import {homesOf, refusal, setuidWarning} from './guard.js'
 import {factsOf, physicalCurrentDirectory, thisHost, type FileFacts} from './host.js'
+import type {IdMaps} from './idmap.js'
+import type {ContainerOptions} from './run-options.js'
 import {resolveOnHost} from './mount-points.js'
 import {absolute, below, display, join} from './path-bytes.js'
 
-export type FilesystemRequest = Omit<FilesystemOptions, 'bindCurrentDirectory' | 'currentDirectory'> & {
+export interface FilesystemRequest {
+  readonly container: ContainerOptions
+  readonly policy: Policy
+  readonly rootless: boolean
+  /** Those chosen for the container, as the supervisor's user namespace sees them. */
+  readonly maps: IdMaps
+  /** Device path of the terminal among the standard streams. */
+  readonly terminal: Buffer | undefined
   /** HOME of the environment. */
   readonly home: Buffer | undefined
 }
@@ -22,18 +32,39 @@ export interface PreparedFilesystem extends FilesystemPlan {
 /** Throws UsageError where a path can't be had, or where writing to it would endanger the host. */
 export function prepareFilesystem(request: FilesystemRequest): PreparedFilesystem {
   const currentDirectory = physicalCurrentDirectory()
-  const rootfs = request.rootfs && resolveOnHost(thisHost, absolute(request.rootfs, currentDirectory)).path
-  const refused = (directory: Buffer) =>
-    refusal({directory, rootless: request.rootless, homes: homes(request.home), stat: followed})
+  const {container, policy, rootless, terminal} = request
+  const rootfs = container.rootfs && resolveOnHost(thisHost, absolute(container.rootfs, currentDirectory)).path
+  const refused = (directory: Buffer) => refusal({directory, rootless, homes: homes(request.home), stat: followed})
   if (rootfs !== undefined) {
     const cause = refused(rootfs)
     if (cause !== undefined) throw new UsageError(`cannot use --rootfs ${display(rootfs)}: ${cause}`)
   }
   const bindCurrentDirectory = rootfs === undefined && decideBind(request, currentDirectory, refused)
-  const plan = planFilesystem({...request, rootfs, currentDirectory, bindCurrentDirectory}, thisHost)
+  const plan = planFilesystem(
+    {
+      rootless,
+      ...request.maps,
+      rootfs,
+      currentDirectory,
+      bindCurrentDirectory,
+      binds: container.binds,
+      tmpfs: container.tmpfs,
+      devices: container.devices,
+      // A FUSE program opens an image itself, as the caller, and writes to it.
+      sources: (policy.mount?.sources ?? []).map((path) => ({
+        path: Buffer.from(path),
+        writable: Object.keys(policy.mount?.fuse ?? {}).length > 0,
+      })),
+      workdir: container.workdir,
+      readOnly: container.readOnly,
+      network: container.network,
+      deviceNodes: policy.mknod !== undefined,
+      terminal,
+    },
+    thisHost,
+  )
   const written = rootfs ?? (bindCurrentDirectory ? currentDirectory : undefined)
-  const warning =
-    written === undefined || request.rootless || request.readOnly ? undefined : setuidWarning(written, followed)
+  const warning = written === undefined || rootless || container.readOnly ? undefined : setuidWarning(written, followed)
   return {...plan, currentDirectory, warnings: warning === undefined ? [] : [warning]}
 }
 
@@ -43,7 +74,7 @@ function decideBind(
   currentDirectory: Buffer,
   refused: (directory: Buffer) => string | undefined,
 ): boolean {
-  const isBound = request.binds.some(({source, target}) => {
+  const isBound = request.container.binds.some(({source, target = source}) => {
     const rest = below(currentDirectory, absolute(target, currentDirectory))
     if (rest === undefined) return false
     const real = resolveOnHost(thisHost, absolute(source, currentDirectory)).path
@@ -52,7 +83,7 @@ function decideBind(
   if (isBound) return false
   const cause = refused(currentDirectory)
   if (cause === undefined) return true
-  if (request.workdir !== undefined || request.rootless) return false
+  if (request.container.workdir !== undefined || request.rootless) return false
   throw new UsageError(`cannot make the current directory ${display(currentDirectory)} writable: ${cause}`, {
     hints: [
       'change to a directory of its own for this work',
