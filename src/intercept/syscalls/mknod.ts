@@ -1,61 +1,75 @@
 // mknod and mknodat: device nodes for a container whose kernel capabilities do not reach that far.
 
-import {decodeDevice, describeDevice, formatDevice, nameDevice, sameDevice} from '../device-numbers.js'
-import type {Device, MknodPolicy} from '../policy.js'
-import type {ArgumentIndex, CallerFacts, Condition, Verdict} from '../syscall.js'
+import {BoundNodes} from '../bound-nodes.js'
+import {dev, dirFd, mode, path} from '../arguments.js'
+import {bindNode, makeRealNode} from '../make-node.js'
+import type {MknodState} from '../make-node.js'
+import {NodeStore} from '../node-store.js'
+import {OwnCapabilities} from '../own-capabilities.js'
+import type {MknodPolicy} from '../policy.js'
+import {defineSyscall} from '../syscall.js'
+import type {Caller, Family, Performed} from '../syscall.js'
+import {decideMknod, deviceNodeCondition, requestedDevice} from './mknod-decide.js'
+import {followUpCalls} from './node-follow-up.js'
 
-const EPERM = 1
-const CAP_MKNOD = 1n << 27n
-const S_IFMT = 0o170_000
-const S_IFBLK = 0o060_000
-const S_IFCHR = 0o020_000
+const AT_FDCWD = -100
 
-/**
- * Device nodes alone, without the whiteout (character 0:0), which vfs_mknod() in fs/namei.c lets everyone make. FIFOs,
- * sockets and files never leave the kernel either. `mode` is a 16-bit umode_t and `dev` an unsigned int.
- */
-export function deviceNodeCondition(mode: ArgumentIndex, dev: ArgumentIndex): Condition {
-  const type = {argument: mode, width: 32, mask: BigInt(S_IFMT), operator: 'eq'} as const
-  return [
-    [{...type, value: BigInt(S_IFBLK)}],
-    [
-      {...type, value: BigInt(S_IFCHR)},
-      {argument: dev, width: 32, operator: 'ne', value: 0n},
-    ],
-  ]
-}
-
-export interface NodeValues {
-  /** Type and permissions, 16 bits. */
+interface MknodValues {
+  readonly dirfd?: number
+  readonly path: Buffer
   readonly mode: number
-  /** The 32-bit argument, not yet split. */
   readonly dev: number
 }
 
-/** The node that the call asks for. The filter lets nothing through but the two types of device. */
-export function requestedDevice({mode, dev}: NodeValues): Device {
-  return {type: (mode & S_IFMT) === S_IFBLK ? 'b' : 'c', ...decodeDevice(dev)}
+export const mknodFamily: Family<MknodPolicy, MknodState> = {
+  name: 'mknod',
+  summary: 'device nodes: mknod, mknodat',
+  flag: '--mknod',
+  lxdKeys: ['security.syscalls.intercept.mknod'],
+  strategies: [
+    {
+      name: 'node',
+      summary: 'a real device node, in the directory where it was asked for',
+      needs: 'CAP_MKNOD in the initial user namespace, and a file system that lets device nodes be opened',
+    },
+    {
+      name: 'bind',
+      summary: 'a device node mounted over a new empty file',
+      needs: 'CAP_SYS_ADMIN over the mount namespace of the container (Linux 5.2)',
+    },
+    {
+      name: 'record',
+      summary: 'an empty file; type and numbers are kept in the manifest alone',
+      needs: 'nothing',
+    },
+  ],
+  select: (policy) => policy.mknod,
+  calls: (policy, options) => [mknod, mknodat, ...followUpCalls(policy, options)],
+  start(_policy, container) {
+    const own = new OwnCapabilities()
+    return {own, store: new NodeStore(own), bound: new BoundNodes(), container}
+  },
 }
 
-export function decideMknod(values: NodeValues, facts: CallerFacts, policy: MknodPolicy): Verdict {
-  const type = values.mode & S_IFMT
-  if (type !== S_IFBLK && (type !== S_IFCHR || values.dev === 0)) {
-    return {kind: 'continue', reason: 'the kernel makes what is not a device node'}
-  }
-  if (!facts.inContainerUserNamespace) {
-    return {kind: 'continue', reason: 'the caller is in a user namespace of its own'}
-  }
-  if ((facts.effective & CAP_MKNOD) === 0n) {
-    return {kind: 'refuse', errno: EPERM, reason: 'the caller lacks CAP_MKNOD'}
-  }
-  const device = requestedDevice(values)
-  if (!policy.devices.some((allowed) => sameDevice(allowed, device))) {
-    return {
-      kind: 'refuse',
-      errno: EPERM,
-      reason: `${describeDevice(device)} is not allowlisted`,
-      hint: `--mknod-allow ${formatDevice(device)} would allow it`,
-    }
-  }
-  return {kind: 'perform', reason: `${nameDevice(device)} is allowlisted`}
+const mknod = defineSyscall({
+  name: 'mknod',
+  arguments: {path: path(0), mode: mode(1), dev: dev(2)},
+  condition: deviceNodeCondition(1, 2),
+  decide: decideMknod,
+  perform: performMknod,
+})
+
+const mknodat = defineSyscall({
+  name: 'mknodat',
+  arguments: {dirfd: dirFd(0), path: path(1), mode: mode(2), dev: dev(3)},
+  condition: deviceNodeCondition(2, 3),
+  decide: decideMknod,
+  perform: performMknod,
+})
+
+function performMknod(values: MknodValues, caller: Caller, state: MknodState): Performed {
+  const parent = caller.openParent(values.dirfd ?? AT_FDCWD, values.path)
+  const request = {device: requestedDevice(values), mode: values.mode, dev: values.dev}
+  const real = state.container.rootless ? undefined : makeRealNode(request, caller, state, parent)
+  return real ?? bindNode(request, caller, state, parent)
 }

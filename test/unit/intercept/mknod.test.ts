@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 
 import {DEFAULT_DEVICES, encodeDevice} from '../../../src/intercept/device-numbers.js'
-import {decideMknod, deviceNodeCondition} from '../../../src/intercept/syscalls/mknod.js'
+import {decideMknod, deviceNodeCondition} from '../../../src/intercept/syscalls/mknod-decide.js'
 import type {CallerFacts, Comparison} from '../../../src/intercept/syscall.js'
 
 const S_IFCHR = 0o020_000

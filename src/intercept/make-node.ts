@@ -1,0 +1,367 @@
+// Makes a device node in a caller's place: a real one where it could be opened, else one bound over a placeholder.
+
+import {readFileSync, statSync} from 'node:fs'
+
+import {
+  CAP_DAC_READ_SEARCH,
+  CAP_MKNOD,
+  CAP_SETUID,
+  CAP_SYS_ADMIN,
+  capabilityMask,
+  getfsuid,
+  setfsuid,
+} from '../ffi/credentials.js'
+import {ERRNO, SystemError, isSystemError} from '../ffi/errors.js'
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  close,
+  closeQuietly,
+  mknodat,
+  openat,
+  readlinkat,
+  unlinkat,
+} from '../ffi/libc.js'
+import {
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  fstat,
+  mount_setattr,
+  move_mount,
+  open_tree,
+} from '../ffi/mount.js'
+import type {Statx} from '../ffi/mount.js'
+import {BOUND_NODES_MAX, inodeKey, manifestEntry} from './bound-nodes.js'
+import type {BoundNode, BoundNodes} from './bound-nodes.js'
+import type {ContainerDescription} from './container-description.js'
+import {splitDevice} from './device.js'
+import {nameDevice, sameDevice} from './device-numbers.js'
+import {idInside} from './id-map.js'
+import type {NodeStore} from './node-store.js'
+import type {OwnCapabilities} from './own-capabilities.js'
+import type {Device} from './policy.js'
+import type {Caller, ManifestEntry, ParentDirectory, Performed} from './syscall.js'
+
+const O_NOATIME = 0o1_000_000
+const PERMISSIONS = 0o7777
+const S_IFMT = 0o170_000
+const S_IFREG = 0o100_000
+const S_IFBLK = 0o060_000
+const S_IFCHR = 0o020_000
+const PATH_MAX = 4096
+const NOBODY = 65_534
+const MKNOD = capabilityMask(CAP_MKNOD)
+const MOUNT = capabilityMask(CAP_SYS_ADMIN)
+const READ = capabilityMask(CAP_DAC_READ_SEARCH)
+const CONSOLE: Device = {type: 'c', major: 5, minor: 1}
+
+/** What the calls of the family share in one worker. */
+export interface MknodState {
+  readonly own: OwnCapabilities
+  readonly store: NodeStore
+  readonly bound: BoundNodes
+  readonly container: ContainerDescription
+}
+
+export interface NodeRequest {
+  readonly device: Device
+  /** As the caller passed them. */
+  readonly mode: number
+  readonly dev: number
+}
+
+/** A real node; undefined where one can't be made or could not be opened there, and nothing is left behind. */
+export function makeRealNode(
+  request: NodeRequest,
+  caller: Caller,
+  state: MknodState,
+  parent: ParentDirectory,
+): Performed | undefined {
+  let fd: number | undefined
+  try {
+    fd = caller.act(MKNOD, parent.fd, () => {
+      mknodat(parent.fd, nameWithSlash(parent), request.mode, request.dev)
+      return openNode(parent)
+    })
+  } catch (error) {
+    // The file system has no device nodes, or leaves them to its own namespace. Every other errno is the answer.
+    if (isSystemError(error, ERRNO.EPERM)) return undefined
+    throw error
+  }
+  if (fd === undefined) return {kind: 'done', value: 0, strategy: 'node'}
+  try {
+    const status = fstat(fd)
+    // The container may have put something else there by now; that is its own affair.
+    const ours = sameDevice(deviceOf(status), request.device)
+    if (ours && !couldBeOpened(fd, status, state.own)) {
+      caller.act(0n, parent.fd, () => unlinkat(parent.fd, parent.name, 0))
+      return undefined
+    }
+    return {kind: 'done', value: 0, strategy: 'node', ...(ours && {created: nodeEntry(request, status, state, parent)})}
+  } finally {
+    closeQuietly(fd)
+  }
+}
+
+/** A node over a new empty file; with `rootless` the host's own, or nothing but the record of what was asked for. */
+export function bindNode(request: NodeRequest, caller: Caller, state: MknodState, parent: ParentDirectory): Performed {
+  const {bound, container} = state
+  if (bound.full) {
+    return {kind: 'refuse', errno: ERRNO.ENOSPC, reason: `${BOUND_NODES_MAX} emulated nodes are bound already`}
+  }
+  const placeholder = makePlaceholder(request.mode, caller, parent)
+  let stored: string | undefined
+  let tree: number | undefined
+  try {
+    const file = fstat(placeholder)
+    if (container.rootless) tree = cloneHostNode(request.device, state.own)
+    else {
+      stored = state.store.create(request.device, file)
+      tree = state.store.clone(stored)
+    }
+    if (tree !== undefined) attachOver(tree, placeholder, caller)
+    const node = boundNode(
+      request.device,
+      file,
+      tree === undefined ? undefined : fstat(tree),
+      stored,
+      container,
+      pathOf(parent),
+    )
+    bound.add(node)
+    return {kind: 'done', value: 0, strategy: node.strategy, created: manifestEntry(node)}
+  } catch (error) {
+    removeQuietly(caller, parent)
+    if (stored !== undefined) state.store.remove(stored)
+    throw error
+  } finally {
+    if (tree !== undefined) closeQuietly(tree)
+    closeQuietly(placeholder)
+  }
+}
+
+/** Another name for a bound node: one more link of the node, or one more mount of the host's. */
+export function linkBoundNode(node: BoundNode, caller: Caller, state: MknodState, parent: ParentDirectory): Performed {
+  const {bound, container, store, own} = state
+  if (bound.full) {
+    return {kind: 'refuse', errno: ERRNO.ENOSPC, reason: `${BOUND_NODES_MAX} emulated nodes are bound already`}
+  }
+  const placeholder = makePlaceholder(node.mode, caller, parent)
+  let stored: string | undefined
+  let tree: number | undefined
+  try {
+    if (node.stored !== undefined) {
+      stored = store.link(node.stored)
+      tree = store.clone(stored)
+    } else if (node.strategy === 'bind') tree = cloneHostNode(node.device, own)
+    if (tree !== undefined) attachOver(tree, placeholder, caller)
+    const shown = tree === undefined ? undefined : fstat(tree)
+    const made = boundNode(node.device, fstat(placeholder), shown, stored, container, pathOf(parent))
+    const link = {...made, mode: node.mode, uid: node.uid, gid: node.gid}
+    bound.add(link)
+    return {kind: 'done', value: 0, strategy: link.strategy, created: manifestEntry(link)}
+  } catch (error) {
+    removeQuietly(caller, parent)
+    if (stored !== undefined) store.remove(stored)
+    throw error
+  } finally {
+    if (tree !== undefined) closeQuietly(tree)
+    closeQuietly(placeholder)
+  }
+}
+
+/** With the slash that the caller wrote, about which the kernel has its own errors. */
+export function nameWithSlash({name, trailingSlash}: ParentDirectory): Buffer {
+  return trailingSlash ? Buffer.concat([name, Buffer.from('/')]) : name
+}
+
+/** As the container's own root sees it, also where the caller has another one. */
+export function pathOf({fd, name}: ParentDirectory): Buffer {
+  const bytes = Buffer.allocUnsafe(PATH_MAX)
+  let directory: Buffer
+  try {
+    directory = bytes.subarray(0, readlinkat(AT_FDCWD, `/proc/self/fd/${fd}`, bytes, PATH_MAX))
+  } catch (error) {
+    // d_path() gives up where the path is longer than a page.
+    if (isSystemError(error, ERRNO.ENAMETOOLONG)) return name
+    throw error
+  }
+  return Buffer.concat(directory.length === 1 ? [directory, name] : [directory, Buffer.from('/'), name])
+}
+
+/**
+ * A new file with the caller's rights: O_EXCL, so that the descriptor is of the file that was made and of no other.
+ * Where the name can't be that of a new file, the error is the one that mknod(2) has for it.
+ */
+function makePlaceholder(mode: number, caller: Caller, parent: ParentDirectory): number {
+  const {fd, name, trailingSlash} = parent
+  return caller.act(0n, fd, () => {
+    if (trailingSlash || name.equals(Buffer.from('.')) || name.equals(Buffer.from('..'))) {
+      mknodat(fd, nameWithSlash(parent), S_IFREG, 0)
+      throw new SystemError('mknodat', ERRNO.EEXIST)
+    }
+    return openat(fd, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & PERMISSIONS)
+  })
+}
+
+function attachOver(tree: number, placeholder: number, caller: Caller): void {
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+  caller.inMountNamespace(() => caller.act(MOUNT, undefined, () => move_mount(tree, '', placeholder, '', flags)))
+}
+
+function removeQuietly(caller: Caller, {fd, name}: ParentDirectory): void {
+  try {
+    caller.act(0n, fd, () => unlinkat(fd, name, 0))
+  } catch (error) {
+    // The first failure is the one that is told.
+    if (!(error instanceof SystemError)) throw error
+  }
+}
+
+function openNode({fd, name}: ParentDirectory): number | undefined {
+  try {
+    return openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0)
+  } catch (error) {
+    if (error instanceof SystemError) return undefined
+    throw error
+  }
+}
+
+/**
+ * Whether mount and super block let device nodes be opened, found out without opening one: may_open() in fs/namei.c
+ * looks for that first (EACCES), then at permissions, and last it refuses O_NOATIME to whoever is not the owner (EPERM),
+ * all before the driver is asked.
+ */
+function couldBeOpened(fd: number, {uid}: Statx, own: OwnCapabilities): boolean {
+  const flags = O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
+  const tryToOpen = (): void => void close(openat(AT_FDCWD, `/proc/self/fd/${fd}`, flags, 0))
+  try {
+    if (uid === getfsuid()) own.with(READ | capabilityMask(CAP_SETUID), () => asSomeoneElse(uid, tryToOpen))
+    else own.with(READ, tryToOpen)
+    return true
+  } catch (error) {
+    if (error instanceof SystemError) return error.errno !== ERRNO.EACCES
+    throw error
+  }
+}
+
+function asSomeoneElse(uid: number, action: () => void): void {
+  setfsuid(NOBODY)
+  try {
+    action()
+  } finally {
+    setfsuid(uid)
+  }
+}
+
+function deviceOf({mode, rdevMajor, rdevMinor}: Statx): Device {
+  const type = mode & S_IFMT
+  return {
+    type: type === S_IFBLK ? 'b' : 'c',
+    major: type === S_IFBLK || type === S_IFCHR ? rdevMajor : -1,
+    minor: rdevMinor,
+  }
+}
+
+function nodeEntry(
+  {device}: NodeRequest,
+  status: Statx,
+  {container}: MknodState,
+  parent: ParentDirectory,
+): ManifestEntry {
+  return {
+    kind: 'node',
+    path: pathOf(parent),
+    type: device.type,
+    major: device.major,
+    minor: device.minor,
+    mode: status.mode & PERMISSIONS,
+    uid: idInside(container.uidMap, status.uid),
+    gid: idInside(container.gidMap, status.gid),
+    strategy: 'node',
+  }
+}
+
+function boundNode(
+  device: Device,
+  placeholder: Statx,
+  shown: Statx | undefined,
+  stored: string | undefined,
+  container: ContainerDescription,
+  path: Buffer,
+): BoundNode {
+  return {
+    device,
+    strategy: shown === undefined ? 'record' : 'bind',
+    path,
+    mode: placeholder.mode & PERMISSIONS,
+    uid: idInside(container.uidMap, placeholder.uid),
+    gid: idInside(container.gidMap, placeholder.gid),
+    mountId: shown?.mountId,
+    inode: inodeKey(shown ?? placeholder),
+    ownInode: shown === undefined || stored !== undefined,
+    stored,
+  }
+}
+
+/**
+ * A detached mount of the host's node, for a supervisor that can't make nodes; undefined where there is none, and for
+ * the console, which must never be the host's.
+ */
+function cloneHostNode(device: Device, own: OwnCapabilities): number | undefined {
+  if (sameDevice(device, CONSOLE)) return undefined
+  for (const path of hostPaths(device)) {
+    let tree: number
+    try {
+      tree = own.with(MOUNT, () => open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))
+    } catch (error) {
+      if (error instanceof SystemError) continue
+      throw error
+    }
+    try {
+      // What is mounted is what was looked at.
+      if (sameDevice(deviceOf(fstat(tree)), device)) {
+        own.with(MOUNT, () => mount_setattr(tree, '', AT_EMPTY_PATH, {set: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC}))
+        return tree
+      }
+    } catch (error) {
+      closeQuietly(tree)
+      throw error
+    }
+    closeQuietly(tree)
+  }
+  return undefined
+}
+
+function hostPaths(device: Device): string[] {
+  const known = nameDevice(device)
+  const paths = known.startsWith('/') ? [known] : []
+  const {major, minor} = device
+  try {
+    const event = readFileSync(`/sys/dev/${device.type === 'b' ? 'block' : 'char'}/${major}:${minor}/uevent`, 'latin1')
+    const name = /^DEVNAME=(.+)$/m.exec(event)?.[1]
+    if (name !== undefined) paths.push(`/dev/${name}`)
+  } catch {
+    // No such device, or no sysfs: the known name is all there is.
+  }
+  return paths.filter((path) => isNode(path, device))
+}
+
+function isNode(path: string, device: Device): boolean {
+  const status = statSync(path, {bigint: true, throwIfNoEntry: false})
+  if (status === undefined) return false
+  const {major, minor} = splitDevice(status.rdev)
+  return major === device.major && minor === device.minor
+}
