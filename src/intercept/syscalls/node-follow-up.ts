@@ -19,34 +19,16 @@ import {isMapped} from '../id-map.js'
 import {linkBoundNode, nameWithSlash, pathOf} from '../make-node.js'
 import type {MknodState} from '../make-node.js'
 import type {MknodPolicy} from '../policy.js'
+import {attributeCalls} from './node-attributes.js'
+import {NOT_EMULATED, decideFollowUp as decide, early} from './node-follow-up-decide.js'
 import {defineSyscall} from '../syscall.js'
-import type {AnyCall, Caller, CallerFacts, FamilyOptions, ParentDirectory, Performed, Verdict} from '../syscall.js'
+import type {AnyCall, Caller, FamilyOptions, ParentDirectory, Performed} from '../syscall.js'
 
 const AT_FDCWD = -100
 const RENAME_EXCHANGE = 2
 const FOWNER = capabilityMask(CAP_FOWNER)
 const AT_FLAGS = {prefix: 'AT_', names: {AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_EMPTY_PATH}}
 const RENAME_FLAGS = {prefix: 'RENAME_', names: {RENAME_NOREPLACE: 1, RENAME_EXCHANGE, RENAME_WHITEOUT: 4}}
-const NOT_EMULATED = {kind: 'continue', reason: 'no emulated node', quiet: true} as const
-
-/** Calls on nodes that exist only as mounts. While there are none, nothing is read of the caller. */
-export function followUpCalls(
-  _policy: MknodPolicy,
-  _options: FamilyOptions,
-): readonly AnyCall<MknodPolicy, MknodState>[] {
-  return [unlink, unlinkatCall, rename, renameat, renameat2Call, link, linkat]
-}
-
-function early({bound}: MknodState): Verdict | undefined {
-  return bound.size === 0 ? NOT_EMULATED : undefined
-}
-
-/** A nested user namespace keeps what the kernel says: its capabilities mean nothing for these files. */
-function decide(_values: unknown, facts: CallerFacts): Verdict {
-  return facts.inContainerUserNamespace
-    ? {kind: 'perform', reason: 'the path may be an emulated node'}
-    : {kind: 'continue', reason: 'the caller is in a user namespace of its own', quiet: true}
-}
 
 const unlink = defineSyscall({
   name: 'unlink',
@@ -265,4 +247,16 @@ function directoryForRename(from: Place, to: Place, state: MknodState): number |
 
 function isOfContainer({uid, gid}: Statx, {container}: MknodState): boolean {
   return isMapped(container.uidMap, uid) && isMapped(container.gidMap, gid)
+}
+
+/**
+ * Calls on nodes that exist only as mounts; while there are none, nothing is read of the caller. The mounts of a
+ * privileged supervisor are nodes with an owner and a mode of their own, which the kernel changes natively.
+ */
+export function followUpCalls(
+  _policy: MknodPolicy,
+  {rootless}: FamilyOptions,
+): readonly AnyCall<MknodPolicy, MknodState>[] {
+  const calls = [unlink, unlinkatCall, rename, renameat, renameat2Call, link, linkat]
+  return rootless ? [...calls, ...attributeCalls] : calls
 }
