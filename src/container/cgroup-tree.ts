@@ -1,7 +1,6 @@
 // Where the cgroup hierarchies of a host are mounted, and which directory of each a process is in.
 
 import {closeSync, constants, openSync, readFileSync, readdirSync, writeSync} from 'node:fs'
-import {dirname} from 'node:path'
 
 /** The host as cgroup code sees it; tests put a recorded tree in the place of `/`. */
 export interface CgroupHost {
@@ -95,16 +94,6 @@ function relativeTo(mountRoot: string, path: string): string | undefined {
 /** Space, tab, newline and backslash are octal in mountinfo. */
 function unescape(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
-}
-
-/** The directories from `own` up to and with `top`. */
-export function ancestry(top: string, own: string): readonly string[] {
-  const directories = [own]
-  for (let at = own; at !== top && at.startsWith(`${top}/`);) {
-    at = dirname(at)
-    directories.push(at)
-  }
-  return directories
 }
 
 /** Contents without the last newline; undefined where the file is not there or can't be read. */

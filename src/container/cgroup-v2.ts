@@ -4,11 +4,12 @@ import {accessSync, constants, existsSync} from 'node:fs'
 import {basename, dirname} from 'node:path'
 
 import {UnavailableError} from '../errors.js'
+import {ancestry} from '../intercept/cgroup-reader.js'
 import type {CgroupDescription} from '../intercept/container-description.js'
 import type {CgroupOptions, CgroupPlan, CgroupWrite, Evacuation} from './cgroup-plan.js'
 import {CPU_PERIOD_US, cpuQuotaUs, noSteps} from './cgroup-plan.js'
 import type {CgroupHost, CgroupPlace} from './cgroup-tree.js'
-import {ancestry, parentOf, readCgroupFile, words} from './cgroup-tree.js'
+import {parentOf, readCgroupFile, words} from './cgroup-tree.js'
 
 /** Steps for the controllers `wanted`, and for the device program where `needsProgram`. */
 export function planV2(

@@ -31,4 +31,6 @@ export interface ContainerDescription {
   readonly rootless: boolean
   /** CLOCK_BOOTTIME at which the container's init began, in milliseconds. */
   readonly startedMs: number
+  /** Where the main thread samples the load of the container for its workers: load-average.ts. */
+  readonly loadAverage?: SharedArrayBuffer
 }
