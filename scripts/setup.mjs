@@ -28,9 +28,9 @@ export const TEST_USER = 'interceptor-test'
 const NODE_OLDEST = [20, 19]
 const SUBORDINATE_IDS = 65_536
 const FIRST_SUBORDINATE_ID = 100_000
-/** What `npm start` can't do without, by file. */
+/** Holds the fingerprint of the sources that dist was built from. */
 const BUILT_FROM = join(PROJECT, 'dist', '.built-from')
-const HELPER = join(PROJECT, 'native', 'build', 'interceptor-init')
+export const HELPER = join(PROJECT, 'native', 'build', 'interceptor-init')
 
 /** A reason to stop that a person can act on. */
 export class SetupError extends Error {}
@@ -202,7 +202,7 @@ function aptInstall(names) {
   const result = run('apt-get', install, {env: environment, quiet: true})
   if (result.status === 0) return undefined
   const output = `${update.stderr}\n${result.stderr}`.split('\n').filter((line) => line.startsWith('E:'))
-  return `apt-get ${ending(result)} (${output.slice(-3).join(' ') || 'is there a network?'})`
+  return `apt-get ${ending(result)} (${output[0]?.trim() ?? 'is there a network?'})`
 }
 
 /** @returns {string[]} what is still missing */

@@ -8,7 +8,7 @@ import {dirname, join, resolve, sep} from 'node:path'
 import {createInterface} from 'node:readline/promises'
 
 import {mirrorOfThisMachine} from './mirror.mjs'
-import {PROJECT, SetupError, findFile, main, say, setUp} from './setup.mjs'
+import {HELPER, PROJECT, SetupError, findFile, main, say, setUp} from './setup.mjs'
 
 const SUITE = 'bookworm'
 /** Which directory the last `npm start` made, so that the next one may replace that one and no other. */
@@ -23,6 +23,7 @@ await main(async () => {
 
   const {missing} = await setUp('start')
   for (const sentence of missing) say(sentence)
+  if (!existsSync(HELPER)) throw new SetupError('cannot start a container: the native helper is not built')
   if (findFile('debootstrap') === undefined) throw new SetupError('cannot start debootstrap: it is not installed')
 
   await makeRoom(directory, name)
