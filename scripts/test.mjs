@@ -151,7 +151,12 @@ async function mocha(files, options, {cwd, env, node = process.execPath, uid, gi
   const tally = join(mkdtempSync(`/var/tmp/interceptor-test-tally-`), 'tally.json')
   if (uid !== undefined) chownSync(dirname(tally), uid, gid)
   // Of options given twice the last counts: the sum needs our reporter.
-  const words = [join('node_modules', 'mocha', 'bin', 'mocha.js'), ...options, '--reporter', 'scripts/tally-reporter.mjs']
+  const words = [
+    join('node_modules', 'mocha', 'bin', 'mocha.js'),
+    ...options,
+    '--reporter',
+    'scripts/tally-reporter.mjs',
+  ]
   const child = spawn(node, [...words, ...files], {
     cwd,
     env: {...env, TALLY_FILE: tally},
