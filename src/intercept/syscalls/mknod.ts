@@ -2,7 +2,7 @@
 
 import {BoundNodes} from '../bound-nodes.js'
 import {dev, dirFd, mode, path} from '../arguments.js'
-import {bindNode, makeRealNode} from '../make-node.js'
+import {bindNode, makeRealNode, named} from '../make-node.js'
 import type {MknodState} from '../make-node.js'
 import {NodeStore} from '../node-store.js'
 import {OwnCapabilities} from '../own-capabilities.js'
@@ -68,8 +68,11 @@ const mknodat = defineSyscall({
 })
 
 function performMknod(values: MknodValues, caller: Caller, state: MknodState): Performed {
-  const parent = caller.openParent(values.dirfd ?? AT_FDCWD, values.path)
   const request = {device: requestedDevice(values), mode: values.mode, dev: values.dev}
-  const real = state.container.rootless ? undefined : makeRealNode(request, caller, state, parent)
-  return real ?? bindNode(request, caller, state, parent)
+  const {rootless} = state.container
+  return named(rootless ? 'bind' : 'node', () => {
+    const parent = caller.openParent(values.dirfd ?? AT_FDCWD, values.path)
+    const real = rootless ? undefined : makeRealNode(request, caller, state, parent)
+    return real ?? named('bind', () => bindNode(request, caller, state, parent))
+  })
 }

@@ -16,13 +16,13 @@ import {
 import {STATX_ATTR_MOUNT_ROOT, fstat, statx} from '../../ffi/mount.js'
 import type {Statx} from '../../ffi/mount.js'
 import {isMapped} from '../id-map.js'
-import {linkBoundNode, nameWithSlash, pathOf} from '../make-node.js'
+import {linkBoundNode, named, nameWithSlash, pathOf} from '../make-node.js'
 import type {MknodState} from '../make-node.js'
 import type {MknodPolicy} from '../policy.js'
 import {attributeCalls} from './node-attributes.js'
 import {NOT_EMULATED, decideFollowUp as decide, early} from './node-follow-up-decide.js'
 import {defineSyscall} from '../syscall.js'
-import type {AnyCall, Caller, FamilyOptions, ParentDirectory, Performed} from '../syscall.js'
+import type {AnyCall, Caller, FamilyOptions, ManifestEntry, ParentDirectory, Performed} from '../syscall.js'
 
 const AT_FDCWD = -100
 const RENAME_EXCHANGE = 2
@@ -131,23 +131,23 @@ function performUnlink(dirfd: number, name: Buffer, caller: Caller, state: Mknod
   const place = locate(dirfd, name, caller, state)
   if (place?.node === undefined) return NOT_EMULATED
   const {parent, node} = place
-  // From this mount namespace the placeholder is no mount point, and removing it takes the mount away (detach_mounts()).
-  caller.act(ownerRights(caller), parent.fd, () => unlinkat(parent.fd, nameWithSlash(parent), 0))
-  forget(node, state)
-  return {
-    kind: 'done',
-    value: 0,
-    strategy: node.strategy,
-    reason: 'an emulated node was removed',
-    created: manifestEntry(node, {removed: true}),
-  }
+  const {strategy} = node
+  return named(strategy, () => {
+    // Here the placeholder is no mount point, and removing it takes the mount away everywhere (detach_mounts()).
+    caller.act(ownerRights(caller), parent.fd, () => unlinkat(parent.fd, nameWithSlash(parent), 0))
+    forget(node, state)
+    const created = manifestEntry(node, {removed: true})
+    return {kind: 'done', value: 0, strategy, reason: 'an emulated node was removed', created}
+  })
 }
 
 function performRename(values: TwoPaths, caller: Caller, state: MknodState): Performed {
   const from = locate(values.oldDirfd, values.oldPath, caller, state)
   const to = locate(values.newDirfd, values.newPath, caller, state)
-  if (from === undefined || to === undefined || (from.node ?? to.node) === undefined) return NOT_EMULATED
-  const strategy = (from.node ?? to.node)?.strategy ?? 'bind'
+  if (from === undefined || to === undefined) return NOT_EMULATED
+  const node = from.node ?? to.node
+  if (node === undefined) return NOT_EMULATED
+  const {strategy} = node
   // Here no mount of the container is in the way, so what the kernel would say of one that is not ours is said here.
   if (isForeignMount(from) || isForeignMount(to)) {
     return {kind: 'failed', errno: ERRNO.EBUSY, strategy, reason: 'the other path is a mount point'}
@@ -155,39 +155,45 @@ function performRename(values: TwoPaths, caller: Caller, state: MknodState): Per
   if (isSameNode(from, to) && (values.flags & RENAME_EXCHANGE) === 0) {
     return {kind: 'done', value: 0, strategy, reason: 'both are links to one node'}
   }
-  const [source, target] = [nameWithSlash(from.parent), nameWithSlash(to.parent)]
-  const move = (): number => renameat2(from.parent.fd, source, to.parent.fd, target, values.flags)
-  caller.act(renameRights(from, to, caller, state), directoryForRename(from, to, state), move)
+  return named(strategy, () => {
+    const [source, target] = [nameWithSlash(from.parent), nameWithSlash(to.parent)]
+    const move = (): number => renameat2(from.parent.fd, source, to.parent.fd, target, values.flags)
+    caller.act(renameRights(from, to, caller, state), directoryForRename(from, to, state), move)
+    const created = noteRename(from, to, values.flags, state)
+    return {kind: 'done', value: 0, strategy, reason: 'an emulated node was renamed or replaced', created}
+  })
+}
 
-  const previousPath = from.node?.path
-  if (values.flags & RENAME_EXCHANGE) {
-    if (to.node !== undefined) to.node.path = pathOf(from.parent)
-  } else if (to.node !== undefined && to.node !== from.node) forget(to.node, state)
-  if (from.node !== undefined) from.node.path = pathOf(to.parent)
-  return {
-    kind: 'done',
-    value: 0,
-    strategy,
-    reason: 'an emulated node was renamed or replaced',
-    ...(from.node !== undefined && previousPath !== undefined
-      ? {created: manifestEntry(from.node, {previousPath})}
-      : to.node !== undefined && {created: manifestEntry(to.node, {removed: true})}),
+function noteRename(from: Place, to: Place, renameFlags: number, state: MknodState): ManifestEntry {
+  const isExchange = (renameFlags & RENAME_EXCHANGE) !== 0
+  if (to.node !== undefined) {
+    const removed = isExchange ? {previousPath: to.node.path} : ({removed: true} as const)
+    if (isExchange) to.node.path = pathOf(from.parent)
+    else forget(to.node, state)
+    if (from.node === undefined) return manifestEntry(to.node, removed)
   }
+  const node = from.node!
+  const previousPath = node.path
+  node.path = pathOf(to.parent)
+  return manifestEntry(node, {previousPath})
 }
 
 function performLink(values: TwoPaths, caller: Caller, state: MknodState): Performed {
   const from = linkSource(values, caller, state)
   if (from === undefined) return NOT_EMULATED
-  const parent = caller.openParent(values.newDirfd, values.newPath)
   const {node, status} = from
-  // vfs_link() and may_linkat(): across mounts, and with protected_hardlinks devices are for their owner.
-  if (from.parentMount !== undefined && from.parentMount !== fstat(parent.fd).mountId) {
-    return {kind: 'failed', errno: ERRNO.EXDEV, strategy: node.strategy}
-  }
-  if (status.uid !== caller.credentials.fsuid && (caller.credentials.effective & FOWNER) === 0n) {
-    return {kind: 'failed', errno: ERRNO.EPERM, strategy: node.strategy, reason: 'the node belongs to somebody else'}
-  }
-  return linkBoundNode(node, caller, state, parent)
+  const {strategy} = node
+  return named(strategy, () => {
+    const parent = caller.openParent(values.newDirfd, values.newPath)
+    // vfs_link() and may_linkat(): across mounts, and with protected_hardlinks devices are for their owner.
+    if (from.parentMount !== undefined && from.parentMount !== fstat(parent.fd).mountId) {
+      return {kind: 'failed', errno: ERRNO.EXDEV, strategy}
+    }
+    if (status.uid !== caller.credentials.fsuid && (caller.credentials.effective & FOWNER) === 0n) {
+      return {kind: 'failed', errno: ERRNO.EPERM, strategy, reason: 'the node belongs to somebody else'}
+    }
+    return linkBoundNode(node, caller, state, parent)
+  })
 }
 
 interface LinkSource {
