@@ -1,0 +1,99 @@
+// --manifest: what was emulated and is still there at the end, so that an image can be packed with what a bind mount or
+// a placeholder can't keep.
+
+import {randomBytes} from 'node:crypto'
+import {constants} from 'node:fs'
+import type {FileHandle} from 'node:fs/promises'
+import {open, rename, unlink} from 'node:fs/promises'
+
+import {LaunchError} from '../errors.js'
+import type {ManifestEntry} from '../intercept/syscall.js'
+import {toJson} from './json.js'
+import {printable} from './printable.js'
+
+/**
+ * What is there, by kind, path and attribute name. Families tell the end of an object in the same way as its making,
+ * with a member more: `removed: true`, or `movedTo` with the new path.
+ */
+export class Inventory {
+  readonly #entries = new Map<string, ManifestEntry>()
+
+  add(entry: ManifestEntry): void {
+    const {movedTo, removed, ...plain} = entry as ManifestEntry & {
+      readonly movedTo?: unknown
+      readonly removed?: unknown
+    }
+    const key = keyOf(entry)
+    const known = this.#entries.get(key)
+    this.#entries.delete(key)
+    if (removed === true) return
+    if (movedTo instanceof Uint8Array) {
+      if (known !== undefined) this.add({...known, path: Buffer.from(movedTo)})
+    } else this.#entries.set(key, plain)
+  }
+
+  get entries(): readonly ManifestEntry[] {
+    return [...this.#entries.values()]
+  }
+}
+
+export function manifestText(entries: readonly ManifestEntry[]): string {
+  return `${JSON.stringify({v: 1, entries: entries.map(toJson)}, null, 2)}\n`
+}
+
+/** A file that will be replaced in one step, in a directory that was opened before the container could touch the path. */
+export class ManifestFile {
+  readonly #directory: FileHandle
+  readonly #name: Buffer
+  readonly #shown: string
+
+  private constructor(directory: FileHandle, name: Buffer, shown: string) {
+    this.#directory = directory
+    this.#name = name
+    this.#shown = shown
+  }
+
+  static async open(path: Buffer): Promise<ManifestFile> {
+    const slash = path.lastIndexOf('/')
+    const name = path.subarray(slash + 1)
+    const parent = slash === -1 ? Buffer.from('.') : path.subarray(0, Math.max(slash, 1))
+    const shown = printable(path.toString())
+    if (name.length === 0 || name.equals(Buffer.from('.')) || name.equals(Buffer.from('..'))) {
+      throw new LaunchError(`cannot write the manifest ${shown}: it names a directory`)
+    }
+    try {
+      return new ManifestFile(await open(parent, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.from(name), shown)
+    } catch (cause) {
+      throw new LaunchError(`cannot write the manifest ${shown}`, {cause})
+    }
+  }
+
+  /** Writes and closes. A symbolic link that stands at the name is replaced, not followed. */
+  async replace(text: string): Promise<void> {
+    const temporary = this.#at(Buffer.from(`.interceptor-${randomBytes(8).toString('hex')}`))
+    try {
+      const file = await open(temporary, 'wx', 0o644)
+      try {
+        await file.writeFile(text)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(temporary, this.#at(this.#name))
+    } catch (cause) {
+      await unlink(temporary).catch(() => undefined)
+      throw new LaunchError(`cannot write the manifest ${this.#shown}`, {cause})
+    } finally {
+      await this.#directory.close()
+    }
+  }
+
+  #at(name: Buffer): Buffer {
+    return Buffer.concat([Buffer.from(`/proc/self/fd/${this.#directory.fd}/`), name])
+  }
+}
+
+function keyOf(entry: ManifestEntry): string {
+  const name = typeof entry['name'] === 'string' ? entry['name'] : toJson(entry['name'] ?? null)
+  return `${entry.kind}\0${Buffer.from(entry.path).toString('latin1')}\0${JSON.stringify(name)}`
+}

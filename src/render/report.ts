@@ -1,0 +1,173 @@
+// Everything that a run tells: owns the log, the counters, the manifest and the last words.
+
+import {constants} from 'node:fs'
+import type {FileHandle} from 'node:fs/promises'
+import {open} from 'node:fs/promises'
+
+import type {OutputOptions, Reporter, RunEnd, StartSummary} from '../container/run-options.js'
+import {EXIT, LaunchError} from '../errors.js'
+import type {Decision, DecisionBatch} from '../intercept/decision.js'
+import {closingLines, rememberedMax} from './closing.js'
+import {decisionRecord, exitRecord, jsonLine, noteRecord, startRecord} from './json.js'
+import {Inventory, ManifestFile, manifestText} from './manifest.js'
+import {printable} from './printable.js'
+import {hasCode, Sink} from './sink.js'
+import type {Style} from './style.js'
+import {plainStyle, styleFor} from './style.js'
+import type {Counts} from './summary.js'
+import {Tally} from './summary.js'
+import type {Vocabulary} from './trace.js'
+import {traceLine} from './trace.js'
+
+export interface ReportOptions {
+  readonly output: OutputOptions
+  /** Words of the command line, see RunOptions. */
+  readonly words: readonly Buffer[]
+  readonly vocabulary: Vocabulary
+  /** Whether the terminal at a descriptor is raw now. */
+  readonly isRaw: (fd: number) => boolean
+  readonly now?: () => number
+}
+
+const standardError = 2
+
+interface Parts {
+  readonly log: Sink
+  readonly logFile: FileHandle | undefined
+  /** The same sink as `log` without --log-file. */
+  readonly terminal: Sink
+  readonly manifest: ManifestFile | undefined
+  readonly style: Style
+}
+
+/** Opens the log and the manifest's directory before anything is launched. Throws LaunchError. */
+export async function openReport(options: ReportOptions): Promise<RunReport> {
+  const {logFile, manifest} = options.output
+  const terminal = new Sink({fd: standardError, name: 'standard error', isRaw: options.isRaw})
+  const file = logFile === undefined ? undefined : await openLog(logFile)
+  return new RunReport(options, {
+    terminal,
+    log:
+      file === undefined ? terminal : new Sink({fd: file.fd, name: printable(String(logFile)), isRaw: options.isRaw}),
+    logFile: file,
+    manifest: manifest === undefined ? undefined : await ManifestFile.open(manifest),
+    style: file === undefined ? await styleFor(standardError) : plainStyle,
+  })
+}
+
+export class RunReport implements Reporter {
+  readonly #options: ReportOptions
+  readonly #parts: Parts
+  readonly #now: () => number
+  readonly #tally = new Tally()
+  readonly #inventory = new Inventory()
+  readonly #refused: Decision[] = []
+  #sequence = 0
+
+  constructor(options: ReportOptions, parts: Parts) {
+    this.#options = options
+    this.#parts = parts
+    this.#now = options.now ?? Date.now
+  }
+
+  get counts(): Counts {
+    return this.#tally.counts
+  }
+
+  async start(summary: StartSummary): Promise<void> {
+    if (this.#isJson && this.#logs) await this.#parts.log.write(jsonLine(startRecord(summary, this.#now())))
+  }
+
+  async batch({decisions, quiet}: DecisionBatch): Promise<void> {
+    let text = ''
+    for (const decision of decisions) {
+      this.#sequence += 1
+      this.#tally.add(decision)
+      if (decision.created !== undefined && this.#parts.manifest !== undefined) this.#inventory.add(decision.created)
+      if (decision.outcome === 'refused') this.#remember(decision)
+      if (this.#shows(decision)) text += this.#line(decision)
+    }
+    for (const [syscall, count] of Object.entries(quiet)) this.#tally.addQuiet(syscall, count)
+    if (text !== '') await this.#parts.log.write(text)
+  }
+
+  async note(text: string): Promise<void> {
+    if (this.#options.output.quiet) return
+    await this.#parts.terminal.write(
+      this.#jsonOnTerminal ? jsonLine(noteRecord(text, this.#now())) : `interceptor: ${printable(text)}\n`,
+    )
+  }
+
+  async end(end: RunEnd): Promise<RunEnd> {
+    await this.#lastWords(end)
+    await this.#parts.logFile?.close()
+    await this.#parts.manifest?.replace(manifestText(this.#inventory.entries))
+    const refused = this.#options.output.failOnRefused && this.counts.refused > 0
+    return refused && end.kind === 'exited' && end.status === 0 ? {kind: 'exited', status: EXIT.refused} : end
+  }
+
+  async #lastWords(end: RunEnd): Promise<void> {
+    const {quiet, summary} = this.#options.output
+    const timeMs = this.#now()
+    const {vocabulary, words} = this.#options
+    const closing = closingLines({end, refused: this.#refused, timeMs, words, vocabulary})
+    if (summary && !quiet) await this.#say(await this.#tally.table(), timeMs)
+    if (!quiet) await this.#say(closing, timeMs)
+    if (this.#isJson && this.#logs) {
+      await this.#parts.log.write(jsonLine(exitRecord(end, this.counts, timeMs))).catch(passClosedPipe)
+    }
+    await this.#parts.log.flush().catch(passClosedPipe)
+  }
+
+  /** On the terminal; as a record where it would stand between JSON lines. */
+  async #say(text: string, timeMs: number): Promise<void> {
+    if (text === '') return
+    const shown = this.#jsonOnTerminal ? jsonLine(noteRecord(text.trimEnd(), timeMs)) : text
+    await this.#parts.terminal.write(shown).catch(passClosedPipe)
+  }
+
+  get #isJson(): boolean {
+    return this.#options.output.logFormat === 'json'
+  }
+
+  /** --quiet silences standard error, not a file. */
+  get #logs(): boolean {
+    return this.#parts.logFile !== undefined || !this.#options.output.quiet
+  }
+
+  get #jsonOnTerminal(): boolean {
+    return this.#isJson && this.#parts.logFile === undefined
+  }
+
+  #shows({outcome}: Decision): boolean {
+    if (!this.#logs) return false
+    const {trace} = this.#options.output
+    return trace === 'all' || (trace === 'refused' && (outcome === 'refused' || outcome === 'failed'))
+  }
+
+  #line(decision: Decision): string {
+    const {vocabulary} = this.#options
+    return this.#isJson
+      ? jsonLine(decisionRecord(decision, this.#sequence, vocabulary))
+      : traceLine(decision, vocabulary, this.#parts.style)
+  }
+
+  #remember(decision: Decision): void {
+    this.#refused.push(decision)
+    if (this.#refused.length > rememberedMax) this.#refused.shift()
+  }
+}
+
+async function openLog(path: Buffer): Promise<FileHandle> {
+  try {
+    // Appending: two descriptors of one file, or a truncation by somebody else, leave no holes.
+    return await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND, 0o644)
+  } catch (cause) {
+    throw new LaunchError(`cannot write the log ${printable(path.toString())}`, {cause})
+  }
+}
+
+/** At the end nobody may be reading any more, and the command is done: only its status is left to tell. */
+function passClosedPipe(error: unknown): void {
+  if (!(error instanceof Error && hasCode(error.cause, 'EPIPE'))) throw error
+}
