@@ -1,0 +1,6 @@
+// Every family that interceptor ships, in the order of their names. A new one is added here and nowhere else.
+
+import type {AnyFamily} from './syscall.js'
+import {mknodFamily} from './syscalls/mknod.js'
+
+export const FAMILIES: readonly AnyFamily[] = [mknodFamily]

@@ -1,0 +1,62 @@
+// (architecture, number) -> call, with the family's policy and state.
+
+import type {ContainerDescription} from './container-description.js'
+import type {Policy} from './policy.js'
+import type {Abi, AnyCall, AnyFamily, FamilyOptions} from './syscall.js'
+import {AUDIT_ARCH, machineAbis, syscallNumber} from './tables/index.js'
+
+/** A call of an enabled family, ready to be decided. */
+export interface RegisteredCall {
+  readonly call: AnyCall
+  readonly family: AnyFamily
+  readonly policy: unknown
+  readonly state: unknown
+}
+
+/** Calls of every family that `policy` switches on, in the order of `families`: what the filter notifies. */
+export function enabledCalls(families: readonly AnyFamily[], policy: Policy, options: FamilyOptions): AnyCall[] {
+  return families.flatMap((family) => {
+    const part: unknown = family.select(policy)
+    return part === undefined ? [] : family.calls(part, options)
+  })
+}
+
+/** What one worker looks up. Family states are made here, so this is for a container that exists. */
+export class Registry {
+  readonly #byArch = new Map<number, Map<number, RegisteredCall>>()
+
+  constructor(families: readonly AnyFamily[], policy: Policy, container: ContainerDescription) {
+    for (const family of families) {
+      const part: unknown = family.select(policy)
+      if (part === undefined) continue
+      const state: unknown = family.start(part, container)
+      for (const call of family.calls(part, {rootless: container.rootless}))
+        this.#add({call, family, policy: part, state})
+    }
+  }
+
+  /** Architecture and number as seccomp_data has them; numbers of x32 carry their bit. */
+  find(arch: number, number: number): RegisteredCall | undefined {
+    return this.#byArch.get(arch)?.get(number >>> 0)
+  }
+
+  #add(registered: RegisteredCall): void {
+    for (const abi of machineAbis(process.arch)) {
+      const number = syscallNumber(abi, registered.call.name)
+      if (number === undefined) continue
+      const calls = this.#callsOf(abi)
+      if (calls.has(number)) throw new Error(`${registered.call.name} is declared by two families`)
+      calls.set(number, registered)
+    }
+  }
+
+  #callsOf(abi: Abi): Map<number, RegisteredCall> {
+    const arch = AUDIT_ARCH[abi]
+    let calls = this.#byArch.get(arch)
+    if (calls === undefined) {
+      calls = new Map()
+      this.#byArch.set(arch, calls)
+    }
+    return calls
+  }
+}

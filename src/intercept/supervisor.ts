@@ -1,0 +1,234 @@
+// The main thread's side of supervision: starts the workers, hands them a listener, takes their decisions, watches them.
+
+import {Worker} from 'node:worker_threads'
+
+import {EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write} from '../ffi/libc.js'
+import type {ContainerDescription} from './container-description.js'
+import type {DecisionBatch} from './decision.js'
+import type {Policy} from './policy.js'
+import {PULSE, TRAFFIC} from './worker-protocol.js'
+import type {Attachment, FromWorker, Lane, ToWorker, WorkerStart} from './worker-protocol.js'
+
+export interface SupervisorOptions {
+  readonly policy: Policy
+  readonly rootless: boolean
+  /** File URLs of modules that export `family` (--handler). */
+  readonly familyModules?: readonly string[]
+  /** Writes a batch. Supervision waits when too many are not written; a rejection is fatal. */
+  readonly onBatch: (batch: DecisionBatch) => Promise<void> | void
+  /** Supervision can't go on: the container is to be ended. Called once. */
+  readonly onFatal: (error: Error) => void
+  /** How long a worker may be in one call before another takes its place; 2000 when left out. */
+  readonly stuckMs?: number
+}
+
+export interface Supervisor {
+  /** Begins. The listener stays the caller's: it is closed by nobody here. */
+  attach(attachment: {readonly listener: number; readonly container: ContainerDescription}): void
+  /** Ends the loop and resolves when the last batch has been written. Safe to call twice, and without attach. */
+  stop(): Promise<void>
+  /** Resolves when the last task with the filter is gone, or after stop(); all batches are written then. */
+  readonly ended: Promise<void>
+  /** Workers that were still in a call, each blocked in the kernel, when supervision ended. */
+  readonly stuckWorkers: number
+}
+
+/** Fresh workers that may take over from stuck ones. */
+const REPLACEMENTS_MAX = 4
+const STUCK_MS = 2000
+/** How long stop() waits for workers that do not come back. */
+const STOP_GRACE_MS = 1000
+
+/** Starts the hot worker at once, so that its start overlaps with the launch of the container. */
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  return new ThreadSupervisor(options)
+}
+
+interface Watched {
+  readonly worker: Worker
+  readonly lane: Lane
+  readonly pulse: Int32Array
+  /** The odd beat that was seen last, and when it was seen first. */
+  beat: number
+  sinceMs: number
+  isReplaced: boolean
+}
+
+class ThreadSupervisor implements Supervisor {
+  readonly ended: Promise<void>
+  readonly #options: SupervisorOptions
+  readonly #traffic = new SharedArrayBuffer(TRAFFIC.words * 4)
+  readonly #stopEvent = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+  readonly #workers = new Set<Watched>()
+  readonly #stuckMs: number
+  #slow: Watched | undefined
+  #attachment: Attachment | undefined
+  #timer: NodeJS.Timeout | undefined
+  #replacements = 0
+  #isEnding = false
+  #hasFailed = false
+  #isClosed = false
+  /** Batches are written one after the other. */
+  #written: Promise<void> = Promise.resolve()
+  #resolveEnded: () => void = () => undefined
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#stuckMs = options.stuckMs ?? STUCK_MS
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve
+    })
+    this.#start('hot')
+  }
+
+  get stuckWorkers(): number {
+    return this.#workers.size
+  }
+
+  attach(attachment: Attachment): void {
+    if (this.#attachment !== undefined) throw new Error('a supervisor takes one listener')
+    const {listener, container} = attachment
+    this.#attachment = {listener, container}
+    for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', ...this.#attachment})
+    // Not unref'd workers but the container keep the process alive; a timer must not.
+    this.#timer = setInterval(() => this.#watch(), Math.max(20, this.#stuckMs / 4)).unref()
+  }
+
+  async stop(): Promise<void> {
+    this.#beginEnd()
+    await this.ended
+  }
+
+  #start(lane: Lane): Watched {
+    const pulse = new SharedArrayBuffer(PULSE.words * 4)
+    const {policy, familyModules = []} = this.#options
+    const start: WorkerStart = {lane, policy, familyModules, traffic: this.#traffic, pulse, stopEvent: this.#stopEvent}
+    const worker = new Worker(entry(), {workerData: start, name: `interceptor-${lane}`})
+    const watched: Watched = {worker, lane, pulse: new Int32Array(pulse), beat: 0, sinceMs: 0, isReplaced: false}
+    this.#workers.add(watched)
+    worker.on('message', (message: FromWorker) => this.#receive(message))
+    worker.on('error', (error: unknown) => this.#fail(error))
+    worker.on('exit', () => this.#forget(watched))
+    if (this.#attachment !== undefined) this.#tell(watched, {kind: 'attach', ...this.#attachment})
+    return watched
+  }
+
+  #tell({worker}: Watched, message: ToWorker): void {
+    worker.postMessage(message)
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.kind) {
+      case 'decisions':
+        this.#written = this.#written.then(() => this.#write(message))
+        break
+      case 'notification':
+        this.#slow ??= this.#start('slow')
+        this.#tell(this.#slow, message)
+        break
+      case 'end':
+        if (message.reason !== 'replaced') this.#beginEnd()
+        break
+      default:
+        message satisfies never
+    }
+  }
+
+  async #write(batch: DecisionBatch): Promise<void> {
+    try {
+      await this.#options.onBatch(withBuffers(batch))
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      const traffic = new Int32Array(this.#traffic)
+      Atomics.sub(traffic, TRAFFIC.outstanding, batch.decisions.length)
+      Atomics.notify(traffic, TRAFFIC.outstanding)
+    }
+  }
+
+  /** A worker that is in one call for long leaves the listener to a fresh one, and ends after that call. */
+  #watch(): void {
+    const now = performance.now()
+    for (const watched of this.#workers) {
+      const beat = Atomics.load(watched.pulse, PULSE.beat)
+      if (beat % 2 === 0 || beat !== watched.beat) {
+        watched.beat = beat
+        watched.sinceMs = now
+      } else if (watched.lane === 'hot' && !watched.isReplaced && now - watched.sinceMs >= this.#stuckMs)
+        this.#replace(watched)
+    }
+  }
+
+  #replace(watched: Watched): void {
+    if (this.#isEnding || this.#replacements >= REPLACEMENTS_MAX) return
+    this.#replacements++
+    watched.isReplaced = true
+    Atomics.store(watched.pulse, PULSE.replaced, 1)
+    this.#start('hot')
+  }
+
+  #forget(watched: Watched): void {
+    this.#workers.delete(watched)
+    const isGone = ![...this.#workers].some(({lane, isReplaced}) => lane === 'hot' && !isReplaced)
+    if (isGone && !this.#isEnding) this.#fail(new Error('the worker ended by itself'))
+    if (this.#workers.size === 0) this.#finish()
+  }
+
+  #beginEnd(): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    clearInterval(this.#timer)
+    const traffic = new Int32Array(this.#traffic)
+    Atomics.store(traffic, TRAFFIC.stopping, 1)
+    Atomics.notify(traffic, TRAFFIC.outstanding)
+    write(this.#stopEvent, new BigUint64Array([1n]), 8)
+    // The hot worker looks at the event; before it has a listener, and on the slow lane, messages are read.
+    for (const watched of this.#workers) this.#tell(watched, {kind: 'stop'})
+    setTimeout(() => this.#finish(), STOP_GRACE_MS).unref()
+    if (this.#workers.size === 0) this.#finish()
+  }
+
+  #finish(): void {
+    // The event is left open where a stuck worker will look at it once more.
+    void this.#written.then(() => {
+      if (this.#workers.size === 0 && !this.#isClosed) {
+        this.#isClosed = true
+        close(this.#stopEvent)
+      }
+      this.#resolveEnded()
+    })
+  }
+
+  #fail(error: unknown): void {
+    if (this.#hasFailed) return
+    this.#hasFailed = true
+    this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
+  }
+}
+
+/** Beside this file, compiled or not. */
+function entry(): URL {
+  return new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+}
+
+/** A Buffer arrives from another thread as a plain Uint8Array. */
+function withBuffers(batch: DecisionBatch): DecisionBatch {
+  return {
+    ...batch,
+    decisions: batch.decisions.map((decision) => ({
+      ...decision,
+      values: decision.values === undefined ? undefined : restore(decision.values),
+      created: decision.created === undefined ? undefined : restore(decision.created),
+    })),
+  }
+}
+
+function restore<T extends object>(values: T): T {
+  const entries = Object.entries(values).map(([name, value]: [string, unknown]) => [name, asBuffer(value)])
+  return Object.fromEntries(entries) as T
+}
+
+function asBuffer(value: unknown): unknown {
+  if (!(value instanceof Uint8Array)) return value
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+}

@@ -1,0 +1,60 @@
+// What the main thread and the workers tell each other: messages, and two small pieces of shared memory.
+
+import type {ContainerDescription} from './container-description.js'
+import type {DecisionBatch} from './decision.js'
+import type {Policy} from './policy.js'
+
+/** hot: takes notifications from the listener. slow: answers those that are handed to it. */
+export type Lane = 'hot' | 'slow'
+
+export interface WorkerStart {
+  readonly lane: Lane
+  readonly policy: Policy
+  /** File URLs of modules that export `family`, beside those that are shipped. */
+  readonly familyModules: readonly string[]
+  /** Shared by all workers of one supervisor; see TRAFFIC. */
+  readonly traffic: SharedArrayBuffer
+  /** This worker's own; see PULSE. */
+  readonly pulse: SharedArrayBuffer
+  /** Becomes readable when the hot worker is to end. */
+  readonly stopEvent: number
+}
+
+export interface Attachment {
+  readonly listener: number
+  readonly container: ContainerDescription
+}
+
+export type ToWorker =
+  | ({readonly kind: 'attach'} & Attachment)
+  /** struct seccomp_notif as it was received. */
+  | {readonly kind: 'notification'; readonly bytes: Uint8Array; readonly receivedMs: number}
+  | {readonly kind: 'stop'}
+
+export type FromWorker =
+  | DecisionBatch
+  | {readonly kind: 'notification'; readonly bytes: Uint8Array; readonly receivedMs: number}
+  /** `hangup`: nobody who carries the filter is left. */
+  | {readonly kind: 'end'; readonly reason: 'hangup' | 'replaced' | 'stop'}
+
+/** Int32 words that all workers share with the main thread. */
+export const TRAFFIC = {
+  /** Decisions that were sent and are not written yet. Workers wait on it. */
+  outstanding: 0,
+  /** 1 when everything is to end: nobody waits any more. */
+  stopping: 1,
+  words: 2,
+} as const
+
+/** Int32 words of one worker. */
+export const PULSE = {
+  /** Odd while a call is being answered; goes up at its begin and end. */
+  beat: 0,
+  /** 1 when another worker has taken over: to end after the call that it is in. */
+  replaced: 1,
+  words: 2,
+} as const
+
+/** Decisions that may wait for the log before workers stop taking calls. */
+export const OUTSTANDING_MAX = 8192
+export const BATCH_MAX = 256

@@ -1,0 +1,99 @@
+// Entry of the worker threads, hot and slow: waits for a container, then answers its calls.
+
+import {parentPort, workerData} from 'node:worker_threads'
+
+import {ProcessMemory} from '../ffi/memory.js'
+import {Notifier, setSyncWakeUp} from '../ffi/seccomp.js'
+import {Answerer} from './answer.js'
+import {pidColumnOf} from './caller.js'
+import {FAMILIES} from './families.js'
+import {ThreadIdentity} from './identity.js'
+import {runLoop} from './loop.js'
+import {Recorder} from './recorder.js'
+import {Registry} from './registry.js'
+import type {AnyFamily} from './syscall.js'
+import {PULSE} from './worker-protocol.js'
+import type {Attachment, FromWorker, ToWorker, WorkerStart} from './worker-protocol.js'
+
+interface Engine {
+  readonly notifier: Notifier
+  readonly answerer: Answerer
+}
+
+if (parentPort === null) throw new Error('this file is the entry of a worker')
+const port = parentPort
+const start = workerData as WorkerStart
+const send = (message: FromWorker): void => port.postMessage(message)
+
+// What costs time is made while the container is still being launched.
+const families: readonly AnyFamily[] = [...FAMILIES, ...(await Promise.all(start.familyModules.map(loadFamily)))]
+const identity = new ThreadIdentity()
+const memory = new ProcessMemory()
+const recorder = new Recorder(start.traffic, send)
+const pulse = new Int32Array(start.pulse)
+let engine: Engine | undefined
+
+port.on('message', (message: ToWorker) => {
+  switch (message.kind) {
+    case 'attach':
+      engine = attach(message)
+      if (start.lane === 'hot') superviseUntilEnd(engine)
+      break
+    case 'notification':
+      answerSlowly(message)
+      break
+    case 'stop':
+      end('stop')
+      break
+    default:
+      message satisfies never
+  }
+})
+
+async function loadFamily(url: string): Promise<AnyFamily> {
+  const {family} = (await import(url)) as {readonly family: AnyFamily}
+  return family
+}
+
+function attach({listener, container}: Attachment): Engine {
+  const notifier = new Notifier(listener)
+  const registry = new Registry(families, start.policy, container)
+  const context = {container, identity, memory, pidColumn: pidColumnOf(container.initPid)}
+  return {notifier, answerer: new Answerer(notifier, registry, context, recorder)}
+}
+
+function superviseUntilEnd({notifier, answerer}: Engine): void {
+  // Without it each answer wakes the caller on another processor; correct either way.
+  setSyncWakeUp(notifier.listener)
+  const reason = runLoop({
+    notifier,
+    answerer,
+    recorder,
+    stopEvent: start.stopEvent,
+    pulse,
+    handOver: (bytes, receivedMs) =>
+      send({kind: 'notification', bytes, receivedMs: performance.timeOrigin + receivedMs}),
+  })
+  end(reason)
+}
+
+function answerSlowly({bytes, receivedMs}: Extract<ToWorker, {kind: 'notification'}>): void {
+  if (engine === undefined) throw new Error('a notification came before its container')
+  const {notifier, answerer} = engine
+  notifier.bytes.set(bytes)
+  recorder.waitForLog()
+  Atomics.add(pulse, PULSE.beat, 1)
+  try {
+    // Each worker counts from its own start.
+    answerer.answer(answerer.find(), receivedMs - performance.timeOrigin)
+  } finally {
+    Atomics.add(pulse, PULSE.beat, 1)
+  }
+  recorder.flush()
+}
+
+function end(reason: Extract<FromWorker, {kind: 'end'}>['reason']): void {
+  recorder.flush()
+  send({kind: 'end', reason})
+  port.close()
+}
