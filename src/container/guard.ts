@@ -102,7 +102,7 @@ function isSystem(directory: Buffer): boolean {
   if (SHARED.some((path) => directory.equals(Buffer.from(path)))) return true
   if ([...SYSTEM, ...SERVICES].some((tree) => isIn(directory, tree))) return true
   // /lib, /lib32, /lib64, /libx32
-  return components(directory)[0]?.toString('latin1').startsWith('lib') === true
+  return /^lib(32|64|x32|o32)?$/.test(components(directory)[0]?.toString('latin1') ?? '')
 }
 
 function isIn(directory: Buffer, tree: string): boolean {
