@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+
+import type {ManifestEntry} from '../../../src/intercept/syscall.js'
+import {Inventory, ManifestFile, manifestText} from '../../../src/render/manifest.js'
+
+function node(path: string, more: Record<string, boolean | number | string | Buffer> = {}): ManifestEntry {
+  return {kind: 'node', path: Buffer.from(path), strategy: 'bind', type: 'c', major: 1, minor: 3, mode: 0o666, ...more}
+}
+
+function paths(inventory: Inventory): string[] {
+  return inventory.entries.map((entry) => entry.path.toString())
+}
+
+describe('Inventory', () => {
+  it('keeps the last object at a path', () => {
+    const inventory = new Inventory()
+    inventory.add(node('/a', {minor: 5}))
+    inventory.add(node('/b'))
+    inventory.add(node('/a'))
+    assert.deepEqual(inventory.entries, [node('/b'), node('/a')])
+  })
+
+  it('follows removal and renaming', () => {
+    const inventory = new Inventory()
+    inventory.add(node('/a'))
+    inventory.add(node('/b'))
+    inventory.add(node('/a', {movedTo: Buffer.from('/c')}))
+    inventory.add(node('/b', {removed: true}))
+    assert.deepEqual(paths(inventory), ['/c'])
+  })
+
+  it('tells attributes of one file apart', () => {
+    const inventory = new Inventory()
+    const attribute = (name: string): ManifestEntry => ({...node('/d'), kind: 'attribute', name})
+    inventory.add(attribute('trusted.a'))
+    inventory.add(attribute('trusted.b'))
+    assert.equal(inventory.entries.length, 2)
+  })
+})
+
+describe('manifestText', () => {
+  it('is JSON with bytes as text or base64', () => {
+    const entries = [node('/a'), {...node('/x'), path: Buffer.of(0x2f, 0xff)}]
+    const members = {strategy: 'bind', type: 'c', major: 1, minor: 3, mode: 0o666}
+    assert.deepEqual(JSON.parse(manifestText(entries)), {
+      v: 1,
+      entries: [
+        {kind: 'node', path: '/a', ...members},
+        {kind: 'node', path: {base64: 'L/8='}, ...members},
+      ],
+    })
+  })
+})
+
+describe('ManifestFile', () => {
+  let directory = ''
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'interceptor-manifest-'))
+  })
+  afterEach(() => {
+    rmSync(directory, {recursive: true})
+  })
+
+  it('replaces the file and leaves nothing else', async () => {
+    writeFileSync(join(directory, 'm.json'), 'old')
+    const file = await ManifestFile.open(Buffer.from(join(directory, 'm.json')))
+    await file.replace('new')
+    assert.equal(readFileSync(join(directory, 'm.json'), 'utf8'), 'new')
+    assert.deepEqual(readdirSync(directory), ['m.json'])
+  })
+
+  it('does not follow links that the container puts in the way', async () => {
+    mkdirSync(join(directory, 'sub'))
+    mkdirSync(join(directory, 'target'))
+    writeFileSync(join(directory, 'target', 'victim'), 'safe')
+    const file = await ManifestFile.open(Buffer.from(join(directory, 'sub', 'm.json')))
+    symlinkSync('../target/victim', join(directory, 'sub', 'm.json'))
+    renameSync(join(directory, 'sub'), join(directory, 'moved'))
+    symlinkSync('target', join(directory, 'sub'))
+    await file.replace('new')
+    assert.equal(readFileSync(join(directory, 'target', 'victim'), 'utf8'), 'safe')
+    assert.deepEqual(readdirSync(join(directory, 'target')), ['victim'])
+    assert.equal(readFileSync(join(directory, 'moved', 'm.json'), 'utf8'), 'new')
+  })
+
+  it('fails before the run where the directory is missing or the name is none', async () => {
+    await assert.rejects(ManifestFile.open(Buffer.from(join(directory, 'no', 'm.json'))), {name: 'LaunchError'})
+    await assert.rejects(ManifestFile.open(Buffer.from(`${directory}/`)), {message: /it names a directory$/})
+  })
+})
