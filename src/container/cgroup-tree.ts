@@ -1,6 +1,6 @@
 // Where the cgroup hierarchies of a host are mounted, and which directory of each a process is in.
 
-import {closeSync, constants, openSync, readFileSync, readdirSync, writeSync} from 'node:fs'
+import {accessSync, closeSync, constants, openSync, readFileSync, readdirSync, writeSync} from 'node:fs'
 
 /** The host as cgroup code sees it; tests put a recorded tree in the place of `/`. */
 export interface CgroupHost {
@@ -8,9 +8,21 @@ export interface CgroupHost {
   readonly root: string
   /** The supervisor. */
   readonly pid: number
+  readonly mayWrite: (path: string) => boolean
 }
 
-export const thisHost = (): CgroupHost => ({root: '', pid: process.pid})
+export const thisHost = (): CgroupHost => ({
+  root: '',
+  pid: process.pid,
+  mayWrite(path) {
+    try {
+      accessSync(path, constants.W_OK)
+      return true
+    } catch {
+      return false
+    }
+  },
+})
 
 /** One mounted hierarchy. Paths carry the host's `root`. */
 export interface CgroupPlace {
@@ -26,7 +38,7 @@ export interface Hierarchies {
 }
 
 /** Hierarchies whose mount shows the cgroup of `pid`; see cgroups(7) and proc_pid_mountinfo(5). */
-export function findHierarchies(host: CgroupHost, pid: number | 'self' = 'self'): Hierarchies {
+export function findHierarchies(host: CgroupHost, pid = host.pid): Hierarchies {
   const mounts = readMounts(readFileSync(`${host.root}/proc/self/mountinfo`, 'utf8'))
   const v1 = new Map<string, CgroupPlace>()
   let unified: CgroupPlace | undefined

@@ -1,6 +1,6 @@
 // Steps for a container's cgroup in the unified hierarchy; see cgroups(7), "Cgroups v2", and systemd's CGROUP_DELEGATION.
 
-import {accessSync, constants, existsSync} from 'node:fs'
+import {existsSync} from 'node:fs'
 import {basename, dirname} from 'node:path'
 
 import {UnavailableError} from '../errors.js'
@@ -88,21 +88,21 @@ function chooseParent(
   // The real root alone has no cgroup.type.
   if (isNamespaceRoot && !existsSync(`${own}/cgroup.type`)) {
     requireControllers(own, wanted, options)
-    if (mayWrite(own)) return {parent: own, enable: missing(own)}
+    if (mayDelegate(host, own)) return {parent: own, enable: missing(own)}
     throw cannotDelegate(options, wanted, `${own} can't be written`)
   }
   const evacuation = {from: own, to: `${own}/${names.supervisor}`, controllers: missing(own)}
   const inside = {parent: own, enable: [], evacuation}
-  if (mayWrite(own) && offers(own, wanted) && isOurs(host, own)) return inside
+  if (mayDelegate(host, own) && offers(own, wanted) && isOurs(host, own)) return inside
   const beside = dirname(own)
-  if (!isNamespaceRoot && mayWrite(beside) && offers(beside, wanted)) {
+  if (!isNamespaceRoot && mayDelegate(host, beside) && offers(beside, wanted)) {
     const enable = missing(beside)
-    const mayEnable =
-      !existsSync(`${beside}/cgroup.type`) || words(readCgroupFile(`${beside}/cgroup.procs`)).length === 0
+    // Where a service manager did not enable a controller it may take it away again, and the limit with it.
+    const mayEnable = !existsSync(`${beside}/cgroup.type`)
     if (enable.length === 0 || mayEnable) return {parent: beside, enable}
   }
   requireControllers(own, wanted, options)
-  const why = mayWrite(own)
+  const why = mayDelegate(host, own)
     ? `other processes are in ${own}, which so can't hand controllers on, and ${isNamespaceRoot ? 'nothing above it is visible' : `${beside} can't be used`}`
     : `neither ${own} nor ${beside} can be written`
   throw cannotDelegate(options, wanted, why)
@@ -126,15 +126,8 @@ const offers = (directory: string, wanted: readonly string[]) => {
 }
 
 /** A new cgroup, its subtree_control and a moved process each need write permission. */
-function mayWrite(directory: string): boolean {
-  try {
-    for (const path of [directory, `${directory}/cgroup.procs`, `${directory}/cgroup.subtree_control`]) {
-      accessSync(path, constants.W_OK)
-    }
-    return true
-  } catch {
-    return false
-  }
+function mayDelegate({mayWrite}: CgroupHost, directory: string): boolean {
+  return [directory, `${directory}/cgroup.procs`, `${directory}/cgroup.subtree_control`].every(mayWrite)
 }
 
 function requireControllers(own: string, wanted: readonly string[], options: CgroupOptions): void {
