@@ -1,0 +1,102 @@
+// Runs a command in a real container under a real supervisor, from a plan built by hand, and gives back every decision.
+
+import {execFileSync} from 'node:child_process'
+import {closeSync, existsSync, readFileSync, statSync} from 'node:fs'
+import {dirname, join} from 'node:path'
+import {fileURLToPath} from 'node:url'
+
+import {launch} from '../../src/container/launch.js'
+import type {ContainerEnd} from '../../src/container/launch.js'
+import type {FilesystemStep, LaunchPlan} from '../../src/container/plan.js'
+import type {Decision} from '../../src/intercept/decision.js'
+import {FAMILIES} from '../../src/intercept/families.js'
+import {notifyFilter} from '../../src/intercept/filter.js'
+import type {Policy} from '../../src/intercept/policy.js'
+import {enabledCalls} from '../../src/intercept/registry.js'
+import {createSupervisor} from '../../src/intercept/supervisor.js'
+import {bytes, planOf, steps} from './launch-plan.js'
+
+export interface InterceptedRun {
+  readonly end: ContainerEnd
+  /** stdout and stderr of the command. */
+  readonly output: string
+  readonly decisions: readonly Decision[]
+  readonly quiet: Readonly<Record<string, number>>
+}
+
+/** Where the command finds `directory`, idmapped, and writes its output. */
+export const WORK = '/mnt'
+
+export async function runIntercepted(
+  directory: string,
+  command: readonly string[],
+  policy: Policy,
+  changes: Partial<LaunchPlan> = {},
+  extraSteps: readonly FilesystemStep[] = [],
+): Promise<InterceptedRun> {
+  const decisions: Decision[] = []
+  const quiet: Record<string, number> = {}
+  const fatal: Error[] = []
+  let kill: () => void = () => undefined
+  const supervisor = createSupervisor({
+    policy,
+    rootless: false,
+    onBatch(batch) {
+      decisions.push(...batch.decisions)
+      for (const [name, count] of Object.entries(batch.quiet)) quiet[name] = (quiet[name] ?? 0) + count
+    },
+    onFatal(error) {
+      fatal.push(error)
+      kill()
+    },
+  })
+  const filter = notifyFilter(enabledCalls(FAMILIES, policy, {rootless: false}))
+  const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
+  const plan = planOf(['sh', '-c', `exec ${words} > ${WORK}/.output 2>&1`], {
+    filesystem: [...steps(), work(directory), ...extraSteps],
+    notifyFilter: filter?.bytes,
+    waitKillable: true,
+    workdir: bytes(WORK),
+    ...changes,
+  })
+  const container = await launch(plan, {mapped: () => undefined})
+  kill = () => container.kill()
+  const {initPid, listener, namespaces, startedMs} = container
+  const {name, uidMap, gidMap, rootless} = plan
+  if (listener !== undefined) {
+    supervisor.attach({listener, container: {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs}})
+  }
+  container.go()
+  const end = await container.ended
+  const [error] = fatal
+  if (error !== undefined) throw error
+  await supervisor.stop()
+  if (listener !== undefined) closeSync(listener)
+  const file = join(directory, '.output')
+  return {end, output: existsSync(file) ? readFileSync(file, 'utf8') : '', decisions, quiet}
+}
+
+function work(directory: string): FilesystemStep {
+  return {kind: 'bind', source: bytes(directory), target: bytes(WORK), idmap: true, recursive: false, flags: {}}
+}
+
+/** Builds a C program of native/test, once for each change of it, where a container can see it. Needs a C compiler. */
+export function buildTestProgram(name: string, directory: string): string {
+  const source = fileURLToPath(new URL(`../../native/test/${name}.c`, import.meta.url))
+  const program = join(directory, name)
+  if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs) {
+    execFileSync('cc', [
+      '-std=gnu11',
+      '-O1',
+      '-Wall',
+      '-Wextra',
+      '-Werror',
+      '-static',
+      '-pthread',
+      '-o',
+      program,
+      source,
+    ])
+  }
+  return join(WORK, program.slice(dirname(program).length + 1))
+}
