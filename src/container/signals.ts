@@ -20,6 +20,18 @@ const FORWARDED = [
   'SIGWINCH',
 ] as const satisfies readonly NodeJS.Signals[]
 
+/** Node itself ignores SIGPIPE, so nothing is known of how that one came. */
+const SIGPIPE = constants.signals.SIGPIPE
+
+/** Signals that were ignored when we were started, as by nohup(1), and stay so for the command: SigIgn of proc_pid_status(5). */
+export function ignoredSignals(): readonly number[] {
+  const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]
+  const bits = BigInt(`0x${mask ?? '0'}`)
+  return Array.from({length: 64}, (_, index) => index + 1).filter(
+    (signal) => signal !== SIGPIPE && ((bits >> BigInt(signal - 1)) & 1n) === 1n,
+  )
+}
+
 /** Passes signals on to the command until the returned function is called. */
 export function followSignals(container: LaunchedContainer): () => void {
   const handlers = new Map<NodeJS.Signals, () => void>(

@@ -134,6 +134,11 @@ export class StateRecord {
     return this.#state
   }
 
+  /** Where it is written, for whoever cleans up after us. */
+  get file(): string {
+    return fileOf(this.#directory, this.#state.name)
+  }
+
   update(details: Partial<RunDetails>): void {
     this.#state = {...this.#state, ...details}
     const temporary = writeTemporary(this.#directory, this.#state)

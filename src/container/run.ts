@@ -1,0 +1,206 @@
+// One run from its options to its end: plan, launch, supervise, clean up. Nothing here decides about calls.
+
+import {EXIT, InterceptorError, type InterceptorErrorOptions} from '../errors.js'
+import {SystemError} from '../ffi/errors.js'
+import {FAMILIES} from '../intercept/families.js'
+import {denyFilter, notifyFilter} from '../intercept/filter.js'
+import {enabledCalls} from '../intercept/registry.js'
+import {createSupervisor, type Supervisor} from '../intercept/supervisor.js'
+import {createCgroup, removeStaleCgroups, type ContainerCgroup} from './cgroup.js'
+import {deviceRules, standardTerminal} from './devices.js'
+import {commandEnvironment, variable} from './environment.js'
+import {choosePrivilegedMaps, readIdSources, type IdMaps} from './idmap.js'
+import {launch, type ContainerEnd, type LaunchedContainer} from './launch.js'
+import {display} from './path-bytes.js'
+import type {LaunchPlan} from './plan.js'
+import {prepareFilesystem, type PreparedFilesystem} from './prepare.js'
+import type {Reporter, RunEnd, RunOptions} from './run-options.js'
+import {followSignals, ignoredSignals, stopWithCommand} from './signals.js'
+import {identify, StateRecord, stateDirectory} from './state.js'
+
+/** The command was not there, or can't be executed; statuses as env(1) gives them. */
+export class CommandError extends InterceptorError {
+  override readonly exitCode: number
+
+  constructor(message: string, exitCode: number, options: InterceptorErrorOptions = {}) {
+    super(message, options)
+    this.exitCode = exitCode
+  }
+}
+
+/**
+ * Runs the command to its end. Nothing of the container is left when the promise settles.
+ *
+ * @throws InterceptorError when it could not be started, or when supervision could not go on.
+ */
+export async function runContainer(options: RunOptions, reporter: Reporter): Promise<RunEnd> {
+  const run = new Run(options, reporter)
+  try {
+    return await run.toTheEnd()
+  } finally {
+    await run.cleanUp()
+  }
+}
+
+class Run {
+  readonly #options: RunOptions
+  readonly #reporter: Reporter
+  readonly #supervisor: Supervisor | undefined
+  #state: StateRecord | undefined
+  #cgroup: ContainerCgroup | undefined
+  #launched: LaunchedContainer | undefined
+  /** What ended supervision before the command ended. */
+  #fatal: unknown
+
+  constructor(options: RunOptions, reporter: Reporter) {
+    this.#options = options
+    this.#reporter = reporter
+    const {policy} = options
+    if (enabledCalls(FAMILIES, policy, {rootless: false}).length === 0) return
+    // First of all: the worker starts while the container is planned and made.
+    this.#supervisor = createSupervisor({
+      policy,
+      rootless: false,
+      onBatch: (batch) => reporter.batch(batch),
+      onFatal: (error) => this.#abort(error),
+    })
+  }
+
+  async toTheEnd(): Promise<RunEnd> {
+    const launched = await this.#launch()
+    const unfollow = followSignals(launched)
+    try {
+      const end = await launched.ended
+      // The last decisions are written before anything is said of the end.
+      await this.#supervisor?.stop()
+      if (this.#fatal !== undefined) throw this.#fatal
+      return await this.#report(end)
+    } finally {
+      unfollow()
+    }
+  }
+
+  /** Also after a failure half-way: what was made is taken back, in reverse. */
+  async cleanUp(): Promise<void> {
+    await this.#supervisor?.stop()
+    this.#cgroup?.destroy()
+    this.#state?.release()
+  }
+
+  async #launch(): Promise<LaunchedContainer> {
+    const {container, policy} = this.#options
+    const maps = choosePrivilegedMaps(readIdSources(), container)
+    const terminal = standardTerminal()
+    const filesystem = prepareFilesystem({
+      container,
+      policy,
+      rootless: false,
+      maps,
+      terminal,
+      home: variable(this.#options.environment, 'HOME'),
+    })
+    removeStaleCgroups()
+    this.#state = StateRecord.claim(stateDirectory({uid: 0, runtimeDirectory: undefined}), container.name, {
+      policy,
+      rootless: false,
+    })
+    this.#cgroup = this.#makeCgroup(this.#state.state.name, terminal)
+    this.#state.update({cgroups: this.#cgroup.directories})
+    const plan = this.#plan(this.#state, maps, filesystem, terminal)
+    for (const warning of [...filesystem.warnings, ...this.#cgroup.warnings]) await this.#reporter.note(warning)
+    const launched = await launch(plan, {
+      mapped: (pid) => this.#cgroup?.join(pid),
+      stopped: stopWithCommand,
+    })
+    this.#launched = launched
+    await this.#begin(launched, plan)
+    return launched
+  }
+
+  /** From here on calls are answered; only then the command may start. */
+  async #begin(launched: LaunchedContainer, plan: LaunchPlan): Promise<void> {
+    const {policy} = this.#options
+    const {uidMap, gidMap, name, rootless} = plan
+    const {initPid, namespaces, startedMs, listener} = launched
+    const init = identify(initPid)
+    if (init !== undefined) this.#state?.update({init})
+    await this.#reporter.start({...plan, initPid, policy})
+    if (listener !== undefined) {
+      const cgroup = this.#cgroup?.description
+      this.#supervisor?.attach({
+        listener,
+        container: {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...(cgroup && {cgroup})},
+      })
+    }
+    launched.go()
+  }
+
+  #makeCgroup(name: string, terminal: Buffer | undefined): ContainerCgroup {
+    const {container, policy} = this.#options
+    const {memoryBytes, pids, cpus} = container
+    return createCgroup({
+      name,
+      rootless: false,
+      devices: deviceRules(policy.mknod?.devices ?? [], [...container.devices, ...(terminal === undefined ? [] : [terminal])]),
+      ...(memoryBytes !== undefined && {memoryBytes}),
+      ...(pids !== undefined && {pids}),
+      ...(cpus !== undefined && {cpus}),
+    })
+  }
+
+  #plan(state: StateRecord, maps: IdMaps, filesystem: PreparedFilesystem, terminal: Buffer | undefined): LaunchPlan {
+    const {container, policy, command, environment} = this.#options
+    const {name} = state.state
+    return {
+      name,
+      rootless: false,
+      ...maps,
+      filesystem: filesystem.steps,
+      network: container.network,
+      hostname: container.hostname ?? name,
+      ...container.user,
+      workdir: filesystem.workdir,
+      environment: commandEnvironment(environment, {
+        inherited: process.env['HOME'] === undefined ? undefined : Buffer.from(process.env['HOME']),
+        hasRootfs: container.rootfs !== undefined,
+        uid: container.user.uid,
+        pwd: filesystem.pwd(variable(environment, 'PWD')),
+      }),
+      command,
+      ignoredSignals: ignoredSignals(),
+      denyFilter: denyFilter({modules: policy.modules !== undefined}).bytes,
+      notifyFilter: notifyFilter(enabledCalls(FAMILIES, policy, {rootless: false}))?.bytes,
+      waitKillable: true,
+      terminal,
+      remove: [...(this.#cgroup?.directories ?? []), state.file].map((path) => Buffer.from(path)),
+    }
+  }
+
+  /** Supervision can't go on: without it the container must not. */
+  #abort(error: unknown): void {
+    this.#fatal ??= error
+    this.#launched?.kill()
+  }
+
+  async #report(end: ContainerEnd): Promise<RunEnd> {
+    if (end.kind === 'exited') return this.#reporter.end(end)
+    if (end.kind === 'signaled') return this.#reporter.end({kind: 'signalled', signal: end.signal})
+    const error = notStarted(end, this.#options.command[0] ?? Buffer.alloc(0))
+    await this.#reporter.end({kind: 'exited', status: error.exitCode})
+    throw error
+  }
+}
+
+function notStarted(end: Extract<ContainerEnd, {kind: 'not-started'}>, command: Buffer): CommandError {
+  const name = display(command)
+  const cause = new SystemError('execve', end.errno)
+  if (!end.notFound) return new CommandError(`cannot execute ${name}`, EXIT.notExecutable, {cause})
+  if (end.exists) {
+    return new CommandError(`cannot execute ${name}: its interpreter is not there`, EXIT.notFound, {
+      hints: ['look at its first line, or at the dynamic loader it names: file COMMAND'],
+    })
+  }
+  return new CommandError(`cannot find the command ${name}`, EXIT.notFound, {
+    hints: ['look at PATH, and whether the container sees the directory: without --rootfs homes are hidden'],
+  })
+}
