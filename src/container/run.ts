@@ -2,6 +2,7 @@
 
 import {EXIT, InterceptorError, type InterceptorErrorOptions} from '../errors.js'
 import {SystemError} from '../ffi/errors.js'
+import {close} from '../ffi/libc.js'
 import {FAMILIES} from '../intercept/families.js'
 import {denyFilter, notifyFilter} from '../intercept/filter.js'
 import {enabledCalls} from '../intercept/registry.js'
@@ -83,6 +84,7 @@ class Run {
   /** Also after a failure half-way: what was made is taken back, in reverse. */
   async cleanUp(): Promise<void> {
     await this.#supervisor?.stop()
+    if (this.#launched?.listener !== undefined) close(this.#launched.listener)
     this.#cgroup?.destroy()
     this.#state?.release()
   }
@@ -141,7 +143,10 @@ class Run {
     return createCgroup({
       name,
       rootless: false,
-      devices: deviceRules(policy.mknod?.devices ?? [], [...container.devices, ...(terminal === undefined ? [] : [terminal])]),
+      devices: deviceRules(policy.mknod?.devices ?? [], [
+        ...container.devices,
+        ...(terminal === undefined ? [] : [terminal]),
+      ]),
       ...(memoryBytes !== undefined && {memoryBytes}),
       ...(pids !== undefined && {pids}),
       ...(cpus !== undefined && {cpus}),

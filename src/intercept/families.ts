@@ -2,5 +2,6 @@
 
 import type {AnyFamily} from './syscall.js'
 import {mknodFamily} from './syscalls/mknod.js'
+import {sysinfoFamily} from './syscalls/sysinfo.js'
 
-export const FAMILIES: readonly AnyFamily[] = [mknodFamily]
+export const FAMILIES: readonly AnyFamily[] = [mknodFamily, sysinfoFamily]
