@@ -51,7 +51,7 @@ class Run {
   #cgroup: ContainerCgroup | undefined
   #launched: LaunchedContainer | undefined
   /** What ended supervision before the command ended. */
-  #fatal: unknown
+  #fatal: Error | undefined
 
   constructor(options: RunOptions, reporter: Reporter) {
     this.#options = options
@@ -182,7 +182,7 @@ class Run {
   }
 
   /** Supervision can't go on: without it the container must not. */
-  #abort(error: unknown): void {
+  #abort(error: Error): void {
     this.#fatal ??= error
     this.#launched?.kill()
   }
