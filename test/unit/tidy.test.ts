@@ -5,7 +5,9 @@ import {execFileSync} from 'node:child_process'
 import {existsSync, readFileSync, readdirSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 
+import {flags} from '../../src/cli/flags.js'
 import {PROJECT} from '../helpers/program.js'
+import {skipTestUnless} from '../helpers/skip.js'
 
 /** Files under version control, or of the whole tree where that can't be asked (a copy of the project). */
 function filesOfProject(): readonly string[] {
@@ -57,37 +59,39 @@ describe('the code base', () => {
     assert.deepEqual(alone, [])
   })
 
-  it('has a unit test for every family of system calls', () => {
-    const families = names
-      .map((name) => /^src\/intercept\/syscalls\/([a-z0-9_-]+)\.ts$/u.exec(name)?.[1])
-      .filter((family) => family !== undefined)
-    const tested = new Set(names.filter((name) => /^test\/(unit|live)\/intercept\//u.test(name)).map(stem))
-    const untested = families.filter((family) => !tested.has(family))
+  it('has tests named after every family of system calls', () => {
+    const tests = names.filter((name) => /^test\/(unit|live|hostile)\/.*\.test\.ts$/u.test(name)).map(stem)
+    const untested = familyFiles().filter((family) => !tests.includes(family))
     assert.deepEqual(untested, [])
   })
 
-  it('keeps the families of the registry sorted', function () {
-    const registry = 'src/intercept/registry.ts'
-    if (!names.includes(registry)) this.skip()
-    const imported = [...text(registry).matchAll(/from '\.\/syscalls\/([^']+)\.js'/gu)].map((match) => match[1] ?? '')
-    assert.deepEqual(imported, imported.toSorted())
-    assert.ok(imported.length > 0)
+  it('lists every family, sorted', () => {
+    const imported = [...text('src/intercept/families.ts').matchAll(/from '\.\/syscalls\/([^']+)\.js'/gu)]
+    const listed = imported.map((match) => match[1] ?? '')
+    assert.deepEqual(listed, familyFiles())
   })
 
-  it('names every long flag in a manual page', function () {
+  it('names every flag in the manual', function () {
     const pages = names.filter((name) => /^man\/.*\.[1-8]$/u.test(name))
-    const flags = 'src/cli/flags.ts'
-    if (pages.length === 0 || !names.includes(flags)) this.skip()
+    skipTestUnless(this, pages.length > 0, 'the manual is not written yet')
     // groff writes a hyphen that may be copied as \-.
     const manual = pages.map(text).join('\n').replaceAll('\\-', '-')
-    const declared = [...text(flags).matchAll(/^\s+'?([a-z][a-z-]+)'?: Flags\./gmu)].map((match) => match[1] ?? '')
-    assert.ok(declared.length > 0)
     assert.deepEqual(
-      declared.filter((flag) => !manual.includes(`--${flag}`)),
+      flags.map(({name}) => `--${name}`).filter((flag) => !manual.includes(flag)),
       [],
     )
   })
 })
+
+/** The names of the files that declare a family, sorted. */
+function familyFiles(): readonly string[] {
+  return names
+    .filter(
+      (name) => /^src\/intercept\/syscalls\/.*\.ts$/u.test(name) && /^export const \w+: Family</mu.test(text(name)),
+    )
+    .map(stem)
+    .sort()
+}
 
 /** src/intercept/syscalls/new-mount-api.ts and test/unit/intercept/syscalls/new-mount-api.test.ts. */
 function stem(name: string): string {
