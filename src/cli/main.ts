@@ -3,7 +3,6 @@
 
 import {UsageError} from '../errors.js'
 import {wordsWithBytes} from './bytes.js'
-import {report} from './report.js'
 import {nearest} from './suggest.js'
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -11,12 +10,19 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     await dispatch(words)
   } catch (error) {
+    const {report} = await import('./report.js')
     process.exitCode = report(error, words[0])
   }
 }
 
 async function dispatch(words: readonly string[]): Promise<void> {
   const [first = '', ...rest] = words
+  // With help asked for, these come back and go on to oclif like the others.
+  if (first === 'run') {
+    const [{startRun}, {loadRunService}] = await Promise.all([import('./start.js'), import('./services.js')])
+    await startRun(rest, loadRunService)
+    return dispatchToOclif(['run', '--help'])
+  }
   if (first === 'help') return dispatchToOclif([...rest, '--help'])
   return dispatchToOclif(words)
 }

@@ -2,4 +2,6 @@
 
 import type {Command} from '@oclif/core'
 
-export const COMMANDS: Readonly<Record<string, Command.Class>> = {}
+import {Run} from './run.js'
+
+export const COMMANDS: Readonly<Record<string, Command.Class>> = {run: Run}

@@ -1,0 +1,16 @@
+// The declared arguments of the calls that a policy intercepts, for showing them.
+
+import {FAMILIES} from '../intercept/families.js'
+import type {Policy} from '../intercept/policy.js'
+import {enabledCalls} from '../intercept/registry.js'
+import type {AnyFamily, Arguments} from '../intercept/syscall.js'
+
+/** A call that is only intercepted for one of the two ways to be started is known to both. */
+export function describeCalls(
+  policy: Policy,
+  families: readonly AnyFamily[] = FAMILIES,
+): (syscall: string) => Arguments | undefined {
+  const calls = [true, false].flatMap((rootless) => enabledCalls(families, policy, {rootless}))
+  const byName = new Map<string, Arguments>(calls.map((call) => [call.name, call.arguments as Arguments]))
+  return (syscall) => byName.get(syscall)
+}

@@ -1,0 +1,44 @@
+// interceptor run: one command in a fresh container. Reading the line and starting is src/cli/start.ts, without oclif;
+// this class is what help shows, and the same start where oclif calls it.
+
+import {Args, Command} from '@oclif/core'
+
+import {oclifFlags} from '../cli/oclif-flags.js'
+import {loadRunService} from '../cli/services.js'
+import {startRun} from '../cli/start.js'
+
+export class Run extends Command {
+  static override readonly summary = 'Run a command in a fresh unprivileged container.'
+  static override readonly description =
+    'Without flags nothing is intercepted: each family of system calls is switched on by its own flag. The first ' +
+    'operand ends our flags, so that `interceptor run ls -la` works; -- ends them too. Standard input, output and ' +
+    "error, the terminal and job control are the command's; what we tell goes to standard error or to --log-file.\n\n" +
+    "The exit status is the command's own; when a signal killed it, interceptor dies of the same signal. 125: " +
+    'interceptor failed, or was used wrongly; 126: the command can not be executed; 127: it was not found.'
+
+  static override readonly usage = 'run [FLAGS] [--] COMMAND [ARG...]'
+  static override readonly strict = false
+  static override readonly examples = [
+    {
+      description: 'Make an image of Debian without root',
+      command: '<%= config.bin %> run --mknod --sysinfo -- debootstrap --variant=minbase bookworm rootfs',
+    },
+    {
+      description: 'See which calls are refused, and why',
+      command: '<%= config.bin %> run --mknod --trace refused -- tar -xf devices.tar',
+    },
+    {
+      description: 'Allow one more device, and keep a log for programs',
+      command: '<%= config.bin %> run --mknod-allow /dev/fuse --log-format json --log-file calls.json -- make image',
+    },
+  ]
+
+  static override readonly flags = oclifFlags('run')
+  static override readonly args = {
+    command: Args.string({description: 'program and its arguments', ignoreStdin: true, multiple: true, required: true}),
+  }
+
+  override async run(): Promise<void> {
+    await startRun(this.argv, loadRunService)
+  }
+}
