@@ -19,7 +19,7 @@ export function recordedHost(name: string, pid: number, writable: readonly strin
 
 /** A copy of a recorded tree in `directory`, with some files changed; returns its /sys/fs/cgroup. */
 export function changedTree(directory: string, name: string, files: Readonly<Record<string, string>>): string {
-  cpSync(fixture(name), directory, {recursive: true})
+  cpSync(join(fixture(name), 'sys'), join(directory, 'sys'), {recursive: true})
   const top = join(directory, 'sys/fs/cgroup')
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(top, path)), {recursive: true})

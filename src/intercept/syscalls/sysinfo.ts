@@ -1,6 +1,6 @@
 // sysinfo: the memory, swap, processes, load and uptime of the container instead of the host's.
 
-import {isSystemError} from '../../ffi/errors.js'
+import {ERRNO, isSystemError} from '../../ffi/errors.js'
 import type {HostSysinfo} from '../../ffi/sysinfo.js'
 import {bootTimeMs, hostSysinfoReader, pageSize} from '../../ffi/sysinfo.js'
 import {pointer} from '../arguments.js'
@@ -12,8 +12,6 @@ import type {Family, Performed} from '../syscall.js'
 import {defineSyscall} from '../syscall.js'
 import type {SysinfoFigures} from '../sysinfo-layout.js'
 import {encodeSysinfo} from '../sysinfo-layout.js'
-
-const EFAULT = 14
 
 type SysinfoPolicy = NonNullable<Policy['sysinfo']>
 
@@ -35,10 +33,9 @@ export const sysinfo = defineSyscall({
   perform({info}, caller, state: SysinfoState): Performed {
     const {figures, strategy, reason} = measure(state, caller.tid)
     try {
-      if (Number.isNaN(info)) return {kind: 'failed', errno: EFAULT, strategy}
       caller.memory.write(info, encodeSysinfo(figures, caller.abi, state.pageSize))
     } catch (error) {
-      if (isSystemError(error)) return {kind: 'failed', errno: error.errno, strategy}
+      if (isSystemError(error, ERRNO.EFAULT)) return {kind: 'failed', errno: ERRNO.EFAULT, strategy}
       throw error
     }
     return {kind: 'done', value: 0, strategy, reason}
