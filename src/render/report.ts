@@ -62,6 +62,9 @@ export class RunReport implements Reporter {
   readonly #tally = new Tally()
   readonly #inventory = new Inventory()
   readonly #refused: Decision[] = []
+  /** Notes from before the start record, for a stream of records. */
+  readonly #early: string[] = []
+  #hasStarted = false
   #sequence = 0
 
   constructor(options: ReportOptions, parts: Parts) {
@@ -75,7 +78,9 @@ export class RunReport implements Reporter {
   }
 
   async start(summary: StartSummary): Promise<void> {
-    if (this.#isJson && this.#logs) await this.#parts.log.write(jsonLine(startRecord(summary, this.#now())))
+    const notes = this.#early.splice(0).join('')
+    this.#hasStarted = true
+    if (this.#isJson && this.#logs) await this.#parts.log.write(jsonLine(startRecord(summary, this.#now())) + notes)
   }
 
   async batch({decisions, quiet}: DecisionBatch): Promise<void> {
@@ -93,9 +98,10 @@ export class RunReport implements Reporter {
 
   async note(text: string): Promise<void> {
     if (this.#options.output.quiet) return
-    await this.#parts.terminal.write(
-      this.#jsonOnTerminal ? jsonLine(noteRecord(text, this.#now())) : `interceptor: ${printable(text)}\n`,
-    )
+    const shown = this.#jsonOnTerminal ? jsonLine(noteRecord(text, this.#now())) : `interceptor: ${printable(text)}\n`
+    // The first record is the start's.
+    if (this.#jsonOnTerminal && !this.#hasStarted) this.#early.push(shown)
+    else await this.#parts.terminal.write(shown)
   }
 
   async end(end: RunEnd): Promise<RunEnd> {

@@ -1,5 +1,6 @@
 // Decisions and a vocabulary for tests of what is rendered.
 
+import type {StartSummary} from '../../src/container/run-options.js'
 import {errnoName} from '../../src/ffi/errors.js'
 import {dev, dirFd, mode, path} from '../../src/intercept/arguments.js'
 import type {Decision} from '../../src/intercept/decision.js'
@@ -47,4 +48,19 @@ export const refused: Partial<Decision> = {
   errno: 1,
   reason: 'block 8:0 is not allowlisted',
   hint: '--mknod-allow b:8:0 would allow it',
+}
+
+export const start: StartSummary = {
+  name: 'calm-otter',
+  rootless: false,
+  initPid: 4100,
+  command: [Buffer.from('echo'), Buffer.of(0xff)],
+  workdir: Buffer.from('/work'),
+  hostname: 'calm-otter',
+  network: 'host',
+  uid: 0,
+  gid: 0,
+  uidMap: [{inside: 0, outside: 100_000, count: 65_536}],
+  gidMap: [{inside: 0, outside: 100_000, count: 65_536}],
+  policy: {mknod: {devices: [{type: 'c', major: 1, minor: 3}]}, sysinfo: {}},
 }

@@ -3,9 +3,8 @@ import {readFileSync} from 'node:fs'
 
 import {Ajv2020} from 'ajv/dist/2020.js'
 
-import type {StartSummary} from '../../../src/container/run-options.js'
 import {decisionRecord, exitRecord, jsonLine, noteRecord, signalName, startRecord} from '../../../src/render/json.js'
-import {decision, refused, timeMs, vocabulary} from '../../helpers/decisions.js'
+import {decision, refused, start, timeMs, vocabulary} from '../../helpers/decisions.js'
 
 const schemaFile = new URL('../../../schemas/decision-log.schema.json', import.meta.url)
 const isValid = new Ajv2020({allErrors: true}).compile(JSON.parse(readFileSync(schemaFile, 'utf8')) as object)
@@ -14,20 +13,6 @@ function assertValid(record: unknown): void {
   assert.ok(isValid(JSON.parse(JSON.stringify(record))), JSON.stringify(isValid.errors))
 }
 
-const start: StartSummary = {
-  name: 'calm-otter',
-  rootless: false,
-  initPid: 4100,
-  command: [Buffer.from('echo'), Buffer.of(0xff)],
-  workdir: Buffer.from('/work'),
-  hostname: 'calm-otter',
-  network: 'host',
-  uid: 0,
-  gid: 0,
-  uidMap: [{inside: 0, outside: 100_000, count: 65_536}],
-  gidMap: [{inside: 0, outside: 100_000, count: 65_536}],
-  policy: {mknod: {devices: [{type: 'c', major: 1, minor: 3}]}, sysinfo: {}},
-}
 const counts = {emulated: 1, refused: 2, failed: 0, continued: 3, quiet: 0}
 
 describe('decisionRecord', () => {

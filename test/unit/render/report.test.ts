@@ -8,7 +8,7 @@ import type {Decision} from '../../../src/intercept/decision.js'
 import {openReport, RunReport} from '../../../src/render/report.js'
 import {Sink} from '../../../src/render/sink.js'
 import {plainStyle} from '../../../src/render/style.js'
-import {decision, refused, timeMs, vocabulary} from '../../helpers/decisions.js'
+import {decision, refused, start, timeMs, vocabulary} from '../../helpers/decisions.js'
 
 const plain: OutputOptions = {
   trace: 'all',
@@ -47,6 +47,8 @@ async function told(output: Partial<OutputOptions>, decisions: readonly Decision
     manifest: undefined,
     style: plainStyle,
   })
+  if (output.logFormat === 'json') await report.note('an early note')
+  await report.start(start)
   await report.batch({kind: 'decisions', decisions, quiet: {chmod: 2}})
   await report.note('a note')
   const ended = await report.end(end)
@@ -106,14 +108,15 @@ describe('RunReport', () => {
       .map((line) => JSON.parse(line) as Record<string, unknown>)
     assert.deepEqual(
       records.map(({event, seq}) => event ?? seq),
-      [1, 2, 'note', 'note', 'note', 'exit'],
+      ['start', 'note', 1, 2, 'note', 'note', 'note', 'exit'],
     )
     assert.deepEqual(records.at(-1)?.['counts'], {emulated: 1, refused: 1, failed: 0, continued: 0, quiet: 2})
   })
 
   it('numbers what --trace leaves out', async () => {
     const {text} = await told({logFormat: 'json', trace: 'refused'}, both)
-    assert.match(text, /^\{"v":1,"seq":2,/)
+    assert.match(text, /^\{"v":1,"seq":2,/m)
+    assert.doesNotMatch(text, /"seq":1,/)
   })
 
   it('fails when the log can not be written', async () => {
