@@ -5,6 +5,7 @@ import {SystemError} from '../ffi/errors.js'
 import {close} from '../ffi/libc.js'
 import {FAMILIES} from '../intercept/families.js'
 import {denyFilter, notifyFilter} from '../intercept/filter.js'
+import {startLoadSampling} from '../intercept/load-average.js'
 import {enabledCalls} from '../intercept/registry.js'
 import {createSupervisor, type Supervisor} from '../intercept/supervisor.js'
 import {createCgroup, removeStaleCgroups, type ContainerCgroup} from './cgroup.js'
@@ -50,6 +51,7 @@ class Run {
   #state: StateRecord | undefined
   #cgroup: ContainerCgroup | undefined
   #launched: LaunchedContainer | undefined
+  #stopSampling: (() => void) | undefined
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
 
@@ -83,6 +85,7 @@ class Run {
 
   /** Also after a failure half-way: what was made is taken back, in reverse. */
   async cleanUp(): Promise<void> {
+    this.#stopSampling?.()
     await this.#supervisor?.stop()
     if (this.#launched?.listener !== undefined) close(this.#launched.listener)
     this.#cgroup?.destroy()
@@ -129,9 +132,12 @@ class Run {
     await this.#reporter.start({...plan, initPid, policy})
     if (listener !== undefined) {
       const cgroup = this.#cgroup?.description
+      const container = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...(cgroup && {cgroup})}
+      const sampling = policy.sysinfo && startLoadSampling(container)
+      this.#stopSampling = sampling?.stop
       this.#supervisor?.attach({
         listener,
-        container: {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...(cgroup && {cgroup})},
+        container: {...container, ...(sampling && {loadAverage: sampling.memory})},
       })
     }
     launched.go()
@@ -143,6 +149,7 @@ class Run {
     return createCgroup({
       name,
       rootless: false,
+      realtime: policy.sched !== undefined,
       devices: deviceRules(policy.mknod?.devices ?? [], [
         ...container.devices,
         ...(terminal === undefined ? [] : [terminal]),
