@@ -181,7 +181,13 @@ export function linkBoundNode(node: BoundNode, caller: Caller, state: MknodState
     const made = boundNode(node.device, fstat(placeholder), shown, stored, container, pathOf(parent))
     const link = {...made, mode: node.mode, uid: node.uid, gid: node.gid}
     bound.add(link)
-    return {kind: 'done', value: 0, strategy: link.strategy, created: manifestEntry(link)}
+    return {
+      kind: 'done',
+      value: 0,
+      strategy: link.strategy,
+      reason: 'one more link to an emulated node',
+      created: manifestEntry(link),
+    }
   } catch (error) {
     removeQuietly(caller, parent)
     if (stored !== undefined) store.remove(stored)
