@@ -20,6 +20,8 @@ export interface LoopOptions {
 /** Decisions wait this long for more of them before they are handed over. */
 const FLUSH_MS = 4
 const FOREVER = -1
+/** The filter goes a moment after the last task's /proc directory. */
+const HANG_UP_MS = 200
 const POLLNVAL = 0x20
 const LISTENER_EVENTS = 3
 const STOP_EVENTS = 7
@@ -71,4 +73,11 @@ function wait(fds: Int32Array, timeoutMs: number): number {
     fds[3] = POLLIN
     return 0
   }
+}
+
+/** Nobody carries the filter any more. */
+export function isHungUp(listener: number): boolean {
+  const fds = new Int32Array([listener, 0])
+  wait(fds, HANG_UP_MS)
+  return (new Int16Array(fds.buffer)[LISTENER_EVENTS]! & POLLHUP) !== 0
 }

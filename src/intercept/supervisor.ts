@@ -1,5 +1,7 @@
 // The main thread's side of supervision: starts the workers, hands them a listener, takes their decisions, watches them.
 
+import {createRequire} from 'node:module'
+import {pathToFileURL} from 'node:url'
 import {Worker} from 'node:worker_threads'
 
 import {EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write} from '../ffi/libc.js'
@@ -103,7 +105,7 @@ class ThreadSupervisor implements Supervisor {
     const pulse = new SharedArrayBuffer(PULSE.words * 4)
     const {policy, familyModules = []} = this.#options
     const start: WorkerStart = {lane, policy, familyModules, traffic: this.#traffic, pulse, stopEvent: this.#stopEvent}
-    const worker = new Worker(entry(), {workerData: start, name: `interceptor-${lane}`})
+    const worker = startWorker(lane, start)
     const watched: Watched = {worker, lane, pulse: new Int32Array(pulse), beat: 0, sinceMs: 0, isReplaced: false}
     this.#workers.add(watched)
     worker.on('message', (message: FromWorker) => this.#receive(message))
@@ -181,7 +183,7 @@ class ThreadSupervisor implements Supervisor {
     const traffic = new Int32Array(this.#traffic)
     Atomics.store(traffic, TRAFFIC.stopping, 1)
     Atomics.notify(traffic, TRAFFIC.outstanding)
-    write(this.#stopEvent, new BigUint64Array([1n]), 8)
+    if (!this.#isClosed) write(this.#stopEvent, new BigUint64Array([1n]), 8)
     // The hot worker looks at the event; before it has a listener, and on the slow lane, messages are read.
     for (const watched of this.#workers) this.#tell(watched, {kind: 'stop'})
     setTimeout(() => this.#finish(), STOP_GRACE_MS).unref()
@@ -206,9 +208,19 @@ class ThreadSupervisor implements Supervisor {
   }
 }
 
-/** Beside this file, compiled or not. */
-function entry(): URL {
-  return new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+/** The entry beside this file. Run from its source, as tests do, it needs the loader of this thread for itself. */
+function startWorker(lane: Lane, workerData: WorkerStart): Worker {
+  const options = {workerData, name: `interceptor-${lane}`}
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url), options)
+  const loader = JSON.stringify(
+    pathToFileURL(
+      createRequire(import.meta.url)
+        .resolve('tsx/esm/api')
+        .replace(/cjs$/, 'mjs'),
+    ).href,
+  )
+  const file = JSON.stringify(new URL('./worker.ts', import.meta.url).href)
+  return new Worker(`import(${loader}).then(({register}) => (register(), import(${file})))`, {...options, eval: true})
 }
 
 /** A Buffer arrives from another thread as a plain Uint8Array. */

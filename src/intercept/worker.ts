@@ -8,7 +8,7 @@ import {Answerer} from './answer.js'
 import {pidColumnOf} from './caller.js'
 import {FAMILIES} from './families.js'
 import {ThreadIdentity} from './identity.js'
-import {runLoop} from './loop.js'
+import {isHungUp, runLoop} from './loop.js'
 import {Recorder} from './recorder.js'
 import {Registry} from './registry.js'
 import type {AnyFamily} from './syscall.js'
@@ -36,8 +36,8 @@ let engine: Engine | undefined
 port.on('message', (message: ToWorker) => {
   switch (message.kind) {
     case 'attach':
-      engine = attach(message)
-      if (start.lane === 'hot') superviseUntilEnd(engine)
+      engine = attachUnlessGone(message)
+      if (engine !== undefined && start.lane === 'hot') superviseUntilEnd(engine)
       break
     case 'notification':
       answerSlowly(message)
@@ -53,6 +53,17 @@ port.on('message', (message: ToWorker) => {
 async function loadFamily(url: string): Promise<AnyFamily> {
   const {family} = (await import(url)) as {readonly family: AnyFamily}
   return family
+}
+
+/** undefined where the container has ended before it could be looked at: that is an end, not a failure. */
+function attachUnlessGone(attachment: Attachment): Engine | undefined {
+  try {
+    return attach(attachment)
+  } catch (error) {
+    if (!isHungUp(attachment.listener)) throw error
+    end('hangup')
+    return undefined
+  }
 }
 
 function attach({listener, container}: Attachment): Engine {

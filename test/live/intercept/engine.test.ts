@@ -1,0 +1,175 @@
+// The engine with real notifications: every way a call may end, threads, storms, slow calls, callers that die.
+
+import assert from 'node:assert/strict'
+
+import {NotifyChild, buildNotifyChild} from '../../helpers/notify-child.js'
+import {isRoot} from '../../helpers/program.js'
+import {family} from '../../fixtures/probe-family.js'
+import {syscallNumber, machineAbis} from '../../../src/intercept/tables/index.js'
+
+const module = new URL('../../fixtures/probe-family.ts', import.meta.url).href
+const abi = machineAbis(process.arch)[0]!
+const number = (name: string): number => syscallNumber(abi, name)!
+
+describe('the engine', function () {
+  let program: string
+  let child: NotifyChild
+
+  before(function () {
+    if (!isRoot()) {
+      this.test!.title += ' (needs root)'
+      this.skip()
+    }
+    program = buildNotifyChild()
+  })
+
+  afterEach(async () => {
+    await child.end()
+    assert.deepEqual(child.fatal, [])
+  })
+
+  const start = async (options: {stuckMs?: number; onBatch?: () => Promise<void>} = {}): Promise<void> => {
+    child = await NotifyChild.start(program, {module, family, ...options})
+  }
+
+  it('answers with a value, and records who called', async () => {
+    await start()
+    await child.run('prctl-name', 'a\\b')
+    assert.deepEqual(await child.run('call', number('getpgid'), 5, 0), {result: 42, errno: 0})
+    await child.supervisor.stop()
+    const [decision] = child.decisions
+    assert.equal(child.decisions.length, 1)
+    assert.deepEqual(
+      {...decision, timeMs: 0, latencyUs: 0},
+      {
+        timeMs: 0,
+        latencyUs: 0,
+        pid: 1,
+        tid: 1,
+        hostPid: child.pid,
+        uid: 0,
+        gid: 0,
+        comm: 'a\\b',
+        abi,
+        syscall: 'getpgid',
+        values: {pid: 5},
+        registers: undefined,
+        outcome: 'emulated',
+        strategy: 'probe',
+        result: 42,
+        errno: null,
+        reason: 'a test',
+        hint: null,
+        created: undefined,
+      },
+    )
+    assert.ok(Math.abs(decision!.timeMs - Date.now()) < 60_000)
+    assert.ok(decision!.latencyUs > 0)
+  })
+
+  it('ends a call in each way that it may end', async () => {
+    await start()
+    const getsid = async (how: number, extra = 0): Promise<object> =>
+      await child.run('call', number('getsid'), how, extra)
+    assert.deepEqual(await getsid(1), {result: -1, errno: 13})
+    assert.deepEqual(await getsid(2), {result: -1, errno: 3}, 'the kernel has no process 2 there')
+    assert.deepEqual(await getsid(3), {result: -1, errno: 3})
+    assert.deepEqual(await getsid(4), {result: -1, errno: 28})
+    assert.deepEqual(await getsid(5), {result: -1, errno: 1})
+    const descriptor = (await child.run('call', number('getsid'), 6, 0)).result
+    assert.ok(descriptor > 2)
+    assert.deepEqual(await getsid(7, 8), {result: -1, errno: 14})
+    await child.supervisor.stop()
+    const shown = child.decisions.map(({outcome, result, errno, strategy, reason, hint}) => [
+      outcome,
+      result,
+      errno,
+      strategy,
+      reason,
+      hint,
+    ])
+    assert.deepEqual(shown, [
+      ['refused', -1, 13, null, 'one is refused', 'ask for two'],
+      ['continued', null, null, null, "two is the kernel's", null],
+      ['failed', -1, 28, null, "the kernel's own error", null],
+      ['failed', -1, 1, null, 'internal error: a bug', null],
+      ['emulated', descriptor, null, 'probe', 'a test', null],
+      ['failed', -1, 14, null, "the kernel's own error", null],
+    ])
+    assert.deepEqual(child.quiet, {getsid: 1})
+  })
+
+  it("fails a call with EFAULT where its path can't be read, and records the registers", async () => {
+    await start()
+    assert.deepEqual(await child.run('call', number('mknodat'), 0, 8), {result: -1, errno: 14})
+    await child.supervisor.stop()
+    assert.equal(child.decisions[0]?.values, undefined)
+    assert.equal(child.decisions[0]?.registers?.[1], 8n)
+  })
+
+  it('rests with few capabilities and its own ids between calls', async () => {
+    await start()
+    await child.run('setgroups', 5)
+    await child.run('mknodat', -100, '/nowhere/x', 0o20666, 0x103)
+    assert.deepEqual(await child.run('call', number('getsid'), 0, 0), {result: 1, errno: 0})
+  })
+
+  it('answers 100,000 calls exactly once each under a storm of signals', async function () {
+    this.timeout(120_000)
+    await start()
+    assert.deepEqual(await child.run('storm', number('getpgid'), 100_000), {result: 100_000, errno: 0})
+    assert.deepEqual(await child.run('call', number('getsid'), 8, 0), {result: 100_000, errno: 0})
+    await child.supervisor.stop()
+    assert.equal(child.decisions.length, 100_001)
+  })
+
+  it('waits for a log that falls behind instead of keeping decisions in memory', async function () {
+    this.timeout(120_000)
+    let waiting = 0
+    await start({
+      onBatch: async () => {
+        waiting++
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      },
+    })
+    await child.run('many', number('getpgid'), 20_000)
+    await child.supervisor.stop()
+    assert.equal(child.decisions.length, 20_000)
+    assert.ok(waiting > 70)
+  })
+
+  it('performs slow calls on another worker, which does not hold up the others', async () => {
+    await start()
+    child.send('thread', 'call', number('getpriority'), 0, 300)
+    assert.deepEqual(await child.next(), {result: 7, errno: 0})
+    await child.supervisor.stop()
+    const [decision] = child.decisions
+    assert.equal(decision?.syscall, 'getpriority')
+    assert.ok(decision.latencyUs >= 290_000)
+  })
+
+  it('replaces a worker that is stuck in a call, which then answers it', async () => {
+    await start({stuckMs: 200})
+    const stuck = child.run('call', number('sched_getscheduler'), 1500, 0)
+    assert.deepEqual(await stuck, {result: 9, errno: 0})
+    assert.deepEqual(await child.run('call', number('getpgid'), 0, 0), {result: 42, errno: 0})
+    await child.supervisor.stop()
+    assert.deepEqual(child.decisions.map(({syscall}) => syscall).sort(), ['getpgid', 'sched_getscheduler'])
+  })
+
+  it('ends when the last task with the filter is gone', async () => {
+    await start()
+    child.kill()
+    await child.supervisor.ended
+  })
+
+  it('goes on after a caller that died in a call', async () => {
+    await start()
+    await child.run('call', number('getpgid'), 0, 0)
+    child.send('call', number('sched_getscheduler'), 300, 0)
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    child.kill()
+    await child.supervisor.ended
+    assert.match(child.decisions[1]?.reason ?? '', /gone before the answer/)
+  })
+})
