@@ -64,11 +64,15 @@ export interface CallerFacts {
 
 export type Verdict =
   | {readonly kind: 'perform'; readonly reason: string}
+  /** `hint` is `--flag VALUE would allow it` where a flag would: the last words of a failed run make a command line of it. */
   | {readonly kind: 'refuse'; readonly errno: number; readonly reason: string; readonly hint?: string}
   /** `quiet`: a follow-up call on something that was never emulated; counted, not logged. */
   | {readonly kind: 'continue'; readonly reason: string; readonly quiet?: boolean}
 
-/** One emulated object, for --manifest. Paths are the container's. */
+/**
+ * One emulated object, for --manifest. Paths are the container's. The end of an object is told in the same way, with the
+ * member `removed: true`, and a new name with `movedTo`, the new path.
+ */
 export interface ManifestEntry {
   readonly kind: 'attribute' | 'mount' | 'node'
   readonly path: Buffer

@@ -165,11 +165,15 @@ export class RunReport implements Reporter {
 }
 
 async function openLog(path: Buffer): Promise<FileHandle> {
+  // Appending: two descriptors of one file, or a truncation by somebody else, leave no holes. An earlier container may
+  // have left a link in its tree; only the system's own, such as /dev/stderr, are followed.
+  const {O_APPEND, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY} = constants
+  const follow = /^\/(?:dev|proc)\//.test(path.toString('latin1')) ? 0 : O_NOFOLLOW
   try {
-    // Appending: two descriptors of one file, or a truncation by somebody else, leave no holes.
-    return await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND, 0o644)
+    return await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | follow, 0o644)
   } catch (cause) {
-    throw new LaunchError(`cannot write the log ${printable(path.toString())}`, {cause})
+    const hints = hasCode(cause, 'ELOOP') ? ['it is a symbolic link: name the file itself'] : []
+    throw new LaunchError(`cannot write the log ${printable(path.toString())}`, {cause, hints})
   }
 }
 

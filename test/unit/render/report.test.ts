@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
+import {mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
@@ -177,5 +177,17 @@ describe('openReport', () => {
       name: 'LaunchError',
       message: `cannot write the log ${join(directory, 'none', 'log')}`,
     })
+  })
+
+  it('follows no link that a container may have left', async () => {
+    const victim = join(directory, 'victim')
+    writeFileSync(victim, 'safe')
+    symlinkSync(victim, join(directory, 'link'))
+    const output = {...plain, logFile: Buffer.from(join(directory, 'link'))}
+    await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false}), {
+      name: 'LaunchError',
+      hints: ['it is a symbolic link: name the file itself'],
+    })
+    assert.equal(readFileSync(victim, 'utf8'), 'safe')
   })
 })
