@@ -12,6 +12,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -111,9 +112,13 @@ static inline void pause_processor(void)
 #endif
 }
 
-/* As execvpe(3), over candidates that Node worked out from PATH. Returns with errno. */
+/*
+ * As execvpe(3), over candidates that Node worked out from PATH. Returns with errno. Unlike there, a directory of PATH
+ * that may not be searched (the caller's, who was another user) has no say in why a command was not found.
+ */
 static void execute(const struct plan *plan, const struct vectors *vectors)
 {
+	const bool has_slash = vectors->arguments[1] && strchr(vectors->arguments[1], '/');
 	char *const *arguments = (char *const *)(uintptr_t)(vectors->arguments + 1);
 	char *const *environment = (char *const *)(uintptr_t)vectors->environment;
 	int error = ENOENT;
@@ -130,12 +135,14 @@ static void execute(const struct plan *plan, const struct vectors *vectors)
 			execve("/bin/sh", (char *const *)(uintptr_t)vectors->arguments, environment);
 			errno = ENOEXEC;
 		}
-		if (errno == EACCES)
-			error = EACCES;
-		else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ENODEV && errno != ETIMEDOUT)
+		if (errno == EACCES) {
+			if (has_slash || access(path, F_OK) == 0)
+				error = EACCES;
+		} else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ENODEV && errno != ETIMEDOUT) {
 			return;
-		else if (error == ENOENT && errno == ENOTDIR)
+		} else if (errno == ENOTDIR && has_slash) {
 			error = ENOTDIR;
+		}
 	}
 	errno = error;
 }

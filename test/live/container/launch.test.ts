@@ -129,6 +129,17 @@ describe('launching', () => {
       })
     })
 
+    it('does not take a directory that it may not search for the reason', async () => {
+      const closed = place('', 0o755)
+      chmodSync(closed, 0o700)
+      assert.deepEqual(await searched(closed, '/nowhere'), {
+        kind: 'not-started',
+        errno: 2,
+        notFound: true,
+        exists: false,
+      })
+    })
+
     it('gives a script without an interpreter line to the shell', async () => {
       assert.deepEqual(await searched(place('[ "$1" = "a b" ] && exit 6\n', 0o755)), exited(6))
     })
