@@ -5,6 +5,7 @@ import {closeSync, existsSync, readFileSync, statSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 
+import type {ContainerCgroup} from '../../src/container/cgroup.js'
 import {launch} from '../../src/container/launch.js'
 import type {ContainerEnd} from '../../src/container/launch.js'
 import type {FilesystemStep, LaunchPlan} from '../../src/container/plan.js'
@@ -33,6 +34,7 @@ export async function runIntercepted(
   policy: Policy,
   changes: Partial<LaunchPlan> = {},
   extraSteps: readonly FilesystemStep[] = [],
+  cgroup?: ContainerCgroup,
 ): Promise<InterceptedRun> {
   const decisions: Decision[] = []
   const quiet: Record<string, number> = {}
@@ -59,12 +61,14 @@ export async function runIntercepted(
     workdir: bytes(WORK),
     ...changes,
   })
-  const container = await launch(plan, {mapped: () => undefined})
+  const container = await launch(plan, {mapped: (pid) => cgroup?.join(pid)})
   kill = () => container.kill()
   const {initPid, listener, namespaces, startedMs} = container
   const {name, uidMap, gidMap, rootless} = plan
   if (listener !== undefined) {
-    supervisor.attach({listener, container: {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs}})
+    const cgroups = cgroup === undefined ? {} : {cgroup: cgroup.description}
+    const described = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...cgroups}
+    supervisor.attach({listener, container: described})
   }
   container.go()
   const end = await container.ended
