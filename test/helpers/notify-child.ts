@@ -135,7 +135,8 @@ export class NotifyChild {
     this.#process.stdin!.end()
     await this.supervisor.stop()
     close(this.#listener)
-    if (this.#process.exitCode === null) process.kill(this.pid, 'SIGKILL')
+    // Killing the waiting parent ends the child too (PR_SET_PDEATHSIG).
+    this.#process.kill('SIGKILL')
     rmSync(this.#directory, {recursive: true})
   }
 }
