@@ -12,7 +12,7 @@ import {temporaryDirectories} from '../helpers/temporary.js'
 import {compareTrees, readTree} from '../helpers/tree.js'
 
 const LIMIT_MS = 10 * 60_000
-/** What debootstrap's setup_devices makes, by hand written here: the path, its mode and numbers. */
+/** What debootstrap's setup_devices_simple makes: name, mode and numbers. */
 const NODES = [
   ['null', '666', '1:3'],
   ['zero', '666', '1:5'],
@@ -21,7 +21,7 @@ const NODES = [
   ['urandom', '666', '1:9'],
   ['tty', '666', '5:0'],
   ['ptmx', '666', '5:2'],
-  ['console', '600', '5:1'],
+  ['console', '666', '5:1'],
 ] as const
 
 describe('debootstrap in a container of root', function () {
