@@ -9,6 +9,7 @@ import {SystemError} from '../ffi/errors.js'
 import type {CgroupDescription} from '../intercept/container-description.js'
 import type {CgroupOptions, CgroupPlan, Evacuation} from './cgroup-plan.js'
 import {noSteps, wantedControllers} from './cgroup-plan.js'
+import {MADE_BY_US} from './cgroup-of.js'
 import type {CgroupHost, Hierarchies} from './cgroup-tree.js'
 import {
   findHierarchies,
@@ -295,8 +296,6 @@ function destroyQuietly(destroy: () => void): void {
     if (!(error instanceof InterceptorError)) throw error
   }
 }
-
-const MADE_BY_US = /^interceptor-.+\.([0-9]+)-([0-9]+)$/
 
 /** Removes what supervisors left that were killed: empty cgroups whose pid and start time are nobody's. */
 export function removeStaleCgroups(host: CgroupHost = thisHost()): readonly string[] {

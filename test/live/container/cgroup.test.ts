@@ -7,6 +7,7 @@ import {join} from 'node:path'
 
 import type {CgroupOptions} from '../../../src/container/cgroup.js'
 import {createCgroup, planCgroup, removeStaleCgroups} from '../../../src/container/cgroup.js'
+import {describeCgroup, joinCgroupOf} from '../../../src/container/cgroup-of.js'
 import {findHierarchies, thisHost, writeCgroupFile} from '../../../src/container/cgroup-tree.js'
 import {BASE_DEVICES, deviceProgram} from '../../../src/container/device-rule.js'
 import {attachDeviceProgram, loadDeviceProgram} from '../../../src/ffi/bpf.js'
@@ -143,6 +144,25 @@ describe('cgroup of a container', () => {
     const plan = planCgroup({name: 'test', rootless: false}, {v1, unified}, thisHost())
     assert.equal(plan.deviceProgram, plan.description.unified?.own)
     assert.ok(plan.directories.includes(plan.deviceProgram ?? ''))
+  })
+
+  it('takes one process to where another one is, and describes that', async () => {
+    const cgroup = createCgroup({name: 'test', rootless: false, pids: 50})
+    const sleeper = spawn('sleep', ['100'], {stdio: 'ignore'})
+    const init = sleeper.pid ?? 0
+    try {
+      cgroup.join(init)
+      const {stdout} = await runIn((pid) => joinCgroupOf(init, pid), 'cat /proc/$$/cgroup')
+      assert.equal(stdout, readFileSync(`/proc/${init}/cgroup`, 'utf8'))
+      assert.deepEqual(describeCgroup(init).pids, cgroup.description.pids)
+      assert.deepEqual(describeCgroup(init).memory, cgroup.description.memory)
+      const before = readFileSync('/proc/self/cgroup', 'utf8')
+      joinCgroupOf(process.pid, process.pid)
+      assert.equal(readFileSync('/proc/self/cgroup', 'utf8'), before)
+    } finally {
+      sleeper.kill('SIGKILL')
+      cgroup.destroy()
+    }
   })
 
   it('names the cgroup that can not be removed and the process in it', function () {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 
 import type {CgroupOptions} from '../../../src/container/cgroup.js'
 import {planCgroup} from '../../../src/container/cgroup.js'
+import {describeCgroup} from '../../../src/container/cgroup-of.js'
 import type {CgroupPlan} from '../../../src/container/cgroup-plan.js'
 import type {CgroupHost} from '../../../src/container/cgroup-tree.js'
 import {findHierarchies} from '../../../src/container/cgroup-tree.js'
@@ -203,5 +204,22 @@ describe('planCgroup without any hierarchy', () => {
   it('needs nothing for one without', () => {
     const {directories, description} = planCgroup({name: 'c1', rootless: true}, nothing, host)
     assert.deepEqual([directories, description], [[], {version: 2}])
+  })
+})
+
+describe('describeCgroup', () => {
+  it('names the directories that a process is in, and of memory the nearest that counts it', () => {
+    const host = recordedHost('cgroup-v2/systemd', 1300)
+    const top = `${host.root}/sys/fs/cgroup`
+    const service = {top, own: `${top}/system.slice/ci-runner.service`}
+    assert.deepEqual(describeCgroup(702, host), {
+      version: 2,
+      unified: service,
+      memory: service,
+      pids: service,
+      cpu: service,
+    })
+    const scope = {top, own: `${top}${SCOPE}`}
+    assert.deepEqual(describeCgroup(1400, host), {version: 2, unified: scope, memory: scope, pids: scope})
   })
 })
