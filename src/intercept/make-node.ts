@@ -1,7 +1,5 @@
 // Makes a device node in a caller's place: a real one where it could be opened, else one bound over a placeholder.
 
-import {readFileSync, statSync} from 'node:fs'
-
 import {
   CAP_DAC_READ_SEARCH,
   CAP_MKNOD,
@@ -13,8 +11,8 @@ import {
 } from '../ffi/credentials.js'
 import {ERRNO, SystemError, isSystemError} from '../ffi/errors.js'
 import {
-  AT_EMPTY_PATH,
   AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
   O_CREAT,
   O_EXCL,
@@ -30,24 +28,13 @@ import {
   readlinkat,
   unlinkat,
 } from '../ffi/libc.js'
-import {
-  MOUNT_ATTR_NOEXEC,
-  MOUNT_ATTR_NOSUID,
-  MOVE_MOUNT_F_EMPTY_PATH,
-  MOVE_MOUNT_T_EMPTY_PATH,
-  OPEN_TREE_CLOEXEC,
-  OPEN_TREE_CLONE,
-  fstat,
-  mount_setattr,
-  move_mount,
-  open_tree,
-} from '../ffi/mount.js'
+import {MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, fstat, move_mount, statx} from '../ffi/mount.js'
 import type {Statx} from '../ffi/mount.js'
 import {BOUND_NODES_MAX, inodeKey, manifestEntry} from './bound-nodes.js'
 import type {BoundNode, BoundNodes} from './bound-nodes.js'
 import type {ContainerDescription} from './container-description.js'
-import {splitDevice} from './device.js'
 import {nameDevice, sameDevice} from './device-numbers.js'
+import {cloneHostNode, deviceOf} from './host-node.js'
 import {idInside} from './id-map.js'
 import type {NodeStore} from './node-store.js'
 import type {OwnCapabilities} from './own-capabilities.js'
@@ -56,16 +43,13 @@ import type {Caller, ManifestEntry, ParentDirectory, Performed} from './syscall.
 
 const O_NOATIME = 0o1_000_000
 const PERMISSIONS = 0o7777
-const S_IFMT = 0o170_000
 const S_IFREG = 0o100_000
-const S_IFBLK = 0o060_000
-const S_IFCHR = 0o020_000
 const PATH_MAX = 4096
+const OPENABLE_MAX = 1024
 const NOBODY = 65_534
 const MKNOD = capabilityMask(CAP_MKNOD)
 const MOUNT = capabilityMask(CAP_SYS_ADMIN)
 const READ = capabilityMask(CAP_DAC_READ_SEARCH)
-const CONSOLE: Device = {type: 'c', major: 5, minor: 1}
 
 /** What the calls of the family share in one worker. */
 export interface MknodState {
@@ -73,6 +57,8 @@ export interface MknodState {
   readonly store: NodeStore
   readonly bound: BoundNodes
   readonly container: ContainerDescription
+  /** Mounts on which a device node could be opened, with their super blocks. */
+  readonly openable: Set<string>
 }
 
 export interface NodeRequest {
@@ -99,29 +85,57 @@ export function makeRealNode(
   state: MknodState,
   parent: ParentDirectory,
 ): Performed | undefined {
-  let fd: number | undefined
+  let status: Statx | undefined
   try {
-    fd = caller.act(MKNOD, parent.fd, () => {
+    status = caller.act(MKNOD, parent.fd, () => {
       mknodat(parent.fd, nameWithSlash(parent), request.mode, request.dev)
-      return openNode(parent)
+      return quietly(() => statx(parent.fd, parent.name, AT_SYMLINK_NOFOLLOW))
     })
   } catch (error) {
     // The file system has no device nodes, or leaves them to its own namespace. Every other errno is the answer.
     if (isSystemError(error, ERRNO.EPERM)) return undefined
     throw error
   }
-  if (fd === undefined) return {kind: 'done', value: 0, strategy: 'node'}
+  // The container may have put something else there by now; that is its own affair.
+  if (status === undefined || !sameDevice(deviceOf(status), request.device)) {
+    return {kind: 'done', value: 0, strategy: 'node'}
+  }
+  if (!opensDevices(status, caller, state, parent)) {
+    caller.act(0n, parent.fd, () => unlinkat(parent.fd, parent.name, 0))
+    return undefined
+  }
+  return {kind: 'done', value: 0, strategy: 'node', created: nodeEntry(request, status, state, parent)}
+}
+
+/**
+ * Whether the node that was just made could be opened. That goes by mount and super block, so it is tried once for each
+ * pair; were both numbers used again for others, the node would be the one that the kernel makes for root there.
+ */
+function opensDevices(made: Statx, caller: Caller, {own, openable}: MknodState, parent: ParentDirectory): boolean {
+  const key = `${made.mountId}:${made.devMajor}:${made.devMinor}`
+  if (openable.has(key)) return true
+  const fd = caller.act(0n, parent.fd, () =>
+    quietly(() => openat(parent.fd, parent.name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0)),
+  )
+  if (fd === undefined) return true
   try {
     const status = fstat(fd)
-    // The container may have put something else there by now; that is its own affair.
-    const ours = sameDevice(deviceOf(status), request.device)
-    if (ours && !couldBeOpened(fd, status, state.own)) {
-      caller.act(0n, parent.fd, () => unlinkat(parent.fd, parent.name, 0))
-      return undefined
-    }
-    return {kind: 'done', value: 0, strategy: 'node', ...(ours && {created: nodeEntry(request, status, state, parent)})}
+    if (inodeKey(status) !== inodeKey(made)) return true
+    if (!couldBeOpened(fd, status, own)) return false
   } finally {
     closeQuietly(fd)
+  }
+  if (openable.size >= OPENABLE_MAX) openable.clear()
+  openable.add(key)
+  return true
+}
+
+function quietly<T>(action: () => T): T | undefined {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof SystemError) return undefined
+    throw error
   }
 }
 
@@ -151,7 +165,8 @@ export function bindNode(request: NodeRequest, caller: Caller, state: MknodState
       pathOf(parent),
     )
     bound.add(node)
-    return {kind: 'done', value: 0, strategy: node.strategy, created: manifestEntry(node)}
+    const reason = tree === undefined ? {reason: `an empty file stands for ${nameDevice(request.device)}`} : {}
+    return {kind: 'done', value: 0, strategy: node.strategy, created: manifestEntry(node), ...reason}
   } catch (error) {
     removeQuietly(caller, parent)
     if (stored !== undefined) state.store.remove(stored)
@@ -237,22 +252,9 @@ function attachOver(tree: number, placeholder: number, caller: Caller): void {
   caller.inMountNamespace(() => caller.act(MOUNT, undefined, () => move_mount(tree, '', placeholder, '', flags)))
 }
 
+/** The first failure is the one that is told. */
 function removeQuietly(caller: Caller, {fd, name}: ParentDirectory): void {
-  try {
-    caller.act(0n, fd, () => unlinkat(fd, name, 0))
-  } catch (error) {
-    // The first failure is the one that is told.
-    if (!(error instanceof SystemError)) throw error
-  }
-}
-
-function openNode({fd, name}: ParentDirectory): number | undefined {
-  try {
-    return openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0)
-  } catch (error) {
-    if (error instanceof SystemError) return undefined
-    throw error
-  }
+  quietly(() => caller.act(0n, fd, () => unlinkat(fd, name, 0)))
 }
 
 /**
@@ -279,15 +281,6 @@ function asSomeoneElse(uid: number, action: () => void): void {
     action()
   } finally {
     setfsuid(uid)
-  }
-}
-
-function deviceOf({mode, rdevMajor, rdevMinor}: Statx): Device {
-  const type = mode & S_IFMT
-  return {
-    type: type === S_IFBLK ? 'b' : 'c',
-    major: type === S_IFBLK || type === S_IFCHR ? rdevMajor : -1,
-    minor: rdevMinor,
   }
 }
 
@@ -330,54 +323,4 @@ function boundNode(
     ownInode: shown === undefined || stored !== undefined,
     stored,
   }
-}
-
-/**
- * A detached mount of the host's node, for a supervisor that can't make nodes; undefined where there is none, and for
- * the console, which must never be the host's.
- */
-function cloneHostNode(device: Device, own: OwnCapabilities): number | undefined {
-  if (sameDevice(device, CONSOLE)) return undefined
-  for (const path of hostPaths(device)) {
-    let tree: number
-    try {
-      tree = own.with(MOUNT, () => open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))
-    } catch (error) {
-      if (error instanceof SystemError) continue
-      throw error
-    }
-    try {
-      // What is mounted is what was looked at.
-      if (sameDevice(deviceOf(fstat(tree)), device)) {
-        own.with(MOUNT, () => mount_setattr(tree, '', AT_EMPTY_PATH, {set: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC}))
-        return tree
-      }
-    } catch (error) {
-      closeQuietly(tree)
-      throw error
-    }
-    closeQuietly(tree)
-  }
-  return undefined
-}
-
-function hostPaths(device: Device): string[] {
-  const known = nameDevice(device)
-  const paths = known.startsWith('/') ? [known] : []
-  const {major, minor} = device
-  try {
-    const event = readFileSync(`/sys/dev/${device.type === 'b' ? 'block' : 'char'}/${major}:${minor}/uevent`, 'latin1')
-    const name = /^DEVNAME=(.+)$/m.exec(event)?.[1]
-    if (name !== undefined) paths.push(`/dev/${name}`)
-  } catch {
-    // No such device, or no sysfs: the known name is all there is.
-  }
-  return paths.filter((path) => isNode(path, device))
-}
-
-function isNode(path: string, device: Device): boolean {
-  const status = statSync(path, {bigint: true, throwIfNoEntry: false})
-  if (status === undefined) return false
-  const {major, minor} = splitDevice(status.rdev)
-  return major === device.major && minor === device.minor
 }

@@ -47,7 +47,7 @@ export const mknodFamily: Family<MknodPolicy, MknodState> = {
   calls: (policy, options) => [mknod, mknodat, ...followUpCalls(policy, options)],
   start(_policy, container) {
     const own = new OwnCapabilities()
-    return {own, store: new NodeStore(own), bound: new BoundNodes(), container}
+    return {own, store: new NodeStore(own), bound: new BoundNodes(), container, openable: new Set()}
   },
 }
 
