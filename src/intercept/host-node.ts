@@ -26,7 +26,7 @@ const S_IFCHR = 0o020_000
 const MOUNT = capabilityMask(CAP_SYS_ADMIN)
 const CONSOLE: Device = {type: 'c', major: 5, minor: 1}
 
-/** What else is no device node has a major that none has. */
+/** The major is -1 for what is no device node, so that no policy names it. */
 export function deviceOf({mode, rdevMajor, rdevMinor}: Statx): Device {
   const type = mode & S_IFMT
   return {
