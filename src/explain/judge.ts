@@ -1,0 +1,248 @@
+// What would be answered to a call: through the real filters in our own machine, then by the family's own decide().
+
+import {isSystemError} from '../ffi/errors.js'
+import {actionOf} from '../intercept/bpf.js'
+import type {Action, Instruction, Program} from '../intercept/bpf.js'
+import {checkProgram, runFilters} from '../intercept/bpf-vm.js'
+import {denyFilter, notifyFilter} from '../intercept/filter.js'
+import type {FamilyName, Policy} from '../intercept/policy.js'
+import type {Abi, AnyCall, AnyFamily, CallerFacts, FamilyOptions, Json, Verdict} from '../intercept/syscall.js'
+import {AUDIT_ARCH, machineAbis, syscallNumber} from '../intercept/tables/index.js'
+import {UnknownArgument, imagine} from './registers.js'
+import type {Imagined} from './registers.js'
+import type {ParsedCall} from './strace-notation.js'
+
+export type Outcome =
+  /** Performed by the supervisor. */
+  | 'performed'
+  /** Seen by the supervisor and handed back to the kernel. */
+  | 'continued'
+  /** Never leaves the kernel, which decides with the container's own rights. */
+  | 'kernel'
+  /** Refused by the filter, the policy or (see `by`) the kernel. */
+  | 'refused'
+  /** It can't be told, see `reason`. */
+  | 'unknown'
+
+/** One test that the filter made on the way to its verdict. */
+export interface FilterTest {
+  readonly text: string
+  readonly holds: boolean
+}
+
+export interface FilterVerdict {
+  readonly action: Action
+  /** Which of the two filters the action comes from. */
+  readonly program: 'deny' | 'notify'
+  readonly tests: readonly FilterTest[]
+}
+
+export interface Judgement {
+  readonly syscall: string
+  readonly abi: Abi
+  readonly number: number | undefined
+  readonly outcome: Outcome
+  readonly by: 'filter' | 'kernel' | 'policy' | undefined
+  readonly errno: number | undefined
+  readonly reason: string
+  readonly hint: string | undefined
+  readonly family: FamilyName | undefined
+  readonly filter: FilterVerdict | undefined
+  readonly values: Readonly<Record<string, Json>> | undefined
+  /** How the arguments read in the log. */
+  readonly shown: string | undefined
+}
+
+export interface JudgeOptions extends FamilyOptions {
+  readonly families: readonly AnyFamily[]
+  readonly policy: Policy
+  readonly facts?: CallerFacts
+  readonly abis?: readonly Abi[]
+}
+
+interface Covered {
+  readonly call: AnyCall
+  readonly family: AnyFamily
+  readonly part: unknown
+}
+
+/** Root of the container with all its capabilities. */
+export const CONTAINER_ROOT: CallerFacts = {
+  uid: 0,
+  gid: 0,
+  effective: (1n << 41n) - 1n,
+  inContainerUserNamespace: true,
+}
+
+export class Judge {
+  readonly deny: Program
+  readonly notify: Program | undefined
+  readonly policy: Policy
+  readonly #covered = new Map<string, Covered>()
+  readonly #programs: readonly (readonly Instruction[])[]
+  readonly #facts: CallerFacts
+
+  constructor({families, policy, rootless, facts = CONTAINER_ROOT, abis = machineAbis(process.arch)}: JudgeOptions) {
+    this.policy = policy
+    this.#facts = facts
+    for (const family of families) {
+      const part: unknown = family.select(policy)
+      if (part === undefined) continue
+      for (const call of family.calls(part, {rootless})) this.#covered.set(call.name, {call, family, part})
+    }
+    this.deny = denyFilter({abis, modules: policy.modules !== undefined})
+    this.notify = notifyFilter(
+      [...this.#covered.values()].map(({call}) => call),
+      abis,
+    )
+    this.#programs = [this.deny, ...(this.notify === undefined ? [] : [this.notify])].map(
+      ({instructions}) => instructions,
+    )
+    for (const program of this.#programs) checkProgram(program)
+  }
+
+  /** Names of the calls that an enabled family declares. */
+  names(): readonly string[] {
+    return [...this.#covered.keys()]
+  }
+
+  judge(call: ParsedCall, abi: Abi): Judgement {
+    const number = syscallNumber(abi, call.name)
+    const base: Judgement = {
+      syscall: call.name,
+      abi,
+      number,
+      outcome: 'unknown',
+      by: undefined,
+      errno: undefined,
+      reason: `${abi} has no call of this name`,
+      hint: undefined,
+      family: undefined,
+      filter: undefined,
+      values: undefined,
+      shown: undefined,
+    }
+    if (number === undefined) return base
+    const imagined = imagine(call, abi)
+    const filter = this.#filter(number, abi, imagined)
+    if (typeof filter === 'number') return {...base, reason: doubtful(imagined, filter)}
+    return this.#answer({...base, filter}, filter, imagined)
+  }
+
+  #answer(base: Judgement, filter: FilterVerdict, imagined: Imagined): Judgement {
+    switch (filter.action.kind) {
+      case 'errno':
+        return {
+          ...base,
+          outcome: 'refused',
+          by: 'filter',
+          errno: filter.action.errno,
+          reason: 'the filter refuses it, whatever the policy',
+        }
+      case 'notify':
+        return this.#decide(base, imagined)
+      case 'allow':
+        return {...base, outcome: 'kernel', reason: "the kernel decides, with the container's own rights"}
+      default:
+        return {...base, outcome: 'refused', by: 'filter', reason: `the filter's answer is ${filter.action.kind}`}
+    }
+  }
+
+  /** The verdict, or the index of an argument that the filter looks at and that is not known. */
+  #filter(number: number, abi: Abi, {values}: Imagined): FilterVerdict | number {
+    const registers = values.map((value) => value ?? 0n)
+    const data = {number, arch: AUDIT_ARCH[abi], instructionPointer: 0n, arguments: registers}
+    const run = runFilters(this.#programs, data)
+    if (run === undefined) throw new Error('no filter')
+    const program = this.#programs[run.filter] ?? []
+    for (const instructions of this.#programs) {
+      const unknown = unknownLoad(instructions, runFilters([instructions], data)?.path ?? [], values)
+      if (unknown !== undefined) return unknown
+    }
+    return {
+      action: actionOf(run.value),
+      program: run.filter === 0 ? 'deny' : 'notify',
+      tests: testsOf(program, run.path),
+    }
+  }
+
+  #decide(base: Judgement, imagined: Imagined): Judgement {
+    const covered = this.#covered.get(base.syscall)
+    if (covered === undefined) return {...base, reason: 'no family declares it'}
+    const {call, family, part} = covered
+    const known = {...base, family: family.name}
+    if (call.early !== undefined) {
+      return {
+        ...known,
+        outcome: 'continued',
+        reason: 'only an object that was emulated before is not left to the kernel',
+      }
+    }
+    const read: Record<string, unknown> = {}
+    try {
+      for (const [name, argument] of Object.entries(call.arguments as Arguments)) {
+        read[name] = argument.read(imagined.registers, imagined.memory, base.abi)
+      }
+    } catch (error) {
+      if (error instanceof UnknownArgument) return {...known, reason: doubtful(imagined, error.index)}
+      if (isSystemError(error)) return {...known, reason: 'what an argument points to is not in the notation'}
+      throw error
+    }
+    const entries = Object.entries(call.arguments as Arguments)
+    const values = Object.fromEntries(entries.map(([name, argument]) => [name, argument.json(read[name])]))
+    const shown = `${base.syscall}(${entries.map(([name, argument]) => argument.show(read[name])).join(', ')})`
+    return {...known, values, shown, ...answerOf(call.decide(read, this.#facts, part))}
+  }
+}
+
+type Arguments = Readonly<
+  Record<
+    string,
+    {
+      read(registers: Imagined['registers'], memory: Imagined['memory'], abi: Abi): unknown
+      show(value: unknown): string
+      json(value: unknown): Json
+    }
+  >
+>
+
+function answerOf(verdict: Verdict): Pick<Judgement, 'by' | 'errno' | 'hint' | 'outcome' | 'reason'> {
+  const {reason} = verdict
+  switch (verdict.kind) {
+    case 'perform':
+      return {outcome: 'performed', by: 'policy', errno: undefined, reason, hint: undefined}
+    case 'continue':
+      return {outcome: 'continued', by: 'policy', errno: undefined, reason, hint: undefined}
+    case 'refuse':
+      return {outcome: 'refused', by: 'policy', errno: verdict.errno, reason, hint: verdict.hint}
+  }
+}
+
+function doubtful({doubts}: Imagined, index: number): string {
+  const reason = doubts.find((doubt) => doubt.index === index)?.reason ?? 'it is not given'
+  return `argument ${index + 1} decides, and ${reason}`
+}
+
+/** seccomp_data.args begin at byte 16, eight bytes each. */
+function unknownLoad(
+  program: readonly Instruction[],
+  path: readonly number[],
+  values: readonly (bigint | undefined)[],
+): number | undefined {
+  for (const index of path) {
+    const {code, k} = program[index]!
+    if (code !== 0x20 || k < 16) continue
+    if (values[(k - 16) >> 3] === undefined) return (k - 16) >> 3
+  }
+  return undefined
+}
+
+/** Conditional jumps on the way, without the steps of the search for the number. */
+function testsOf(program: readonly Instruction[], path: readonly number[]): FilterTest[] {
+  return path.flatMap((index, step) => {
+    const {code, jt, comment} = program[index]!
+    const next = path[step + 1]
+    if ((code & 7) !== 5 || comment === undefined || comment.endsWith(' or above') || next === undefined) return []
+    return [{text: comment, holds: next === index + 1 + jt}]
+  })
+}
