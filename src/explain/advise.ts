@@ -31,7 +31,7 @@ const EPERM = 1
 
 /** Hints are worded `--flag value would allow it`. */
 export function flagsOfHint(hint: string | undefined): readonly FlagWords[] {
-  const words = /^(--.+?) would allow it/.exec(hint ?? '')?.[1]?.split(' ') ?? []
+  const words = /^(--.+?) would allow \w/.exec(hint ?? '')?.[1]?.split(' ') ?? []
   const flags: string[][] = []
   for (const word of words) {
     if (word.startsWith('--')) flags.push([word])

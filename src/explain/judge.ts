@@ -6,8 +6,19 @@ import type {Action, Instruction, Program} from '../intercept/bpf.js'
 import {checkProgram, runFilters} from '../intercept/bpf-vm.js'
 import {denyFilter, notifyFilter} from '../intercept/filter.js'
 import type {FamilyName, Policy} from '../intercept/policy.js'
-import type {Abi, AnyCall, AnyFamily, CallerFacts, FamilyOptions, Json, Verdict} from '../intercept/syscall.js'
+import type {
+  Abi,
+  AnyCall,
+  AnyFamily,
+  CallerFacts,
+  FamilyOptions,
+  Arguments,
+  Json,
+  Verdict,
+} from '../intercept/syscall.js'
 import {AUDIT_ARCH, machineAbis, syscallNumber} from '../intercept/tables/index.js'
+import {applyRules} from './rules.js'
+import type {PolicyRule} from './rules.js'
 import {UnknownArgument, imagine} from './registers.js'
 import type {Imagined} from './registers.js'
 import type {ParsedCall} from './strace-notation.js'
@@ -49,6 +60,8 @@ export interface Judgement {
   readonly family: FamilyName | undefined
   readonly filter: FilterVerdict | undefined
   readonly values: Readonly<Record<string, Json>> | undefined
+  /** Entries of the family's policy, and which of them would have the call performed. */
+  readonly rules: readonly PolicyRule[]
   /** How the arguments read in the log. */
   readonly shown: string | undefined
 }
@@ -106,6 +119,11 @@ export class Judge {
     return [...this.#covered.keys()]
   }
 
+  /** The arguments of a call as its family declares them. */
+  declared(name: string): Arguments | undefined {
+    return this.#covered.get(name)?.call.arguments as Arguments | undefined
+  }
+
   judge(call: ParsedCall, abi: Abi): Judgement {
     const number = syscallNumber(abi, call.name)
     const base: Judgement = {
@@ -120,6 +138,7 @@ export class Judge {
       family: undefined,
       filter: undefined,
       values: undefined,
+      rules: [],
       shown: undefined,
     }
     if (number === undefined) return base
@@ -191,20 +210,10 @@ export class Judge {
     const entries = Object.entries(call.arguments as Arguments)
     const values = Object.fromEntries(entries.map(([name, argument]) => [name, argument.json(read[name])]))
     const shown = `${base.syscall}(${entries.map(([name, argument]) => argument.show(read[name])).join(', ')})`
-    return {...known, values, shown, ...answerOf(call.decide(read, this.#facts, part))}
+    const decide = (policy: unknown): Verdict => call.decide(read, this.#facts, policy)
+    return {...known, values, shown, rules: applyRules(part, decide), ...answerOf(decide(part))}
   }
 }
-
-type Arguments = Readonly<
-  Record<
-    string,
-    {
-      read(registers: Imagined['registers'], memory: Imagined['memory'], abi: Abi): unknown
-      show(value: unknown): string
-      json(value: unknown): Json
-    }
-  >
->
 
 function answerOf(verdict: Verdict): Pick<Judgement, 'by' | 'errno' | 'hint' | 'outcome' | 'reason'> {
   const {reason} = verdict

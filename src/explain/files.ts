@@ -1,0 +1,154 @@
+// Judges every call of a trace or a log: what would be refused, and the fewest flags that would allow it.
+
+import type {Abi, Arguments} from '../intercept/syscall.js'
+import {denyRules} from '../intercept/filter.js'
+import {adviseCall, fewestFlags, flagsOfHint} from './advise.js'
+import type {Advised, Adviser, FlagWords, Need} from './advise.js'
+import {readLogLine} from './log-file.js'
+import type {Logged} from './log-file.js'
+import {StraceReader} from './strace-file.js'
+import type {ParsedCall} from './strace-notation.js'
+
+export interface JudgedCall extends Advised {
+  readonly line: number
+  readonly pid: number | undefined
+  /** As the file has it, or as the log shows it; one character for each byte. */
+  readonly text: string
+}
+
+export interface RefusedGroup {
+  readonly syscall: string
+  readonly reason: string
+  readonly errno: number | undefined
+  readonly calls: number
+  readonly example: string
+  readonly advice: readonly FlagWords[]
+}
+
+export interface FileReport {
+  /** Calls that are for the kernel alone, whatever the flags. */
+  readonly untouched: number
+  readonly counts: Readonly<Record<string, number>>
+  readonly refused: readonly RefusedGroup[]
+  /** The fewest flags, added to those given, with which `allowed` of the refused calls are performed. */
+  readonly flags: readonly FlagWords[]
+  readonly allowed: number
+  readonly unreadable: number
+}
+
+/** Distinct calls that are remembered, so that a trace of millions of lines needs bounded memory. */
+const REMEMBERED_MAX = 20_000
+
+export type FileFormat = 'log' | 'strace'
+
+export interface FileJudgeOptions {
+  readonly format: FileFormat
+  readonly native: Abi
+  readonly adviser: Adviser
+  readonly onCall: (call: JudgedCall) => void
+}
+
+export class FileJudge {
+  readonly #options: FileJudgeOptions
+  readonly #strace: StraceReader
+  readonly #interesting: ReadonlySet<string>
+  readonly #declared: ReadonlyMap<string, Arguments>
+  readonly #known = new Map<string, Advised>()
+  readonly #groups = new Map<string, RefusedGroup>()
+  readonly #needs = new Map<string, Need & {calls: number}>()
+  readonly #counts = new Map<string, number>()
+  #line = 0
+  #untouched = 0
+  #unreadable = 0
+
+  constructor(options: FileJudgeOptions) {
+    this.#options = options
+    this.#strace = new StraceReader(options.native)
+    this.#declared = declaredCalls(options.adviser)
+    this.#interesting = new Set([...denyRules().map(({name}) => name ?? ''), ...this.#declared.keys()])
+  }
+
+  read(line: string): void {
+    this.#line++
+    if (this.#options.format === 'strace') {
+      const call = this.#strace.read(line)
+      if (call !== undefined) this.#take(call, call.abi, call.pid, call.text)
+      return
+    }
+    if (line.trim() === '') return
+    const logged = readLogLine(line, this.#options.native, (name) => this.#declared.get(name))
+    if (logged !== undefined) this.#take(logged.call, logged.abi, logged.pid, undefined, logged.logged)
+    else if (/^\{.*"syscall"/.test(line)) this.#unreadable++
+  }
+
+  finish(): FileReport {
+    for (const call of this.#strace.finish()) this.#take(call, call.abi, call.pid, call.text)
+    const needs = [...this.#needs.values()]
+    const flags = fewestFlags(needs, this.#options.adviser)
+    return {
+      untouched: this.#untouched,
+      counts: Object.fromEntries([...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+      refused: [...this.#groups.values()].sort((a, b) => b.calls - a.calls),
+      flags,
+      allowed: needs.reduce((sum, {advice, calls}) => sum + (advice.length > 0 ? calls : 0), 0),
+      unreadable: this.#unreadable + this.#strace.unreadable,
+    }
+  }
+
+  #take(call: ParsedCall, abi: Abi, pid: number | undefined, text: string | undefined, logged?: Logged): void {
+    if (!this.#interesting.has(call.name) && logged === undefined) {
+      this.#untouched++
+      return
+    }
+    const key = JSON.stringify([abi, call.name, call.arguments], (_, value: unknown) =>
+      typeof value === 'bigint' ? `${value}n` : value,
+    )
+    let judged = this.#known.get(key)
+    if (judged === undefined || judged.outcome === 'unknown') {
+      judged = adviseCall(call, abi, this.#options.adviser)
+      if (judged.outcome === 'unknown' && logged !== undefined) judged = asLogged(judged, logged)
+      if (this.#known.size < REMEMBERED_MAX) this.#known.set(key, judged)
+    }
+    if (judged.outcome === 'kernel' && judged.advice.length === 0) {
+      this.#untouched++
+      return
+    }
+    this.#counts.set(judged.outcome, (this.#counts.get(judged.outcome) ?? 0) + 1)
+    const shown = text ?? judged.shown ?? `${call.name}(...)`
+    if (judged.outcome === 'refused') this.#refuse(key, judged, {call, abi, advice: judged.advice}, shown)
+    this.#options.onCall({...judged, line: this.#line, pid, text: shown})
+  }
+
+  #refuse(key: string, judged: Advised, need: Need, example: string): void {
+    const known = this.#needs.get(key)
+    if (known !== undefined) known.calls++
+    else if (this.#needs.size < REMEMBERED_MAX) this.#needs.set(key, {...need, calls: 1})
+    const {syscall, reason, errno, advice} = judged
+    const group = `${syscall} ${reason} ${advice.join(' ')}`
+    const calls = (this.#groups.get(group)?.calls ?? 0) + 1
+    this.#groups.set(group, {example, ...this.#groups.get(group), syscall, reason, errno, advice, calls})
+  }
+}
+
+/** Every call that some flag would intercept. With the deny filter's only these are worth judging. */
+function declaredCalls({families, withFlags}: Adviser): ReadonlyMap<string, Arguments> {
+  const declared = new Map<string, Arguments>()
+  for (const {flag} of families) {
+    const judge = withFlags([[flag]]) ?? withFlags([[flag, 'NAME']])
+    for (const name of judge?.names() ?? []) declared.set(name, judge?.declared(name) ?? {})
+  }
+  return declared
+}
+
+/** A call that can't be read back: what the log says of it counts. */
+function asLogged(judged: Advised, {verdict, reason, hint}: Logged): Advised {
+  const refused = verdict === 'refused'
+  return {
+    ...judged,
+    outcome: refused ? 'refused' : verdict === 'continued' ? 'continued' : 'performed',
+    by: 'policy',
+    reason,
+    hint,
+    advice: refused ? flagsOfHint(hint) : [],
+  }
+}
