@@ -1,6 +1,7 @@
 // Every flag as data: parsing, help, man pages and completion all come from these tables.
 
 import {containerFlags} from './flags-container.js'
+import {explainFlags} from './flags-explain.js'
 import {interceptionFlags} from './flags-interception.js'
 import {outputFlags} from './flags-output.js'
 
@@ -30,7 +31,7 @@ export interface Flag {
 /** What was typed or configured, by long name: true, a text, or a list of texts. Not yet checked for meaning. */
 export type FlagValues = Readonly<Record<string, boolean | string | readonly string[] | undefined>>
 
-export const flags: readonly Flag[] = [...interceptionFlags, ...containerFlags, ...outputFlags]
+export const flags: readonly Flag[] = [...interceptionFlags, ...containerFlags, ...outputFlags, ...explainFlags]
 
 export function flagsOf(command: CommandName): readonly Flag[] {
   return flags.filter((flag) => flag.commands.includes(command))

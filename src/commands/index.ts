@@ -2,6 +2,7 @@
 
 import type {Command} from '@oclif/core'
 
+import {Explain} from './explain.js'
 import {Run} from './run.js'
 
-export const COMMANDS: Readonly<Record<string, Command.Class>> = {run: Run}
+export const COMMANDS: Readonly<Record<string, Command.Class>> = {explain: Explain, run: Run}

@@ -58,6 +58,7 @@ function natively(call: ParsedCall, abi: Abi, adviser: Adviser, judgement: Judge
   const start = familyFlags(call, abi, adviser)
   if (start === undefined) return {...judgement, advice: []}
   const found = follow(call, abi, adviser, start)
+  if (found?.judgement.outcome === 'unknown') return {...judgement, ...found.judgement, advice: []}
   const performed = found?.judgement.outcome === 'performed'
   const family = found?.judgement.family
   if (
@@ -86,7 +87,7 @@ function familyFlags(call: ParsedCall, abi: Abi, {families, withFlags}: Adviser)
       if (judge === undefined) continue
       if (!judge.names().includes(call.name)) break
       const {outcome, family} = judge.judge(call, abi)
-      if (family === name && outcome !== 'kernel') return [words]
+      if (outcome === 'unknown' || (family === name && outcome !== 'kernel')) return [words]
       break
     }
   }
@@ -106,6 +107,9 @@ function follow(call: ParsedCall, abi: Abi, {withFlags}: Adviser, start: readonl
     const judgement = withFlags(flags)?.judge(call, abi)
     if (judgement === undefined) break
     last = judgement
+    if (judgement.outcome === 'performed') {
+      return {flags: fewestFlags([{call, abi, advice: flags}], {withFlags}), judgement}
+    }
     if (judgement.outcome !== 'refused') return {flags, judgement}
     const more = flagsOfHint(judgement.hint).filter((words) => !flags.some((known) => same(known, words)))
     if (more.length === 0) break
@@ -123,7 +127,7 @@ export interface Need {
 }
 
 /** The union of all advice, without what the rest implies: each flag is left out once and every call judged again. */
-export function fewestFlags(needs: readonly Need[], {withFlags}: Adviser): readonly FlagWords[] {
+export function fewestFlags(needs: readonly Need[], {withFlags}: Pick<Adviser, 'withFlags'>): readonly FlagWords[] {
   const wanted = needs.filter(({advice}) => advice.length > 0)
   let flags = wanted
     .flatMap(({advice}) => advice)

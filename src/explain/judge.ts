@@ -246,12 +246,14 @@ function unknownLoad(
   return undefined
 }
 
-/** Conditional jumps on the way, without the steps of the search for the number. */
+/** Conditional jumps on the way, without the steps of the search for the number: `mknod or above`, other calls. */
 function testsOf(program: readonly Instruction[], path: readonly number[]): FilterTest[] {
   return path.flatMap((index, step) => {
     const {code, jt, comment} = program[index]!
     const next = path[step + 1]
-    if ((code & 7) !== 5 || comment === undefined || comment.endsWith(' or above') || next === undefined) return []
-    return [{text: comment, holds: next === index + 1 + jt}]
+    if ((code & 7) !== 5 || comment === undefined || next === undefined) return []
+    const holds = next === index + 1 + jt
+    if (comment.endsWith(' or above') || (!holds && /^\w+ \(\d+\)$/.test(comment))) return []
+    return [{text: comment, holds}]
   })
 }

@@ -128,7 +128,7 @@ function expression(text: string): readonly Value[] {
 /** Takes for each argument the candidate that reads as the log says, by the declaration itself. */
 function valuesOf(syscall: string, args: Record_, declared: Arguments, abi: Abi): Value[] {
   const entries = Object.entries(declared)
-  const values = Array.from({length: 6}, () => number(0))
+  const values: Value[] = Array.from({length: 6}, () => number(0))
   const choices = entries.map(([name, argument]) => ({argument, json: args[name], options: candidates(args[name])}))
   for (const {argument, options} of choices) values[argument.index] = options[0] ?? UNKNOWN
   for (const {argument, json, options} of choices) {

@@ -13,7 +13,7 @@ export interface Doubt {
 }
 
 export interface Imagined {
-  /** undefined: not known. Those that the call does not have are 0. */
+  /** undefined: not known, or not given. */
   readonly values: readonly (bigint | undefined)[]
   readonly registers: Registers
   readonly memory: CallerMemory
@@ -125,6 +125,6 @@ export function imagine(call: ParsedCall, abi: Abi): Imagined {
     doubt(index, name === undefined ? 'it is not understood' : `${name} is not known`)
     return undefined
   })
-  while (values.length < 6) values.push(0n)
+  while (values.length < 6) values.push(undefined)
   return {values, registers: new ImaginedRegisters(values), memory, doubts}
 }

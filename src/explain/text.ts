@@ -52,7 +52,8 @@ export function callLines(judged: Advised, text: string): string[] {
   const lines = [judged.shown ?? printable(text)]
   if (filter !== undefined) {
     const tests = filter.tests.map((test) => `${test.text}: ${test.holds ? 'yes' : 'no'}`)
-    lines.push(row('filter', `${showAction(filter.action)}, by the ${filter.program} filter on ${judged.abi}`))
+    const which = filter.action.kind === 'allow' ? 'both filters' : `the ${filter.program} filter`
+    lines.push(row('filter', `${showAction(filter.action)}, by ${which} on ${judged.abi}`))
     lines.push(...wrapped('', tests, '; '))
   }
   if (family !== undefined && filter?.action.kind === 'notify') {
@@ -76,7 +77,8 @@ export function callLines(judged: Advised, text: string): string[] {
 export function fileLine(judged: JudgedCall): string {
   const where = `${judged.line}:${judged.pid === undefined ? '' : ` [${judged.pid}]`}`
   const call = judged.shown ?? escapeCall(judged.text)
-  const flag = judged.advice.length === 0 ? '' : `; ${showFlags(judged.advice)} would allow it`
+  const would = judged.outcome === 'refused' ? 'would allow it' : 'would have it performed'
+  const flag = judged.advice.length === 0 ? '' : `; ${showFlags(judged.advice)} ${would}`
   return `${where} ${call}  ${showOutcome(judged)}: ${printable(judged.reason)}${flag}`
 }
 

@@ -1,0 +1,88 @@
+// interceptor explain: what would be intercepted, and what would be answered to a call, without running anything.
+
+import {Args, Command} from '@oclif/core'
+
+import {toBytes} from '../cli/bytes.js'
+import {adviserFor} from '../cli/explain-flags.js'
+import {valueOf} from '../cli/flags.js'
+import {flagValues, oclifFlags} from '../cli/oclif-flags.js'
+import {toPolicy} from '../cli/policy.js'
+import {nearest} from '../cli/suggest.js'
+import {EXIT, UsageError} from '../errors.js'
+import {explain} from '../explain/explain.js'
+import type {ExplainRequest, FilterForm} from '../explain/explain.js'
+import type {Abi} from '../intercept/syscall.js'
+import {machineAbis} from '../intercept/tables/index.js'
+
+export class Explain extends Command {
+  static override readonly summary = 'Show what would be intercepted, and what would be answered to a call.'
+  static override readonly description =
+    'Without CALL: the families of system calls, and for those that the flags switch on their conditions, policy, ' +
+    "strategies and cost. With CALL, in strace's notation: the verdict of the filter and of the policy, and the flag " +
+    'that would change it. Nothing is run and nothing is asked of the kernel.\n\n' +
+    'The exit status is 0 when nothing that was asked for would be refused, 1 when something would, 2 when the ' +
+    'command line is wrong.'
+
+  static override readonly usage = 'explain [FLAGS] [CALL...]'
+  static override readonly strict = false
+  static override readonly examples = [
+    {
+      description: 'Would this device node be made, and if not, what would it need?',
+      command: '<%= config.bin %> explain --mknod \'mknodat(AT_FDCWD, "/dev/sda", S_IFBLK|0660, makedev(8, 0))\'',
+    },
+    {
+      description: 'What would a build that was traced as root need?',
+      command: '<%= config.bin %> explain --strace build.trace',
+    },
+    {description: 'List the compiled filters', command: '<%= config.bin %> explain --mknod --sysinfo --filter'},
+  ]
+
+  static override readonly flags = oclifFlags('explain')
+  static override readonly args = {
+    call: Args.string({description: "system calls in strace's notation", ignoreStdin: true, multiple: true}),
+  }
+
+  override async run(): Promise<void> {
+    // The value of --filter may be left out, which oclif has no word for.
+    const words = this.argv.map((word) => (word === '--filter' ? '--filter=listing' : word))
+    const parsed = await this.parse(Explain, words)
+    const values = flagValues(parsed.flags)
+    const calls = (parsed.argv as string[]).map((word) => toBytes(word).toString('latin1'))
+    const request = requestOf(values, calls)
+    const rootless = process.getuid?.() !== 0
+    const good = await explain(request, {
+      policy: toPolicy(values),
+      adviser: adviserFor(values, {rootless}),
+      options: {rootless},
+      write: (data) => process.stdout.write(data),
+      nearest,
+    })
+    process.exitCode = good ? EXIT.good : EXIT.unavailable
+  }
+}
+
+function requestOf(values: Parameters<typeof valueOf>[0], calls: readonly string[]): ExplainRequest {
+  const [strace, log] = [valueOf(values, 'strace'), valueOf(values, 'log')]
+  const filter = valueOf(values, 'filter') as FilterForm | undefined
+  const asked = [
+    ...(filter === undefined ? [] : ['--filter']),
+    ...(strace === undefined ? [] : ['--strace']),
+    ...(log === undefined ? [] : ['--log']),
+    ...(calls.length === 0 ? [] : ['a call']),
+  ]
+  if (asked.length > 1) throw new UsageError(`explain takes one of ${asked.join(' and ')}, not both`)
+  const abis = machineAbis(process.arch)
+  const abi = (valueOf(values, 'abi') as Abi | undefined) ?? abis[0]
+  if (abi === undefined || !abis.includes(abi)) {
+    throw new UsageError(`this machine has no calls of ${abi ?? process.arch}`, {
+      hints: abis.length === 0 ? [] : [`it has those of ${abis.join(', ')}`],
+    })
+  }
+  const file =
+    strace !== undefined
+      ? {format: 'strace' as const, path: strace}
+      : log !== undefined
+        ? {format: 'log' as const, path: log}
+        : undefined
+  return {calls, filter, file, json: values['json'] === true, abi}
+}

@@ -1,0 +1,204 @@
+// Judging of calls: the filters, the families' own decisions, and the flags that are advised.
+
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import {adviserFor} from '../../../src/cli/explain-flags.js'
+import type {FlagValues} from '../../../src/cli/flags.js'
+import {adviseCall, fewestFlags, flagsOfHint} from '../../../src/explain/advise.js'
+import type {Advised, Adviser} from '../../../src/explain/advise.js'
+import {CONTAINER_ROOT, Judge} from '../../../src/explain/judge.js'
+import {parseCall} from '../../../src/explain/strace-notation.js'
+import {decodeDevice} from '../../../src/intercept/device-numbers.js'
+import {FAMILIES} from '../../../src/intercept/families.js'
+import type {Policy, SchedPolicy} from '../../../src/intercept/policy.js'
+import type {AnyFamily, Argument, Values, Verdict} from '../../../src/intercept/syscall.js'
+import {int32} from '../../../src/intercept/arguments.js'
+import {decideMknod} from '../../../src/intercept/syscalls/mknod-decide.js'
+import {machineAbis} from '../../../src/intercept/tables/index.js'
+
+const native = machineAbis(process.arch)[0] ?? 'x86_64'
+const advise = (text: string, values: FlagValues = {}): Advised =>
+  adviseCall(parseCall(text), native, adviserFor(values, {rootless: false}))
+const flagsOf = (advised: Advised): string => advised.advice.flat().join(' ')
+
+describe('adviseCall', () => {
+  it('decides as run does', () => {
+    const policy = adviserFor({mknod: true}, {rootless: false}).withFlags([])?.policy.mknod
+    assert.ok(policy !== undefined)
+    const device = fc.record({major: fc.integer({min: 0, max: 20}), minor: fc.integer({min: 0, max: 300})})
+    fc.assert(
+      fc.property(
+        device,
+        fc.constantFrom(['S_IFBLK', 0o060000] as const, ['S_IFCHR', 0o020000] as const),
+        (at, type) => {
+          const advised = advise(`mknodat(AT_FDCWD, "x", ${type[0]}|0600, makedev(${at.major}, ${at.minor}))`, {
+            mknod: true,
+          })
+          if (type[0] === 'S_IFCHR' && at.major === 0 && at.minor === 0) {
+            assert.equal(advised.outcome, 'kernel')
+            return
+          }
+          const dev = (at.minor & 0xff) | (at.major << 8) | ((at.minor & ~0xff) << 12)
+          assert.deepEqual(decodeDevice(dev), {...at})
+          const verdict = decideMknod({mode: type[1] | 0o600, dev}, CONTAINER_ROOT, policy)
+          assert.equal(advised.outcome, verdict.kind === 'perform' ? 'performed' : 'refused')
+          assert.equal(advised.reason, verdict.reason)
+          assert.equal(advised.family, 'mknod')
+        },
+      ),
+      {numRuns: 50},
+    )
+  })
+
+  it('advises the flag that the policy lacks, tried out', () => {
+    const advised = advise('mknodat(AT_FDCWD, "/dev/sda", S_IFBLK|0660, makedev(8, 0))', {mknod: true})
+    assert.deepEqual([advised.outcome, advised.by, advised.errno], ['refused', 'policy', 1])
+    assert.equal(flagsOf(advised), '--mknod-allow b:8:0')
+    const allowed = advise('mknodat(AT_FDCWD, "/dev/sda", S_IFBLK|0660, makedev(8, 0))', {'mknod-allow': ['b:8:0']})
+    assert.equal(allowed.outcome, 'performed')
+    assert.deepEqual(
+      allowed.rules.filter(({allows}) => allows).map(({entry}) => entry),
+      ['b:8:0'],
+    )
+  })
+
+  it('advises the family where it is off, and nothing beyond what is needed', () => {
+    const simple = advise('mknodat(AT_FDCWD, "x", S_IFCHR|0666, makedev(1, 3))')
+    assert.deepEqual([simple.outcome, simple.by, flagsOf(simple)], ['refused', 'kernel', '--mknod'])
+    const other = advise('mknodat(AT_FDCWD, "x", S_IFBLK|0666, makedev(8, 0))')
+    assert.deepEqual([other.outcome, other.by, flagsOf(other)], ['refused', 'kernel', '--mknod-allow b:8:0'])
+  })
+
+  it('does not call refused what every process may do', () => {
+    assert.deepEqual(
+      [advise('sysinfo(0x7ffe1000)').outcome, flagsOf(advise('sysinfo(0x7ffe1000)'))],
+      ['kernel', '--sysinfo'],
+    )
+    assert.equal(advise('mknodat(AT_FDCWD, "x", S_IFIFO|0666)', {mknod: true}).outcome, 'kernel')
+    assert.equal(advise('read(0, "", 10)').outcome, 'kernel')
+  })
+
+  it('knows what the filter refuses whatever the flags', () => {
+    const advised = advise('ioctl(0, TIOCSTI, "x")')
+    assert.deepEqual([advised.outcome, advised.by, advised.errno, flagsOf(advised)], ['refused', 'filter', 1, ''])
+    assert.equal(advise('ioctl(0, TIOCGWINSZ, {ws_row=24})').outcome, 'kernel')
+    assert.equal(advise('umount2("/mnt", MNT_FORCE|MNT_DETACH)').errno, 13)
+    assert.equal(advise('umount2("/mnt", MNT_DETACH)').outcome, 'kernel')
+  })
+
+  it('tells when it can not tell', () => {
+    const unknown = advise('mknodat(AT_FDCWD, "x", S_IFODD|0666, makedev(1, 3))')
+    assert.deepEqual([unknown.outcome, unknown.reason], ['unknown', 'argument 3 decides, and S_IFODD is not known'])
+    const missing = advise('mknodat(AT_FDCWD, "x", S_IFCHR|0666)', {mknod: true})
+    assert.deepEqual([missing.outcome, missing.reason], ['unknown', 'argument 4 decides, and it is not given'])
+    const absent = advise('mknodd("x")')
+    assert.deepEqual([absent.outcome, absent.number], ['unknown', undefined])
+  })
+
+  it('leaves to the kernel what only concerns objects that were emulated', () => {
+    assert.equal(advise('unlinkat(AT_FDCWD, "x", 0)', {mknod: true}).outcome, 'continued')
+    assert.equal(advise('unlinkat(AT_FDCWD, "x", AT_REMOVEDIR)', {mknod: true}).outcome, 'kernel')
+  })
+})
+
+describe('fewestFlags', () => {
+  it('leaves out what the others imply', () => {
+    const adviser = adviserFor({}, {rootless: false})
+    const calls = [
+      'c", S_IFCHR|0600, makedev(1, 3)',
+      'b", S_IFBLK|0600, makedev(8, 0)',
+      'd", S_IFBLK|0600, makedev(8, 1)',
+    ]
+    const needs = calls.map((text) => {
+      const call = parseCall(`mknodat(AT_FDCWD, "${text})`)
+      return {call, abi: native, advice: adviseCall(call, native, adviser).advice}
+    })
+    assert.deepEqual(fewestFlags(needs, adviser), [
+      ['--mknod-allow', 'b:8:0'],
+      ['--mknod-allow', 'b:8:1'],
+    ])
+    assert.deepEqual(fewestFlags(needs.slice(0, 1), adviser), [['--mknod']])
+    assert.deepEqual(fewestFlags([], adviser), [])
+  })
+})
+
+describe('flagsOfHint', () => {
+  it('reads the flags of hints, with and without values', () => {
+    assert.deepEqual(flagsOfHint('--mknod-allow b:8:0 would allow it'), [['--mknod-allow', 'b:8:0']])
+    assert.deepEqual(flagsOfHint('--bpf --bpf-devices would allow it'), [['--bpf'], ['--bpf-devices']])
+    assert.deepEqual(flagsOfHint('ask somebody else'), [])
+    assert.deepEqual(flagsOfHint(undefined), [])
+  })
+})
+
+/** A family whose call takes a structure, and whose hints lead from one flag to the next. */
+const schedAttr: Argument<{readonly policy: number; readonly priority: number}> = {
+  index: 1,
+  read(registers, memory) {
+    const bytes = memory.bytes(registers.address(1), 56)
+    assert.equal(bytes.readUInt32LE(0), 56)
+    return {policy: bytes.readUInt32LE(4), priority: bytes.readUInt32LE(20)}
+  },
+  show: ({policy, priority}) => `{sched_policy=${policy}, sched_priority=${priority}}`,
+  json: (value) => value,
+}
+const schedArguments = {pid: int32(0), attr: schedAttr}
+const schedFamily: AnyFamily = {
+  name: 'sched',
+  summary: 'a test',
+  flag: '--sched-setscheduler',
+  lxdKeys: [],
+  strategies: [],
+  select: (policy: Policy) => policy.sched,
+  calls: () => [
+    {
+      name: 'sched_setattr',
+      arguments: schedArguments,
+      decide({attr}: Values<typeof schedArguments>, _facts: unknown, {maxPriority}: SchedPolicy): Verdict {
+        if (attr.priority <= maxPriority) return {kind: 'perform', reason: `priority ${attr.priority}`}
+        const hint = `--sched-max-priority ${attr.priority} would allow it`
+        return {kind: 'refuse', errno: 1, reason: `${attr.priority} is above ${maxPriority}`, hint}
+      },
+      perform: () => ({kind: 'failed', errno: 1, strategy: 'none'}),
+    },
+  ],
+  start: () => ({}),
+}
+
+describe('a family with structures and settings', () => {
+  const families = [...FAMILIES, schedFamily]
+  const adviser: Adviser = {
+    families,
+    withFlags(flags) {
+      const on = flags.some(([name]) => name === '--sched-setscheduler')
+      const maxPriority = Number(flags.find(([name]) => name === '--sched-max-priority')?.[1] ?? 50)
+      return new Judge({families, rootless: false, policy: on ? {sched: {maxPriority}} : {}})
+    },
+  }
+  const call = (priority: number): string =>
+    `sched_setattr(0, {size=56, sched_policy=SCHED_FIFO, sched_flags=0, sched_nice=0, sched_priority=${priority}}, 0)`
+
+  it('reads the structure by the declaration of the family', () => {
+    const judge = adviser.withFlags([['--sched-setscheduler']])
+    const judged = judge?.judge(parseCall(call(7)), native)
+    assert.equal(judged?.outcome, 'performed')
+    assert.deepEqual(judged.values, {pid: 0, attr: {policy: 1, priority: 7}})
+    assert.deepEqual(judged.rules, [{member: 'maxPriority', entry: '50', allows: undefined}])
+    assert.match(judged.shown ?? '', /sched_priority=7/)
+  })
+
+  it('follows hints from flag to flag', () => {
+    const advised = adviseCall(parseCall(call(90)), native, adviser)
+    assert.equal(flagsOf(advised), '--sched-setscheduler --sched-max-priority 90')
+    assert.equal(flagsOf(adviseCall(parseCall(call(9)), native, adviser)), '--sched-setscheduler')
+  })
+
+  it('can not tell where the notation does not show the memory', () => {
+    const judge = adviser.withFlags([['--sched-setscheduler']])
+    const judged = judge?.judge(parseCall('sched_setattr(0, 0x7ffe1000, 0)'), native)
+    assert.deepEqual(
+      [judged?.outcome, judged?.reason],
+      ['unknown', 'what an argument points to is not in the notation'],
+    )
+  })
+})
