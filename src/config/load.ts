@@ -1,0 +1,242 @@
+// Finds the configuration, decides whether it may be used, and reads it as data. See interceptor.yaml(5).
+
+import {closeSync, constants, openSync} from 'node:fs'
+import {basename, extname, join, resolve} from 'node:path'
+import {fileURLToPath} from 'node:url'
+
+import {UsageError} from '../errors.js'
+import type {ConfigurationDocument} from './document.js'
+import {parseConfiguration, wrong} from './document.js'
+import type {LxdConfiguration, SyscallRules} from './lxd-keys.js'
+import {separate} from './lxd-keys.js'
+import {resolvePaths} from './paths.js'
+import type {OpenFile} from './places.js'
+import {
+  closeFile,
+  distrust,
+  openIfThere,
+  PROJECT_NAMES,
+  readLimited,
+  SYSTEM_NAMES,
+  systemDirectories,
+  upward,
+} from './places.js'
+import type {ConfigurationValues} from './schema.js'
+import {checkTogether, checkValues} from './schema.js'
+
+export interface ConfigurationRequest {
+  readonly cwd: string
+  /** --config */
+  readonly explicit?: string | undefined
+  /** --no-config */
+  readonly disabled: boolean
+  /** The person's ids, also where the process is root of a user namespace. */
+  readonly euid: number
+  readonly egid?: number
+  readonly environment?: Readonly<Record<string, string | undefined>>
+}
+
+export interface LoadedConfiguration {
+  /** Absolute; undefined where there is none. */
+  readonly file: string | undefined
+  readonly values: ConfigurationValues
+  readonly syscalls: SyscallRules | undefined
+  readonly idMap: LxdConfiguration['idMap']
+  /** Lines for the person, without our name. */
+  readonly notes: readonly string[]
+}
+
+/** Node has no name for it; the same on every machine that we run on (asm-generic/fcntl.h). */
+const O_PATH = 0o10000000
+
+type Origin = 'named' | 'project' | 'system'
+
+/** Throws UsageError for a file that can't be read, must not be trusted, or holds what is wrong. */
+export async function loadConfiguration(request: ConfigurationRequest): Promise<LoadedConfiguration> {
+  const notes: string[] = []
+  if (request.disabled) return {...NOTHING, notes}
+  if (request.explicit !== undefined)
+    return interpret(await named(resolve(request.cwd, request.explicit)), 'named', notes)
+  if (request.euid !== 0) {
+    const found = await firstOf(placesOf(upward(request.cwd), PROJECT_NAMES), (file) =>
+      trusted(file, request, 'project'),
+    )
+    if (found !== undefined) return interpret(found, 'project', notes)
+  } else notes.push(...passedOver(request.cwd))
+  const places = placesOf(systemDirectories(request.environment ?? process.env), SYSTEM_NAMES)
+  const found = await firstOf(places, (file) => trusted(file, request, 'system', notes))
+  return found === undefined ? {...NOTHING, notes} : interpret(found, 'system', notes)
+}
+
+const NOTHING = {file: undefined, values: {}, syscalls: undefined, idMap: undefined} as const
+const NOT_DATA = new Set(['.cjs', '.cts', '.js', '.jsx', '.mjs', '.mts', '.ts', '.tsx', '.toml'])
+
+async function named(file: string): Promise<ConfigurationDocument> {
+  if (NOT_DATA.has(extname(file)))
+    throw new UsageError(`cannot use the configuration ${file}: it is no YAML or JSON file, and nothing is executed`)
+  const open = openIfThere(file, {follow: true})
+  if (open === undefined) throw new UsageError(`cannot read the configuration ${file}: no such file`)
+  try {
+    const document = await read(open)
+    if (document !== undefined) return document
+    if (basename(file) === 'package.json') throw wrong(file, undefined, 'it has no member "interceptor"')
+    return {file, data: {}, line: () => 1}
+  } finally {
+    closeFile(open)
+  }
+}
+
+/** The file as data, or undefined where it is not there or not ours. */
+async function trusted(
+  file: string,
+  request: ConfigurationRequest,
+  origin: Origin,
+  notes: string[] = [],
+): Promise<ConfigurationDocument | undefined> {
+  const isPackage = basename(file) === 'package.json'
+  const open = openFound(file, origin, isPackage)
+  if (open === undefined) return undefined
+  try {
+    // Every project has a package.json: only one that mentions us is looked at.
+    if (isPackage && !mentionsUs(open)) return undefined
+    const cause = distrust(open, {uid: request.euid, gid: request.egid ?? process.getegid?.() ?? request.euid})
+    const document = cause === undefined || isPackage ? await read(open) : undefined
+    if (isPackage && document === undefined) return undefined
+    if (cause === undefined) return document
+    if (origin === 'system' && request.euid === 0 && open.uid !== 0) {
+      // HOME may still be the user's who started us with sudo(8).
+      notes.push(`configuration ${file} is not used: ${cause}; name it if it is to be used: --config ${file}`)
+      return undefined
+    }
+    throw new UsageError(`cannot use the configuration ${file}: ${cause}`, {
+      hints: [
+        'make it your own, writable for you alone',
+        'name it if it is to be used: --config FILE',
+        'or do without: --no-config',
+      ],
+    })
+  } finally {
+    closeFile(open)
+  }
+}
+
+function openFound(file: string, origin: Origin, isPackage: boolean): OpenFile | undefined {
+  try {
+    return openIfThere(file, {follow: origin === 'system'})
+  } catch (error) {
+    if (isPackage) return undefined
+    throw error
+  }
+}
+
+/** Root would use what anyone could put into a pull request: it is told of the file and no more. */
+function passedOver(cwd: string): readonly string[] {
+  for (const file of placesOf(upward(cwd), PROJECT_NAMES)) {
+    let open: OpenFile | undefined
+    try {
+      open = openIfThere(file, {follow: false})
+      if (open === undefined || (basename(file) === 'package.json' && !mentionsUs(open))) continue
+    } catch {
+      if (basename(file) === 'package.json') continue
+    } finally {
+      if (open !== undefined) closeFile(open)
+    }
+    return [`configuration ${file} is not used, because root started us; name it if it is to be used: --config ${file}`]
+  }
+  return []
+}
+
+function mentionsUs(open: OpenFile): boolean {
+  try {
+    return readLimited(open).includes('"interceptor"') && Object.hasOwn(asObject(readLimited(open)), 'interceptor')
+  } catch {
+    return false
+  }
+}
+
+function asObject(bytes: Buffer): object {
+  const value: unknown = JSON.parse(bytes.toString())
+  return typeof value === 'object' && value !== null ? value : {}
+}
+
+/** Undefined: nothing of ours is in it. */
+async function read(open: OpenFile): Promise<ConfigurationDocument | undefined> {
+  const bytes = readLimited(open)
+  const member = basename(open.file) === 'package.json' ? 'interceptor' : undefined
+  const {cosmiconfigSync} = await import('cosmiconfig')
+  const refuse = (path: string): never => {
+    throw new UsageError(`cannot use the configuration ${path}: nothing is executed`)
+  }
+  // By itself cosmiconfig executes .config/config.js of the current directory when it is made, and what $import names.
+  const explorer = inHarmlessDirectory(() =>
+    cosmiconfigSync('interceptor', {
+      cache: false,
+      searchPlaces: ['interceptor'],
+      loaders: {
+        noExt: () => parseConfiguration(open.file, bytes, member) ?? null,
+        ...Object.fromEntries(['.cjs', '.js', '.json', '.mjs', '.ts', '.yaml', '.yml'].map((name) => [name, refuse])),
+      },
+    }),
+  )
+  // The file that was opened and checked, not one that has its name by now.
+  const found = explorer.load(`/proc/self/fd/${open.fd}`)
+  return (found?.config as ConfigurationDocument | undefined) ?? undefined
+}
+
+/** The directory of our schemas holds nothing that is executed. The way back is by descriptor: names may be no UTF-8. */
+function inHarmlessDirectory<T>(action: () => T): T {
+  const before = openSync('.', O_PATH | constants.O_DIRECTORY)
+  try {
+    process.chdir(fileURLToPath(new URL('../../schemas', import.meta.url)))
+    return action()
+  } finally {
+    process.chdir(`/proc/self/fd/${before}`)
+    closeSync(before)
+  }
+}
+
+async function interpret(
+  document: ConfigurationDocument,
+  origin: Origin,
+  notes: string[],
+): Promise<LoadedConfiguration> {
+  const {file} = document
+  const {own, lxd} = separate(document)
+  const ours = await checkValues(document, own)
+  const twice = Object.keys(lxd.values).find((key) => Object.hasOwn(ours, key))
+  if (twice !== undefined) throw wrong(file, document.line([twice]), `${twice} is also given by a key of LXD`)
+  const values = {...ours, ...lxd.values}
+  const line = (key: string): number => document.line(lxd.places[key] ?? [key])
+  if (origin !== 'named' && values['handler'] !== undefined)
+    throw wrong(file, line('handler'), 'handler is only taken from a file that was named', [`add --config ${file}`])
+  checkTogether(file, values, line)
+  if (lxd.passed.length > 0)
+    notes.push(`${file}: passed over, having no meaning for one command: ${shorten(lxd.passed)}`)
+  return {
+    file,
+    values: resolvePaths(values, {file, confined: origin === 'project', line}),
+    syscalls: lxd.syscalls,
+    idMap: lxd.idMap,
+    notes,
+  }
+}
+
+function shorten(keys: readonly string[]): string {
+  const shown = keys.slice(0, 8).join(', ')
+  return keys.length > 8 ? `${shown} and ${keys.length - 8} more` : shown
+}
+
+function placesOf(directories: readonly string[], names: readonly string[]): readonly string[] {
+  return directories.flatMap((directory) => names.map((name) => join(directory, name)))
+}
+
+async function firstOf<T>(
+  files: readonly string[],
+  look: (file: string) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  for (const file of files) {
+    const found = await look(file)
+    if (found !== undefined) return found
+  }
+  return undefined
+}

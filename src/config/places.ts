@@ -1,0 +1,106 @@
+// Where configuration is looked for, and which files may be trusted. Nothing found here is ever executed.
+
+import {closeSync, constants, fstatSync, openSync, readSync} from 'node:fs'
+import {dirname, join} from 'node:path'
+
+import {UsageError} from '../errors.js'
+
+/** In a directory of a project, in the order in which they are tried. */
+export const PROJECT_NAMES = [
+  'package.json',
+  '.interceptorrc',
+  '.interceptorrc.json',
+  '.interceptorrc.yaml',
+  '.interceptorrc.yml',
+  'interceptor.config.yaml',
+  'interceptor.config.yml',
+  'interceptor.config.json',
+] as const
+
+/** In $XDG_CONFIG_HOME/interceptor and /etc/interceptor. */
+export const SYSTEM_NAMES = [
+  'interceptor.yaml',
+  'interceptor.yml',
+  'interceptor.json',
+  'config.yaml',
+  'config.yml',
+  'config.json',
+  'config',
+  ...PROJECT_NAMES.slice(1),
+] as const
+
+const MAX_BYTES = 1024 * 1024
+
+export interface OpenFile {
+  readonly file: string
+  /** Whoever opened it closes it. */
+  readonly fd: number
+  readonly uid: number
+  readonly gid: number
+  readonly mode: number
+}
+
+/** The directory itself and those above it. */
+export function upward(directory: string): readonly string[] {
+  const above = dirname(directory)
+  return above === directory ? [directory] : [directory, ...upward(above)]
+}
+
+export function systemDirectories(environment: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const {XDG_CONFIG_HOME: configured, HOME: home} = environment
+  const own =
+    configured?.startsWith('/') === true ? configured : home?.startsWith('/') === true ? `${home}/.config` : ''
+  return [...(own === '' ? [] : [join(own, 'interceptor')]), '/etc/interceptor']
+}
+
+/**
+ * Opens a file if it is there. A link in a project is not followed: what it leads to was not written as configuration.
+ * O_NONBLOCK: opening a FIFO must not wait for its other end.
+ */
+export function openIfThere(file: string, {follow}: {readonly follow: boolean}): OpenFile | undefined {
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | (follow ? 0 : constants.O_NOFOLLOW)
+  let fd: number
+  try {
+    fd = openSync(file, flags)
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    if (code === 'ELOOP')
+      throw new UsageError(`cannot use the configuration ${file}: it is a symbolic link`, {
+        hints: ['name it if it is to be used: --config FILE', 'or do without: --no-config'],
+      })
+    throw new UsageError(`cannot read the configuration ${file}`, {cause, hints: ['or do without: --no-config']})
+  }
+  const {uid, gid, mode} = fstatSync(fd)
+  return {file, fd, uid, gid, mode}
+}
+
+/** Why a file that was found, not named, must not be used; undefined where it may. */
+export function distrust(
+  {uid, gid, mode}: OpenFile,
+  caller: {readonly uid: number; readonly gid: number},
+): string | undefined {
+  if (uid !== caller.uid && uid !== 0) return `it belongs to user ${uid}`
+  // With a group of one's own, as most distributions have it, umask 002 makes files writable to nobody else.
+  if ((mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== caller.gid)) return 'others can write to it'
+  return undefined
+}
+
+export function readLimited({file, fd}: OpenFile): Buffer {
+  const stats = fstatSync(fd)
+  if (!stats.isFile()) throw new UsageError(`cannot use the configuration ${file}: it is no regular file`)
+  if (stats.size > MAX_BYTES)
+    throw new UsageError(`cannot use the configuration ${file}: it has more than ${MAX_BYTES} bytes`)
+  const bytes = Buffer.alloc(stats.size)
+  let length = 0
+  while (length < bytes.length) {
+    const read = readSync(fd, bytes, length, bytes.length - length, length)
+    if (read === 0) break
+    length += read
+  }
+  return bytes.subarray(0, length)
+}
+
+export function closeFile({fd}: OpenFile): void {
+  closeSync(fd)
+}
