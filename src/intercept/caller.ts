@@ -14,7 +14,6 @@ import {
   openat,
   pidfd_getfd,
   pidfd_open,
-  read,
   shareDescriptors,
 } from '../ffi/libc.js'
 import type {ProcessMemory} from '../ffi/memory.js'
@@ -24,7 +23,7 @@ import {idInside, isMapped} from './id-map.js'
 import type {ThreadIdentity} from './identity.js'
 import {resolve, resolveParent} from './resolve.js'
 import type {Place} from './resolve.js'
-import {parseStatus} from './status.js'
+import type {StatusReader} from './status-reader.js'
 import type {ThreadStatus} from './status.js'
 import type {Abi, Caller, CallerCredentials, CallerFacts, CallerMemory, ParentDirectory} from './syscall.js'
 
@@ -41,13 +40,12 @@ export interface CallerContext {
   readonly container: ContainerDescription
   readonly identity: ThreadIdentity
   readonly memory: ProcessMemory
+  readonly statuses: StatusReader
   /** Column of the container's pid namespace in the pid lines of /proc/TID/status. */
   readonly pidColumn: number
 }
 
 const DAC_CAPABILITIES = capabilityMask(CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)
-/** setgroups(2) takes 65,536 groups of at most ten digits; the rest of the file is below 4 KiB. */
-const STATUS_BYTES_MAX = 1_048_576
 const OWN_DESCRIPTOR = /^\/proc\/(?:self|thread-self)\/fd\/(0|[1-9][0-9]{0,8})$/
 
 /** One notification's caller. `release` closes every descriptor that was opened for it. */
@@ -60,6 +58,7 @@ export class ThreadCaller implements Caller {
   readonly #descriptors: number[] = []
   #credentials: CallerCredentials | undefined
   #facts: CallerFacts | undefined
+  #isAtHome: boolean | undefined
   #root: number | undefined
   #cwd: number | undefined
 
@@ -247,46 +246,40 @@ export class ThreadCaller implements Caller {
   }
 
   #readStatus(): ThreadStatus | undefined {
-    const fd = this.#openProc('status', O_RDONLY)
     try {
-      return parseStatus(readAll(fd, STATUS_BYTES_MAX))
-    } finally {
-      close(fd)
+      return this.#context.statuses.read(this.tid)
+    } catch (error) {
+      if (isSystemError(error)) this.assertAlive()
+      throw error
     }
   }
 
   #readFacts(): CallerFacts {
-    const {uidMap, gidMap, namespaces} = this.#context.container
+    const {uidMap, gidMap} = this.#context.container
     const {uid, gid, effective} = this.credentials
-    const {inode} = statx(AT_FDCWD, `/proc/${this.tid}/ns/user`, 0)
-    this.assertAlive()
+    const isInContainerUserNamespace = (): boolean => this.#isInContainerUserNamespace()
     return {
       uid: idInside(uidMap, uid),
       gid: idInside(gidMap, gid),
       effective,
-      inContainerUserNamespace: Number(inode) === namespaces.user,
+      // Many calls never ask.
+      get inContainerUserNamespace() {
+        return isInContainerUserNamespace()
+      },
     }
+  }
+
+  #isInContainerUserNamespace(): boolean {
+    if (this.#isAtHome === undefined) {
+      const {inode} = statx(AT_FDCWD, `/proc/${this.tid}/ns/user`, 0)
+      this.assertAlive()
+      this.#isAtHome = Number(inode) === this.#context.container.namespaces.user
+    }
+    return this.#isAtHome
   }
 }
 
 /** The column of /proc/PID/status that belongs to the pid namespace of `initPid`: its own is the last. */
-export function pidColumnOf(initPid: number): number {
-  const fd = openat(AT_FDCWD, `/proc/${initPid}/status`, O_RDONLY | O_CLOEXEC, 0)
-  try {
-    return (parseStatus(readAll(fd, STATUS_BYTES_MAX))?.namespaceTids.length ?? 1) - 1
-  } finally {
-    close(fd)
-  }
-}
-
-function readAll(fd: number, limit: number): Buffer {
-  let bytes = Buffer.allocUnsafe(4096)
-  let length = 0
-  for (;;) {
-    const count = read(fd, length === 0 ? bytes : bytes.subarray(length), bytes.length - length)
-    if (count === 0) return bytes.subarray(0, length)
-    length += count
-    if (length >= limit) throw new Error('a file of /proc is larger than it can be')
-    if (length === bytes.length) bytes = Buffer.concat([bytes, Buffer.allocUnsafe(bytes.length)])
-  }
+export function pidColumnOf(initPid: number, statuses: StatusReader): number {
+  return (statuses.read(initPid)?.namespaceTids.length ?? 1) - 1
 }

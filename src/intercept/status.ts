@@ -50,8 +50,17 @@ export function parseStatus(bytes: Buffer): ThreadStatus | undefined {
 
 /** seq_put_decimal lines hold numbers between tabs or blanks. */
 function numbers(text: string): number[] {
-  const trimmed = text.trim()
-  return trimmed === '' ? [] : trimmed.split(/[\t ]+/).map(Number)
+  const found: number[] = []
+  let value = -1
+  for (let index = 0; index <= text.length; index++) {
+    const digit = text.charCodeAt(index) - 0x30
+    if (digit >= 0 && digit <= 9) value = (value === -1 ? 0 : value * 10) + digit
+    else if (value !== -1) {
+      found.push(value)
+      value = -1
+    }
+  }
+  return found
 }
 
 function field(text: string, label: string): string | undefined {

@@ -11,6 +11,7 @@ import {ThreadIdentity} from './identity.js'
 import {isHungUp, runLoop} from './loop.js'
 import {Recorder} from './recorder.js'
 import {Registry} from './registry.js'
+import {StatusReader} from './status-reader.js'
 import type {AnyFamily} from './syscall.js'
 import {PULSE} from './worker-protocol.js'
 import type {Attachment, FromWorker, ToWorker, WorkerStart} from './worker-protocol.js'
@@ -29,6 +30,7 @@ const send = (message: FromWorker): void => port.postMessage(message)
 const families: readonly AnyFamily[] = [...FAMILIES, ...(await Promise.all(start.familyModules.map(loadFamily)))]
 const identity = new ThreadIdentity()
 const memory = new ProcessMemory()
+const statuses = new StatusReader()
 const recorder = new Recorder(start.traffic, send)
 const pulse = new Int32Array(start.pulse)
 let engine: Engine | undefined
@@ -69,7 +71,8 @@ function attachUnlessGone(attachment: Attachment): Engine | undefined {
 function attach({listener, container}: Attachment): Engine {
   const notifier = new Notifier(listener)
   const registry = new Registry(families, start.policy, container)
-  const context = {container, identity, memory, pidColumn: pidColumnOf(container.initPid)}
+  const pidColumn = pidColumnOf(container.initPid, statuses)
+  const context = {container, identity, memory, statuses, pidColumn}
   return {notifier, answerer: new Answerer(notifier, registry, context, recorder)}
 }
 
