@@ -89,11 +89,15 @@ export class BoundNodes {
   }
 }
 
-/** For --manifest. `removed`: what was at the path is no more. */
-export function manifestEntry(
-  node: BoundNode,
-  change: {readonly removed?: true; readonly previousPath?: Buffer} = {},
-): ManifestEntry {
+export interface NodeChange {
+  readonly removed?: true
+  readonly movedTo?: Buffer
+  /** What was at `movedTo`, if anything, is now at the node's old path. */
+  readonly exchanged?: true
+}
+
+/** For --manifest: a node, or what became of the one that was at its path. */
+export function manifestEntry(node: BoundNode, change: NodeChange = {}): ManifestEntry {
   const {path, strategy, device, mode, uid, gid} = node
   return {
     kind: 'node',

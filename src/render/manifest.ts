@@ -13,13 +13,14 @@ import {printable} from './printable.js'
 
 /**
  * What is there, by kind, path and attribute name. Families tell the end of an object in the same way as its making,
- * with a member more: `removed: true`, or `movedTo` with the new path.
+ * with a member more: `removed: true`, or `movedTo` with the new path; `exchanged: true` when the two changed places.
  */
 export class Inventory {
   readonly #entries = new Map<string, ManifestEntry>()
 
   add(entry: ManifestEntry): void {
-    const {movedTo, removed, ...plain} = entry as ManifestEntry & {
+    const {movedTo, removed, exchanged, ...plain} = entry as ManifestEntry & {
+      readonly exchanged?: unknown
       readonly movedTo?: unknown
       readonly removed?: unknown
     }
@@ -28,7 +29,10 @@ export class Inventory {
     this.#entries.delete(key)
     if (removed === true) return
     if (movedTo instanceof Uint8Array) {
-      if (known !== undefined) this.add({...known, path: Buffer.from(movedTo)})
+      const there = {...entry, path: Buffer.from(movedTo)}
+      const other = exchanged === true ? this.#entries.get(keyOf(there)) : undefined
+      if (known !== undefined) this.add({...known, path: there.path})
+      if (other !== undefined) this.add({...other, path: entry.path})
     } else this.#entries.set(key, plain)
   }
 

@@ -164,18 +164,21 @@ function performRename(values: TwoPaths, caller: Caller, state: MknodState): Per
   })
 }
 
+/** What the manifest is told: the entry of the old path, with where it went (src/render/manifest.ts). */
 function noteRename(from: Place, to: Place, renameFlags: number, state: MknodState): ManifestEntry {
-  const isExchange = (renameFlags & RENAME_EXCHANGE) !== 0
-  if (to.node !== undefined) {
-    const removed = isExchange ? {previousPath: to.node.path} : ({removed: true} as const)
-    if (isExchange) to.node.path = pathOf(from.parent)
-    else forget(to.node, state)
-    if (from.node === undefined) return manifestEntry(to.node, removed)
+  const [source, target] = [pathOf(from.parent), pathOf(to.parent)]
+  if ((renameFlags & RENAME_EXCHANGE) !== 0) {
+    const node = (from.node ?? to.node)!
+    const told = manifestEntry(node, {movedTo: from.node === undefined ? source : target, exchanged: true})
+    if (to.node !== undefined) to.node.path = source
+    if (from.node !== undefined) from.node.path = target
+    return told
   }
-  const node = from.node!
-  const previousPath = node.path
-  node.path = pathOf(to.parent)
-  return manifestEntry(node, {previousPath})
+  if (to.node !== undefined) forget(to.node, state)
+  if (from.node === undefined) return manifestEntry(to.node!, {removed: true})
+  const told = manifestEntry(from.node, {movedTo: target})
+  from.node.path = target
+  return told
 }
 
 function performLink(values: TwoPaths, caller: Caller, state: MknodState): Performed {

@@ -110,7 +110,7 @@ describe('mknod on a file system that opens no device nodes', function () {
   })
 
   it('exchanges two of them, and does not replace one where it must not', async () => {
-    await expects([
+    const {decisions} = await expects([
       ...inside,
       [`mknod:a:${NULL}`, 0],
       [`mknod:b:${ZERO}`, 0],
@@ -120,6 +120,12 @@ describe('mknod on a file system that opens no device nodes', function () {
       ['stat:b', '20666 0:0 1:3 1 0'],
       ['use:a:r', 1],
       ['use:b:w', 1],
+    ])
+    const created = decisions.at(-1)?.created
+    assert.deepEqual([created?.path, created?.['movedTo'], created?.['exchanged']].map(String), [
+      '/tmp/t/a',
+      '/tmp/t/b',
+      'true',
     ])
   })
 

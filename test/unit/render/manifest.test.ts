@@ -41,6 +41,20 @@ describe('Inventory', () => {
     assert.deepEqual(paths(inventory), ['/c'])
   })
 
+  it('follows two that changed places', () => {
+    const inventory = new Inventory()
+    inventory.add({...node('/a'), minor: 3})
+    inventory.add({...node('/b'), minor: 5})
+    inventory.add(node('/a', {movedTo: Buffer.from('/b'), exchanged: true}))
+    const minors = inventory.entries.map(({path, minor}) => [path.toString(), minor])
+    assert.deepEqual(minors.sort(), [
+      ['/a', 5],
+      ['/b', 3],
+    ])
+    inventory.add(node('/a', {movedTo: Buffer.from('/c'), exchanged: true}))
+    assert.deepEqual(paths(inventory).sort(), ['/b', '/c'])
+  })
+
   it('tells attributes of one file apart', () => {
     const inventory = new Inventory()
     const attribute = (name: string): ManifestEntry => ({...node('/d'), kind: 'attribute', name})
