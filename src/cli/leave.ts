@@ -2,12 +2,15 @@
 
 import type {RunEnd} from '../container/run-options.js'
 
-/** Everything must have been written. */
+/**
+ * Everything must have been written. We go without Node's farewell: process.exit() waits for worker threads, and one
+ * may be in a call that a stalled file system never ends.
+ */
 export async function leave(end: RunEnd): Promise<never> {
-  if (end.kind === 'exited') process.exit(end.status)
-  const {dieOfSignal} = await import('../ffi/self.js')
+  const {dieOfSignal, exitNow} = await import('../ffi/self.js')
+  if (end.kind === 'exited') return exitNow(end.status)
   dieOfSignal(end.signal)
   // Another thread may take the signal a moment later; where it does not kill, the shell's convention remains.
   await new Promise((resolve) => setTimeout(resolve, 50))
-  process.exit(128 + end.signal)
+  return exitNow(128 + end.signal)
 }
