@@ -20,7 +20,8 @@ export function adviserFor(values: FlagValues, options: FamilyOptions): Adviser 
       const key = JSON.stringify(flags)
       if (judges.has(key)) return judges.get(key)
       const judge = judgeWith(values, flags, options)
-      if (judges.size < KEPT_MAX) judges.set(key, judge)
+      if (judges.size >= KEPT_MAX) judges.clear()
+      judges.set(key, judge)
       return judge
     },
   }

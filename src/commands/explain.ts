@@ -54,7 +54,7 @@ export class Explain extends Command {
       policy: toPolicy(values),
       adviser: adviserFor(values, {rootless}),
       options: {rootless},
-      write: (data) => process.stdout.write(data),
+      write: (data) => new Promise((resolve) => process.stdout.write(data, () => resolve())),
       nearest,
     })
     process.exitCode = good ? EXIT.good : EXIT.unavailable

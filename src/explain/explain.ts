@@ -33,7 +33,8 @@ export interface ExplainContext {
   readonly policy: Policy
   readonly adviser: Adviser
   readonly options: FamilyOptions
-  readonly write: (data: Uint8Array | string) => void
+  /** Resolves when more may be written. */
+  readonly write: (data: Uint8Array | string) => Promise<void>
   /** The nearest right word. */
   readonly nearest: (word: string, candidates: readonly string[]) => string | undefined
 }
@@ -43,46 +44,49 @@ export async function explain(request: ExplainRequest, context: ExplainContext):
   const {adviser, write} = context
   const judge = adviser.withFlags([])
   if (judge === undefined) throw new Error('the policy as configured is not valid')
-  if (request.filter !== undefined) return writeFilter(judge, request.filter, request.json, write)
+  if (request.filter !== undefined) {
+    await write(filterText(judge, request.filter, request.json))
+    return true
+  }
   if (request.file !== undefined) return explainFile(request, request.file, context)
   if (request.calls.length > 0) return explainCalls(request, context)
   const all = overview(adviser.families, context.policy, judge, context.options)
-  write(request.json ? document({v: 1, ...all}) : lines(overviewLines(all)))
+  await write(request.json ? document({v: 1, ...all}) : lines(overviewLines(all)))
   return true
 }
+
+/** Characters that are gathered before they are written. */
+const CHUNK = 65_536
 
 const lines = (all: readonly string[]): string => all.map((line) => `${line}\n`).join('')
 const document = (value: unknown): string => `${JSON.stringify(toJson(value))}\n`
 
-function writeFilter(judge: Judge, form: FilterForm, json: boolean, write: ExplainContext['write']): true {
-  const {deny, notify} = judge
+function filterText({deny, notify}: Judge, form: FilterForm, json: boolean): Uint8Array | string {
   const both: readonly (readonly [string, Program])[] = [
     ['deny', deny],
     ...(notify === undefined ? [] : [['notify', notify] as const]),
   ]
+  if (json) return document({v: 1, filters: both.map(([name, {instructions}]) => ({name, instructions}))})
   const one = notify ?? deny
-  if (json) write(document({v: 1, filters: both.map(([name, {instructions}]) => ({name, instructions}))}))
-  else if (form === 'raw') write(one.bytes)
-  else if (form === 'hex') write(lines(hexListing(one.instructions)))
-  else if (form === 'c')
-    write(both.map(([name, {instructions}]) => lines(cListing(instructions, `${name}_filter`))).join('\n'))
-  else {
-    const titles: Readonly<Record<string, string>> = {deny: 'always denied', notify: 'handed to the supervisor'}
-    write(
-      both
-        .map(([name, {instructions}]) =>
-          lines([`# ${name} filter: ${titles[name] ?? ''}`, ...disassemble(instructions)]),
-        )
-        .join('\n'),
-    )
+  switch (form) {
+    case 'raw':
+      return one.bytes
+    case 'hex':
+      return lines(hexListing(one.instructions))
+    case 'c':
+      return both.map(([name, {instructions}]) => lines(cListing(instructions, `${name}_filter`))).join('\n')
+    case 'listing': {
+      const titles: Readonly<Record<string, string>> = {deny: 'always denied', notify: 'handed to the supervisor'}
+      const title = (name: string): string => `# ${name} filter: ${titles[name] ?? ''}`
+      return both.map(([name, {instructions}]) => lines([title(name), ...disassemble(instructions)])).join('\n')
+    }
   }
-  return true
 }
 
-function explainCalls({calls, abi, json}: ExplainRequest, context: ExplainContext): boolean {
+async function explainCalls({calls, abi, json}: ExplainRequest, context: ExplainContext): Promise<boolean> {
   const judged = calls.map((text) => [text, judgeTyped(text, abi, context)] as const)
-  if (json) context.write(document({v: 1, calls: judged.map(([text, advised]) => asJson(advised, text))}))
-  else context.write(judged.map(([text, advised]) => lines(callLines(advised, text))).join('\n'))
+  if (json) await context.write(document({v: 1, calls: judged.map(([text, advised]) => asJson(advised, text))}))
+  else await context.write(judged.map(([text, advised]) => lines(callLines(advised, text))).join('\n'))
   return judged.every(([, {outcome}]) => outcome !== 'refused')
 }
 
@@ -117,17 +121,22 @@ async function explainFile(
   {adviser, write}: ExplainContext,
 ): Promise<boolean> {
   let first = true
+  let pending = json ? '{"v":1,"calls":[\n' : ''
   const onCall = (call: JudgedCall): void => {
-    if (!json) write(`${fileLine(call)}\n`)
-    else write(`${first ? '' : ',\n'}${JSON.stringify(toJson(asJson(call, call.text)))}`)
+    if (!json) pending += `${fileLine(call)}\n`
+    else pending += `${first ? '' : ',\n'}${JSON.stringify(toJson(asJson(call, call.text)))}`
     first = false
   }
   const judge = new FileJudge({format, native: abi, adviser, onCall})
-  if (json) write('{"v":1,"calls":[\n')
   try {
     const input = path === '-' ? process.stdin : createReadStream(path)
     input.setEncoding('latin1')
-    for await (const line of createInterface({input, crlfDelay: Infinity})) judge.read(line)
+    for await (const line of createInterface({input, crlfDelay: Infinity})) {
+      judge.read(line)
+      if (pending.length < CHUNK) continue
+      await write(pending)
+      pending = ''
+    }
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error
     throw new UsageError(`cannot read ${path}`, {cause: error})
@@ -136,7 +145,8 @@ async function explainFile(
   if (json) {
     const refused = report.refused.map((group) => ({...group, advice: group.advice.flat()}))
     const summary = {...report, refused, flags: report.flags.flat(), command_line: showFlags(report.flags)}
-    write(`\n],"summary":${JSON.stringify(toJson(summary))}}\n`)
-  } else write(lines(fileReportLines(report)))
+    pending += `\n],"summary":${JSON.stringify(toJson(summary))}}\n`
+  } else pending += lines(fileReportLines(report))
+  await write(pending)
   return report.refused.length === 0
 }

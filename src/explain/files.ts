@@ -39,6 +39,9 @@ export interface FileReport {
 /** Distinct calls that are remembered, so that a trace of millions of lines needs bounded memory. */
 const REMEMBERED_MAX = 20_000
 
+/** Calls of each group that are judged again to find the fewest flags. */
+const JUDGED_AGAIN = 4
+
 export type FileFormat = 'log' | 'strace'
 
 export interface FileJudgeOptions {
@@ -55,7 +58,7 @@ export class FileJudge {
   readonly #declared: ReadonlyMap<string, Arguments>
   readonly #known = new Map<string, Advised>()
   readonly #groups = new Map<string, RefusedGroup>()
-  readonly #needs = new Map<string, Need & {calls: number}>()
+  readonly #needs = new Map<string, Need>()
   readonly #counts = new Map<string, number>()
   #line = 0
   #untouched = 0
@@ -90,7 +93,7 @@ export class FileJudge {
       counts: Object.fromEntries([...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1))),
       refused: [...this.#groups.values()].sort((a, b) => b.calls - a.calls),
       flags,
-      allowed: needs.reduce((sum, {advice, calls}) => sum + (advice.length > 0 ? calls : 0), 0),
+      allowed: [...this.#groups.values()].reduce((sum, {advice, calls}) => sum + (advice.length > 0 ? calls : 0), 0),
       unreadable: this.#unreadable + this.#strace.unreadable,
     }
   }
@@ -120,13 +123,14 @@ export class FileJudge {
   }
 
   #refuse(key: string, judged: Advised, need: Need, example: string): void {
-    const known = this.#needs.get(key)
-    if (known !== undefined) known.calls++
-    else if (this.#needs.size < REMEMBERED_MAX) this.#needs.set(key, {...need, calls: 1})
     const {syscall, reason, errno, advice} = judged
     const group = `${syscall} ${reason} ${advice.join(' ')}`
-    const calls = (this.#groups.get(group)?.calls ?? 0) + 1
-    this.#groups.set(group, {example, ...this.#groups.get(group), syscall, reason, errno, advice, calls})
+    const known = this.#groups.get(group)
+    if (known === undefined && this.#groups.size >= REMEMBERED_MAX) return
+    const calls = (known?.calls ?? 0) + 1
+    this.#groups.set(group, {example, ...known, syscall, reason, errno, advice, calls})
+    // Calls of one group differ in what the policy does not ask: a few of them stand for all.
+    if (calls <= JUDGED_AGAIN) this.#needs.set(key, need)
   }
 }
 
