@@ -153,6 +153,9 @@ int target_open(int root, const char *path);
 void stage_outside(const struct plan *plan, int user_namespace);
 void stage_inside(const struct plan *plan, int root);
 
+/* userns.c */
+_Noreturn void userns_run(int argc, char **argv);
+
 /* outer.c */
 _Noreturn void outer_run(const struct plan *plan);
 

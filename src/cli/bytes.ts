@@ -1,7 +1,7 @@
 // Command line and environment as bytes. Node decodes both as UTF-8 and loses what is none; here a byte that is no
 // UTF-8 becomes a lone surrogate (U+DC80 to U+DCFF), so that ordinary strings carry it and `toBytes` gives it back.
 
-import {readFileSync} from 'node:fs'
+import {ownCommandLine} from '../container/own-strings.js'
 
 const replacement = '\uFFFD'
 const lowestEscape = 0xdc00
@@ -38,31 +38,6 @@ export function wordsWithBytes(argv: readonly string[], readCommandLine = ownCom
   // The two must tell the same story; a rewritten process title does not.
   const same = words.length === argv.length && words.every((word, index) => word.toString('utf8') === argv[index])
   return same ? words.map(fromBytes) : argv
-}
-
-/** `NAME=value` strings of our own environment, as bytes. */
-export function ownEnvironment(): readonly Buffer[] {
-  try {
-    return splitAtNul(readFileSync('/proc/self/environ')).filter((entry) => entry.includes('='))
-  } catch {
-    return Object.entries(process.env).map(([name, value]) => Buffer.from(`${name}=${value ?? ''}`))
-  }
-}
-
-/** Strings that each end in NUL, as proc(5) gives them; empty ones count. */
-export function splitAtNul(bytes: Buffer): readonly Buffer[] {
-  const parts: Buffer[] = []
-  let start = 0
-  for (let end = bytes.indexOf(0); end !== -1; end = bytes.indexOf(0, start)) {
-    parts.push(bytes.subarray(start, end))
-    start = end + 1
-  }
-  if (start < bytes.length) parts.push(bytes.subarray(start))
-  return parts
-}
-
-function ownCommandLine(): readonly Buffer[] {
-  return splitAtNul(readFileSync('/proc/self/cmdline'))
 }
 
 /** Length of the valid UTF-8 sequence at `at`; 0 where there is none. */

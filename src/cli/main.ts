@@ -1,6 +1,7 @@
 // The program: chooses the command, and catches what it throws. `run` and `exec` start without oclif, whose loading
 // alone takes as long as starting Node; every other word goes through it, and so does their help.
 
+import {enterUserNamespace} from '../container/reexecute.js'
 import {UsageError} from '../errors.js'
 import {wordsWithBytes} from './bytes.js'
 import {nearest} from './suggest.js'
@@ -19,8 +20,9 @@ async function dispatch(words: readonly string[]): Promise<void> {
   const [first = '', ...rest] = words
   // With help asked for, these come back and go on to oclif like the others.
   if (first === 'run') {
+    const entry = await enterUserNamespace()
     const [{startRun}, {loadRunService}] = await Promise.all([import('./start.js'), import('./services.js')])
-    await startRun(rest, loadRunService)
+    await startRun(rest, entry, loadRunService)
     return dispatchToOclif(['run', '--help'])
   }
   if (first === 'help') return dispatchToOclif([...rest, '--help'])

@@ -1,16 +1,24 @@
 // Starts `run` without oclif: reads the line, opens the report, hands over to the container and ends as it ended.
 
+import {ownEnvironment} from '../container/own-strings.js'
+import type {Entry} from '../container/reexecute.js'
 import type {Reporter, RunEnd, RunOptions} from '../container/run-options.js'
-import {ownEnvironment} from './bytes.js'
 import {leave} from './leave.js'
 import {parseRun} from './run-line.js'
 
 export interface RunService {
-  readonly run: (options: RunOptions, reporter: Reporter) => Promise<RunEnd>
+  readonly run: (options: RunOptions, reporter: Reporter, entry: Entry | undefined) => Promise<RunEnd>
 }
 
-/** Does not come back, except with false when help was asked for. `words` follow `interceptor run`. */
-export async function startRun(words: readonly string[], loadService: () => Promise<RunService>): Promise<false> {
+/**
+ * Does not come back, except with false when help was asked for. `words` follow `interceptor run`; `entry` tells how an
+ * ordinary user's supervisor came into its user namespace.
+ */
+export async function startRun(
+  words: readonly string[],
+  entry: Entry | undefined,
+  loadService: () => Promise<RunService>,
+): Promise<false> {
   const options = parseRun(words, ownEnvironment())
   if (options === undefined) return false
   const [service, {openReport}, {describeCalls}, {isRawTerminal}, {errnoName}] = await Promise.all([
@@ -26,5 +34,5 @@ export async function startRun(words: readonly string[], loadService: () => Prom
     vocabulary: {describe: describeCalls(options.policy), errnoName},
     isRaw: isRawTerminal,
   })
-  return leave(await service.run(options, reporter))
+  return leave(await service.run(options, reporter, entry))
 }

@@ -6,6 +6,7 @@ import {Args, Command} from '@oclif/core'
 import {oclifFlags} from '../cli/oclif-flags.js'
 import {loadRunService} from '../cli/services.js'
 import {startRun} from '../cli/start.js'
+import {enterUserNamespace} from '../container/reexecute.js'
 
 export class Run extends Command {
   static override readonly summary = 'Run a command in a fresh unprivileged container.'
@@ -39,6 +40,6 @@ export class Run extends Command {
   }
 
   override async run(): Promise<void> {
-    await startRun(this.argv, loadRunService)
+    await startRun(this.argv, await enterUserNamespace(), loadRunService)
   }
 }

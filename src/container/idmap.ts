@@ -1,8 +1,6 @@
 // Which ids of the host the container's ids are: read, chosen, checked, converted and written. See user_namespaces(7).
 
-import {execFile} from 'node:child_process'
-import {readFileSync, writeFileSync} from 'node:fs'
-import {promisify} from 'node:util'
+import {readFileSync} from 'node:fs'
 import {LaunchError, UsageError} from '../errors.js'
 import type {IdMapExtent} from '../intercept/container-description.js'
 
@@ -129,6 +127,31 @@ export function nestedMap(parent: readonly IdMapExtent[]): readonly IdMapExtent[
   return parent.map(({inside, count}) => ({inside, outside: inside, count}))
 }
 
+/** The maps of our own user namespace. */
+export function ownIdMaps(): IdMaps {
+  const read = (name: string) => parseProcIdMap(readFileSync(`/proc/self/${name}`, 'latin1'))
+  return {uidMap: read('uid_map'), gidMap: read('gid_map')}
+}
+
+/**
+ * Maps of a container whose supervisor is root of a user namespace with the maps `own`; those given name ids as that
+ * namespace's parent numbers them, which is how the person knows them.
+ */
+export function chooseNestedMaps(own: IdMaps, given: IdMaps = {uidMap: [], gidMap: []}): IdMaps {
+  const choose = (flag: string, parent: readonly IdMapExtent[], map: readonly IdMapExtent[]) => {
+    if (map.length === 0) return nestedMap(parent)
+    validateIdMap(flag, map)
+    const turned = parent.map(({inside, outside, count}) => ({inside: outside, outside: inside, count}))
+    return splitByParent(flag, map, turned).map(({inside, outside, count}) => {
+      return {inside, outside: toHost(turned, outside)!, count}
+    })
+  }
+  return {
+    uidMap: choose('--uid-map', own.uidMap, given.uidMap),
+    gidMap: choose('--gid-map', own.gidMap, given.gidMap),
+  }
+}
+
 /** Cuts the lines of `map` where the parent's map has a boundary; throws where an id is not mapped there. */
 export function splitByParent(
   flag: string,
@@ -186,56 +209,6 @@ export function isInitialUserNamespace(uidMap: readonly IdMapExtent[]): boolean 
   return uidMap.length === 1 && uidMap[0]?.inside === 0 && uidMap[0].outside === 0 && uidMap[0].count === ID_LIMIT
 }
 
-/**
- * Writes the maps of a process in a new user namespace; each file can be written once, with one write(2).
- * `denySetgroups` is what a writer without CAP_SETGID in the parent namespace must do first (user_namespaces(7)).
- */
-export function writeIdMaps(
-  pid: number,
-  uidMap: readonly IdMapExtent[],
-  gidMap: readonly IdMapExtent[],
-  {denySetgroups = false}: {readonly denySetgroups?: boolean} = {},
-): void {
-  try {
-    if (denySetgroups) writeFileSync(`/proc/${pid}/setgroups`, 'deny', {flag: 'r+'})
-    writeFileSync(`/proc/${pid}/uid_map`, formatIdMap(uidMap), {flag: 'r+'})
-    writeFileSync(`/proc/${pid}/gid_map`, formatIdMap(gidMap), {flag: 'r+'})
-  } catch (cause) {
-    throw new LaunchError('cannot map the ids of the container', {cause, hints: [MAP_HINT]})
-  }
-}
-
-/** Has newuidmap(1) and newgidmap(1) write the maps, for a supervisor without CAP_SETUID. */
-export async function writeIdMapsByHelpers(
-  pid: number,
-  uidMap: readonly IdMapExtent[],
-  gidMap: readonly IdMapExtent[],
-): Promise<void> {
-  for (const [program, map] of [
-    ['newuidmap', uidMap],
-    ['newgidmap', gidMap],
-  ] as const) {
-    const words = map.flatMap(({inside, outside, count}) => [inside, outside, count])
-    try {
-      await promisify(execFile)(program, [pid, ...words].map(String), {timeout: 10_000, env: {PATH: HELPER_PATH}})
-    } catch (cause) {
-      const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
-      throw new LaunchError(`cannot run ${program}`, {
-        cause,
-        hints: [missing ? `install ${program} (package uidmap or shadow-utils)` : MAP_HINT],
-      })
-    }
-  }
-}
-
-/** What to do for more than one id in a rootless container. */
-export const SUBORDINATE_HINT =
-  'give yourself subordinate ids: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"'
-
-const MAP_HINT = 'look at /etc/subuid and /etc/subgid: a range must be yours and must not overlap'
-/** setuid programs are looked up in the system's directories, never in the caller's PATH. */
-const HELPER_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin'
-
 function parseSubordinate(text: string): readonly (IdRange & {readonly owner: string})[] {
   return text.split('\n').flatMap((line) => {
     const [owner, start, count, ...rest] = line.trim().split(':')
@@ -264,6 +237,12 @@ function fallbackMap({subuid, subgid, passwd, group}: IdSources): readonly IdMap
   throw new LaunchError(`cannot find ${FULL_RANGE} ids that nobody has`, {
     hints: ['add a line root:START:65536 to /etc/subuid and /etc/subgid', 'name a range with --uid-map and --gid-map'],
   })
+}
+
+/** Where the next range of subordinate ids would begin: behind all that are given to someone. */
+export function freeRange({subuid, subgid}: Pick<IdSources, 'subgid' | 'subuid'>): number {
+  const ends = [subuid, subgid].flatMap(parseSubordinate).map(({start, count}) => start + count)
+  return Math.max(100_000, ...ends)
 }
 
 /** The third field of passwd(5) and group(5): ids. passwd's fourth is a group's id, which group(5) has as well. */

@@ -2,20 +2,22 @@
 
 import {spawn} from 'node:child_process'
 import type {ChildProcess} from 'node:child_process'
-import {closeSync, existsSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync, writeSync} from 'node:fs'
+import {closeSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync, writeSync} from 'node:fs'
 import type {Duplex} from 'node:stream'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {fileURLToPath} from 'node:url'
 
 import type {ContainerDescription, IdMapExtent} from '../intercept/container-description.js'
-import {LaunchError, UnavailableError} from '../errors.js'
+import {LaunchError} from '../errors.js'
 import {ERRNO} from '../ffi/errors.js'
 import {memfd_create, takeDescriptor} from '../ffi/process.js'
 import {Channel, MESSAGES} from './channel.js'
 import type {Message} from './channel.js'
+import {helperPath} from './helper-path.js'
 import {launchFailure} from './launch-failure.js'
 import {encodePlan} from './native-plan.js'
 import type {LaunchPlan} from './plan.js'
+
+export {helperPath} from './helper-path.js'
 
 export type ContainerEnd =
   | {readonly kind: 'exited'; readonly status: number}
@@ -60,17 +62,6 @@ const GROUP_SIGNAL_MS = 15
 
 /** Where nothing of ours can be below: the directory is covered in the launcher's own mount namespace. */
 const STAGES = ['/mnt', '/media', '/srv', '/opt', '/tmp', '/usr']
-
-/** The native helper of this package. */
-export function helperPath(): string {
-  const built = fileURLToPath(new URL('../../native/build/interceptor-init', import.meta.url))
-  const shipped = fileURLToPath(new URL(`../../prebuilds/linux-${process.arch}/interceptor-init`, import.meta.url))
-  const found = [built, shipped].find((path) => existsSync(path))
-  if (found !== undefined) return found
-  throw new UnavailableError(`cannot find the native helper: ${built} does not exist`, {
-    hints: ['Build it: npm run build'],
-  })
-}
 
 export function launch(plan: LaunchPlan, hooks: LaunchHooks): Promise<LaunchedContainer> {
   return new Launch(plan, hooks).started

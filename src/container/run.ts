@@ -11,11 +11,13 @@ import {createSupervisor, type Supervisor} from '../intercept/supervisor.js'
 import {createCgroup, removeStaleCgroups, type ContainerCgroup} from './cgroup.js'
 import {deviceRules, standardTerminal} from './devices.js'
 import {commandEnvironment, variable} from './environment.js'
-import {choosePrivilegedMaps, readIdSources, type IdMaps} from './idmap.js'
+import {chooseNestedMaps, choosePrivilegedMaps, ownIdMaps, readIdSources, type IdMaps} from './idmap.js'
 import {launch, type ContainerEnd, type LaunchedContainer} from './launch.js'
 import {display} from './path-bytes.js'
 import type {LaunchPlan} from './plan.js'
 import {prepareFilesystem, type PreparedFilesystem} from './prepare.js'
+import {entryWarnings, requireEntered} from './entry-advice.js'
+import type {Entry} from './reexecute.js'
 import type {Reporter, RunEnd, RunOptions} from './run-options.js'
 import {followSignals, ignoredSignals, stopWithCommand} from './signals.js'
 import {identify, StateRecord, stateDirectory} from './state.js'
@@ -31,12 +33,14 @@ export class CommandError extends InterceptorError {
 }
 
 /**
- * Runs the command to its end. Nothing of the container is left when the promise settles.
+ * Runs the command to its end. Nothing of the container is left when the promise settles. With `entry` we are root of a
+ * user namespace that an ordinary user made; without, root of the host.
  *
  * @throws InterceptorError when it could not be started, or when supervision could not go on.
  */
-export async function runContainer(options: RunOptions, reporter: Reporter): Promise<RunEnd> {
-  const run = new Run(options, reporter)
+export async function runContainer(options: RunOptions, reporter: Reporter, entry?: Entry): Promise<RunEnd> {
+  if (entry !== undefined) requireEntered(entry)
+  const run = new Run(options, reporter, entry)
   try {
     return await run.toTheEnd()
   } finally {
@@ -47,6 +51,8 @@ export async function runContainer(options: RunOptions, reporter: Reporter): Pro
 class Run {
   readonly #options: RunOptions
   readonly #reporter: Reporter
+  readonly #entry: Entry | undefined
+  readonly #rootless: boolean
   readonly #supervisor: Supervisor | undefined
   #state: StateRecord | undefined
   #cgroup: ContainerCgroup | undefined
@@ -55,15 +61,18 @@ class Run {
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
 
-  constructor(options: RunOptions, reporter: Reporter) {
+  constructor(options: RunOptions, reporter: Reporter, entry: Entry | undefined) {
     this.#options = options
     this.#reporter = reporter
+    this.#entry = entry
+    const rootless = entry !== undefined
+    this.#rootless = rootless
     const {policy} = options
-    if (enabledCalls(FAMILIES, policy, {rootless: false}).length === 0) return
+    if (enabledCalls(FAMILIES, policy, {rootless}).length === 0) return
     // First of all: the worker starts while the container is planned and made.
     this.#supervisor = createSupervisor({
       policy,
-      rootless: false,
+      rootless,
       onBatch: (batch) => reporter.batch(batch),
       onFatal: (error) => this.#abort(error),
     })
@@ -94,25 +103,25 @@ class Run {
 
   async #launch(): Promise<LaunchedContainer> {
     const {container, policy} = this.#options
-    const maps = choosePrivilegedMaps(readIdSources(), container)
+    const maps = this.#rootless
+      ? chooseNestedMaps(ownIdMaps(), container)
+      : choosePrivilegedMaps(readIdSources(), container)
     const terminal = standardTerminal()
     const filesystem = prepareFilesystem({
       container,
       policy,
-      rootless: false,
+      rootless: this.#rootless,
       maps,
       terminal,
       home: variable(this.#options.environment, 'HOME'),
     })
     removeStaleCgroups()
-    this.#state = StateRecord.claim(stateDirectory({uid: 0, runtimeDirectory: undefined}), container.name, {
-      policy,
-      rootless: false,
-    })
+    this.#state = StateRecord.claim(this.#stateDirectory(), container.name, {policy, rootless: this.#rootless})
     this.#cgroup = this.#makeCgroup(this.#state.state.name, terminal)
     this.#state.update({cgroups: this.#cgroup.directories})
     const plan = this.#plan(this.#state, maps, filesystem, terminal)
-    for (const warning of [...filesystem.warnings, ...this.#cgroup.warnings]) await this.#reporter.note(warning)
+    const warnings = [...entryWarnings(this.#entry), ...filesystem.warnings, ...this.#cgroup.warnings]
+    for (const warning of warnings) await this.#reporter.note(warning)
     const launched = await launch(plan, {
       mapped: (pid) => this.#cgroup?.join(pid),
       stopped: stopWithCommand,
@@ -143,12 +152,17 @@ class Run {
     launched.go()
   }
 
+  #stateDirectory(): string {
+    if (this.#entry === undefined) return stateDirectory({uid: 0, runtimeDirectory: undefined})
+    return stateDirectory({uid: this.#entry.uid, runtimeDirectory: process.env['XDG_RUNTIME_DIR']})
+  }
+
   #makeCgroup(name: string, terminal: Buffer | undefined): ContainerCgroup {
     const {container, policy} = this.#options
     const {memoryBytes, pids, cpus} = container
     return createCgroup({
       name,
-      rootless: false,
+      rootless: this.#rootless,
       realtime: policy.sched !== undefined,
       devices: deviceRules(policy.mknod?.devices ?? [], [
         ...container.devices,
@@ -165,7 +179,7 @@ class Run {
     const {name} = state.state
     return {
       name,
-      rootless: false,
+      rootless: this.#rootless,
       ...maps,
       filesystem: filesystem.steps,
       network: container.network,
@@ -181,7 +195,7 @@ class Run {
       command,
       ignoredSignals: ignoredSignals(),
       denyFilter: denyFilter({modules: policy.modules !== undefined}).bytes,
-      notifyFilter: notifyFilter(enabledCalls(FAMILIES, policy, {rootless: false}))?.bytes,
+      notifyFilter: notifyFilter(enabledCalls(FAMILIES, policy, {rootless: this.#rootless}))?.bytes,
       waitKillable: true,
       terminal,
       remove: [...(this.#cgroup?.directories ?? []), state.file].map((path) => Buffer.from(path)),

@@ -3,7 +3,8 @@ import {spawnSync} from 'node:child_process'
 
 import fc from 'fast-check'
 
-import {fromBytes, splitAtNul, toBytes, wordsWithBytes} from '../../../src/cli/bytes.js'
+import {fromBytes, toBytes, wordsWithBytes} from '../../../src/cli/bytes.js'
+import {splitAtNul} from '../../../src/container/own-strings.js'
 
 describe('fromBytes and toBytes', () => {
   it('give any bytes back', () => {
