@@ -14,6 +14,7 @@ import {commandEnvironment, variable} from './environment.js'
 import {chooseNestedMaps, choosePrivilegedMaps, ownIdMaps, readIdSources, type IdMaps} from './idmap.js'
 import {launch, type ContainerEnd, type LaunchedContainer} from './launch.js'
 import {display} from './path-bytes.js'
+import {restoreOpenFiles} from './limits.js'
 import type {LaunchPlan} from './plan.js'
 import {prepareFilesystem, type PreparedFilesystem} from './prepare.js'
 import {entryWarnings, requireEntered} from './entry-advice.js'
@@ -123,7 +124,10 @@ class Run {
     const warnings = [...entryWarnings(this.#entry), ...filesystem.warnings, ...this.#cgroup.warnings]
     for (const warning of warnings) await this.#reporter.note(warning)
     const launched = await launch(plan, {
-      mapped: (pid) => this.#cgroup?.join(pid),
+      mapped: (pid) => {
+        this.#cgroup?.join(pid)
+        restoreOpenFiles(pid)
+      },
       stopped: stopWithCommand,
     })
     this.#launched = launched

@@ -21,3 +21,11 @@ export function takeDescriptor(pid: number, fd: number): number {
     close(pidfd)
   }
 }
+
+const RLIMIT_NOFILE = 7
+const callPrlimit = declare('prlimit', ['int', 'int', 'buffer', 'buffer'])
+
+/** Sets how many descriptors `pid` may open (prlimit(2)). */
+export function setOpenFiles(pid: number, soft: bigint, hard: bigint): void {
+  callPrlimit(pid, RLIMIT_NOFILE, Buffer.from(new BigUint64Array([soft, hard]).buffer), null)
+}

@@ -138,6 +138,11 @@ describe('interceptor run', () => {
     assert.match(ended.stderr, /^interceptor: cannot write the log to \/dev\/full: ENOSPC/)
   })
 
+  it('gives the command the limit of open files that Node raised for itself', () => {
+    const line = `ulimit -Sn 777; ${INTERCEPTOR} run -q -- sh -c 'ulimit -Sn'; true`
+    assert.equal(spawnSync('bash', ['-c', line], {cwd, encoding: 'utf8'}).stdout, '777\n')
+  })
+
   it('leaves shared pipes blocking', () => {
     // A writer that shares standard output and error with the run, and would fail on EAGAIN.
     const script =
