@@ -1,5 +1,6 @@
 // Every flag as data: parsing, help, man pages and completion all come from these tables.
 
+import {configurationFlags} from './flags-configuration.js'
 import {containerFlags} from './flags-container.js'
 import {explainFlags} from './flags-explain.js'
 import {interceptionFlags} from './flags-interception.js'
@@ -31,7 +32,13 @@ export interface Flag {
 /** What was typed or configured, by long name: true, a text, or a list of texts. Not yet checked for meaning. */
 export type FlagValues = Readonly<Record<string, boolean | string | readonly string[] | undefined>>
 
-export const flags: readonly Flag[] = [...interceptionFlags, ...containerFlags, ...outputFlags, ...explainFlags]
+export const flags: readonly Flag[] = [
+  ...configurationFlags,
+  ...interceptionFlags,
+  ...containerFlags,
+  ...outputFlags,
+  ...explainFlags,
+]
 
 export function flagsOf(command: CommandName): readonly Flag[] {
   return flags.filter((flag) => flag.commands.includes(command))

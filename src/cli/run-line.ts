@@ -5,20 +5,46 @@ import {UsageError} from '../errors.js'
 import {toBytes} from './bytes.js'
 import type {FlagValues} from './flags.js'
 import {flagsOf, isOn, listOf, valueOf} from './flags.js'
+import {withConfiguration} from './configuration.js'
 import {parseLine} from './operands.js'
+import type {ParsedLine} from './operands.js'
 import {toPolicy} from './policy.js'
 import * as read from './values.js'
 
-/** Undefined: help was asked for. `words` are what follows `interceptor run`. */
+/** Undefined: help was asked for. `words` are what follows `interceptor run`; no configuration file is read. */
 export function parseRun(words: readonly string[], ownEnvironment: readonly Buffer[]): RunOptions | undefined {
-  const {values, operands, help} = parseLine(words, flagsOf('run'))
-  if (help) return undefined
-  if (operands.length === 0) throw noCommand('run')
-  const command = operands.map(toBytes)
-  if (command[0]!.length === 0)
+  const line = readLine(words)
+  return line && runOptions(words, line, line.values, ownEnvironment)
+}
+
+/** The same, with the configuration file that goes with it. */
+export async function configureRun(
+  words: readonly string[],
+  ownEnvironment: readonly Buffer[],
+): Promise<RunOptions | undefined> {
+  const line = readLine(words)
+  if (line === undefined) return undefined
+  const {values, ...configuration} = await withConfiguration(line.values, 'run')
+  return {...runOptions(words, line, values, ownEnvironment), configuration}
+}
+
+function readLine(words: readonly string[]): ParsedLine | undefined {
+  const line = parseLine(words, flagsOf('run'))
+  if (line.help) return undefined
+  if (line.operands.length === 0) throw noCommand('run')
+  if (line.operands[0] === '')
     throw new UsageError('the command is an empty word', {hints: ['give the name of a program']})
+  return line
+}
+
+function runOptions(
+  words: readonly string[],
+  {operands}: ParsedLine,
+  values: FlagValues,
+  ownEnvironment: readonly Buffer[],
+): RunOptions {
   return {
-    command,
+    command: operands.map(toBytes),
     environment: read.environmentOf(ownEnvironment, isOn(values, 'clear-env'), listOf(values, 'env')),
     policy: toPolicy(values),
     container: containerOptions(values),

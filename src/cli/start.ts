@@ -4,7 +4,7 @@ import {ownEnvironment} from '../container/own-strings.js'
 import type {Entry} from '../container/reexecute.js'
 import type {Reporter, RunEnd, RunOptions} from '../container/run-options.js'
 import {leave} from './leave.js'
-import {parseRun} from './run-line.js'
+import {configureRun} from './run-line.js'
 
 export interface RunService {
   readonly run: (options: RunOptions, reporter: Reporter, entry: Entry | undefined) => Promise<RunEnd>
@@ -19,7 +19,7 @@ export async function startRun(
   entry: Entry | undefined,
   loadService: () => Promise<RunService>,
 ): Promise<false> {
-  const options = parseRun(words, ownEnvironment())
+  const options = await configureRun(words, ownEnvironment())
   if (options === undefined) return false
   const [service, {openReport}, {describeCalls}, {isRawTerminal}, {errnoName}] = await Promise.all([
     loadService(),
@@ -34,5 +34,6 @@ export async function startRun(
     vocabulary: {describe: describeCalls(options.policy), errnoName},
     isRaw: isRawTerminal,
   })
+  for (const note of options.configuration?.notes ?? []) await reporter.note(note)
   return leave(await service.run(options, reporter, entry))
 }

@@ -3,6 +3,7 @@
 import {Args, Command} from '@oclif/core'
 
 import {toBytes} from '../cli/bytes.js'
+import {withConfiguration} from '../cli/configuration.js'
 import {adviserFor} from '../cli/explain-flags.js'
 import {valueOf} from '../cli/flags.js'
 import {flagValues, oclifFlags} from '../cli/oclif-flags.js'
@@ -13,6 +14,7 @@ import {explain} from '../explain/explain.js'
 import type {ExplainRequest, FilterForm} from '../explain/explain.js'
 import type {Abi} from '../intercept/syscall.js'
 import {machineAbis} from '../intercept/tables/index.js'
+import {printable} from '../render/printable.js'
 
 export class Explain extends Command {
   static override readonly summary = 'Show what would be intercepted, and what would be answered to a call.'
@@ -46,7 +48,8 @@ export class Explain extends Command {
     // The value of --filter may be left out, which oclif has no word for.
     const words = this.argv.map((word) => (word === '--filter' ? '--filter=listing' : word))
     const parsed = await this.parse(Explain, words)
-    const values = flagValues(parsed.flags)
+    const {values, notes} = await withConfiguration(flagValues(parsed.flags), 'explain')
+    for (const note of notes) process.stderr.write(`interceptor: ${printable(note)}\n`)
     const calls = (parsed.argv as string[]).map((word) => toBytes(word).toString('latin1'))
     const request = requestOf(values, calls)
     const rootless = process.getuid?.() !== 0

@@ -1,15 +1,10 @@
 // Finds the configuration, decides whether it may be used, and reads it as data. See interceptor.yaml(5).
 
-import {closeSync, constants, openSync} from 'node:fs'
 import {basename, extname, join, resolve} from 'node:path'
-import {fileURLToPath} from 'node:url'
 
 import {UsageError} from '../errors.js'
 import type {ConfigurationDocument} from './document.js'
-import {parseConfiguration, wrong} from './document.js'
 import type {LxdConfiguration, SyscallRules} from './lxd-keys.js'
-import {separate} from './lxd-keys.js'
-import {resolvePaths} from './paths.js'
 import type {OpenFile} from './places.js'
 import {
   closeFile,
@@ -22,7 +17,6 @@ import {
   upward,
 } from './places.js'
 import type {ConfigurationValues} from './schema.js'
-import {checkTogether, checkValues} from './schema.js'
 
 export interface ConfigurationRequest {
   readonly cwd: string
@@ -30,9 +24,11 @@ export interface ConfigurationRequest {
   readonly explicit?: string | undefined
   /** --no-config */
   readonly disabled: boolean
-  /** The person's ids, also where the process is root of a user namespace. */
+  /** Those that files are compared with. */
   readonly euid: number
   readonly egid?: number
+  /** Real root; when left out, whoever has the id 0. Root of a user namespace may be anyone. */
+  readonly isRoot?: boolean
   readonly environment?: Readonly<Record<string, string | undefined>>
 }
 
@@ -46,10 +42,7 @@ export interface LoadedConfiguration {
   readonly notes: readonly string[]
 }
 
-/** Node has no name for it; the same on every machine that we run on (asm-generic/fcntl.h). */
-const O_PATH = 0o10000000
-
-type Origin = 'named' | 'project' | 'system'
+export type Origin = 'named' | 'project' | 'system'
 
 /** Throws UsageError for a file that can't be read, must not be trusted, or holds what is wrong. */
 export async function loadConfiguration(request: ConfigurationRequest): Promise<LoadedConfiguration> {
@@ -57,7 +50,7 @@ export async function loadConfiguration(request: ConfigurationRequest): Promise<
   if (request.disabled) return {...NOTHING, notes}
   if (request.explicit !== undefined)
     return interpret(await named(resolve(request.cwd, request.explicit)), 'named', notes)
-  if (request.euid !== 0) {
+  if (!isRoot(request)) {
     const found = await firstOf(placesOf(upward(request.cwd), PROJECT_NAMES), (file) =>
       trusted(file, request, 'project'),
     )
@@ -79,7 +72,7 @@ async function named(file: string): Promise<ConfigurationDocument> {
   try {
     const document = await read(open)
     if (document !== undefined) return document
-    if (basename(file) === 'package.json') throw wrong(file, undefined, 'it has no member "interceptor"')
+    if (basename(file) === 'package.json') throw new UsageError(`${file}: it has no member "interceptor"`)
     return {file, data: {}, line: () => 1}
   } finally {
     closeFile(open)
@@ -103,7 +96,7 @@ async function trusted(
     const document = cause === undefined || isPackage ? await read(open) : undefined
     if (isPackage && document === undefined) return undefined
     if (cause === undefined) return document
-    if (origin === 'system' && request.euid === 0 && open.uid !== 0) {
+    if (origin === 'system' && isRoot(request) && open.uid !== 0) {
       // HOME may still be the user's who started us with sudo(8).
       notes.push(`configuration ${file} is not used: ${cause}; name it if it is to be used: --config ${file}`)
       return undefined
@@ -127,6 +120,10 @@ function openFound(file: string, origin: Origin, isPackage: boolean): OpenFile |
     if (isPackage) return undefined
     throw error
   }
+}
+
+function isRoot({isRoot: known, euid}: ConfigurationRequest): boolean {
+  return known ?? euid === 0
 }
 
 /** Root would use what anyone could put into a pull request: it is told of the file and no more. */
@@ -159,71 +156,19 @@ function asObject(bytes: Buffer): object {
   return typeof value === 'object' && value !== null ? value : {}
 }
 
-/** Undefined: nothing of ours is in it. */
+/** Undefined: nothing of ours is in it. What reading takes is loaded only where there is a file. */
 async function read(open: OpenFile): Promise<ConfigurationDocument | undefined> {
-  const bytes = readLimited(open)
-  const member = basename(open.file) === 'package.json' ? 'interceptor' : undefined
-  const {cosmiconfigSync} = await import('cosmiconfig')
-  const refuse = (path: string): never => {
-    throw new UsageError(`cannot use the configuration ${path}: nothing is executed`)
-  }
-  // By itself cosmiconfig executes .config/config.js of the current directory when it is made, and what $import names.
-  const explorer = inHarmlessDirectory(() =>
-    cosmiconfigSync('interceptor', {
-      cache: false,
-      searchPlaces: ['interceptor'],
-      loaders: {
-        noExt: () => parseConfiguration(open.file, bytes, member) ?? null,
-        ...Object.fromEntries(['.cjs', '.js', '.json', '.mjs', '.ts', '.yaml', '.yml'].map((name) => [name, refuse])),
-      },
-    }),
-  )
-  // The file that was opened and checked, not one that has its name by now.
-  const found = explorer.load(`/proc/self/fd/${open.fd}`)
-  return (found?.config as ConfigurationDocument | undefined) ?? undefined
-}
-
-/** The directory of our schemas holds nothing that is executed. The way back is by descriptor: names may be no UTF-8. */
-function inHarmlessDirectory<T>(action: () => T): T {
-  const before = openSync('.', O_PATH | constants.O_DIRECTORY)
-  try {
-    process.chdir(fileURLToPath(new URL('../../schemas', import.meta.url)))
-    return action()
-  } finally {
-    process.chdir(`/proc/self/fd/${before}`)
-    closeSync(before)
-  }
+  const {readConfiguration} = await import('./read.js')
+  return readConfiguration(open)
 }
 
 async function interpret(
   document: ConfigurationDocument,
   origin: Origin,
-  notes: string[],
+  notes: readonly string[],
 ): Promise<LoadedConfiguration> {
-  const {file} = document
-  const {own, lxd} = separate(document)
-  const ours = await checkValues(document, own)
-  const twice = Object.keys(lxd.values).find((key) => Object.hasOwn(ours, key))
-  if (twice !== undefined) throw wrong(file, document.line([twice]), `${twice} is also given by a key of LXD`)
-  const values = {...ours, ...lxd.values}
-  const line = (key: string): number => document.line(lxd.places[key] ?? [key])
-  if (origin !== 'named' && values['handler'] !== undefined)
-    throw wrong(file, line('handler'), 'handler is only taken from a file that was named', [`add --config ${file}`])
-  checkTogether(file, values, line)
-  if (lxd.passed.length > 0)
-    notes.push(`${file}: passed over, having no meaning for one command: ${shorten(lxd.passed)}`)
-  return {
-    file,
-    values: resolvePaths(values, {file, confined: origin === 'project', line}),
-    syscalls: lxd.syscalls,
-    idMap: lxd.idMap,
-    notes,
-  }
-}
-
-function shorten(keys: readonly string[]): string {
-  const shown = keys.slice(0, 8).join(', ')
-  return keys.length > 8 ? `${shown} and ${keys.length - 8} more` : shown
+  const {interpretConfiguration} = await import('./read.js')
+  return interpretConfiguration(document, origin, notes)
 }
 
 function placesOf(directories: readonly string[], names: readonly string[]): readonly string[] {

@@ -4,15 +4,15 @@ import {totalmem} from 'node:os'
 
 import type {IdMapExtent} from '../intercept/container-description.js'
 import {nearest} from '../nearest.js'
+import type {Rule} from '../intercept/filter.js'
+import {parseDenyRules} from './lxc-rules.js'
 import {isMembers, wrong} from './document.js'
 import type {ConfigurationDocument, Members, Place} from './document.js'
 import {parseRawIdMap} from './raw-idmap.js'
 
-/** security.syscalls.*: lines of LXC's seccomp policy, uninterpreted. */
+/** security.syscalls.deny and deny_default, for the filter that denies. */
 export interface SyscallRules {
-  readonly deny: readonly string[]
-  /** Undefined: everything that is not denied. */
-  readonly allow: readonly string[] | undefined
+  readonly rules: readonly Rule[]
   readonly denyDefault: boolean
 }
 
@@ -195,10 +195,18 @@ class Reading {
     ]
     if (allow !== undefined && (deny !== undefined || denyDefault === true || denyCompat === true))
       throw this.#wrong(allow.place, 'security.syscalls.allow and security.syscalls.deny* contradict each other')
+    // The rules would hold for our own first process as well, which makes calls that no such list foresees.
+    if (allow !== undefined)
+      throw this.#wrong(allow.place, 'security.syscalls.allow has no counterpart here', [
+        'give the calls that are allowed as a profile: --seccomp FILE',
+      ])
     // In LXD this switch denies nothing: its names are none that libseccomp knows.
     if (denyCompat === true) this.#passed.push('security.syscalls.deny_compat')
-    if (deny === undefined && allow === undefined && denyDefault === undefined) return undefined
-    return {deny: deny?.rules ?? [], allow: allow?.rules, denyDefault: allow === undefined && denyDefault !== false}
+    if (deny === undefined && denyDefault === undefined) return undefined
+    const rules = parseDenyRules(deny?.rules ?? [], (cause) =>
+      this.#wrong(deny?.place ?? [], `security.syscalls.deny: ${cause}`),
+    )
+    return {rules, denyDefault: denyDefault !== false}
   }
 
   #devices(): void {

@@ -29,6 +29,7 @@ export const SYSTEM_NAMES = [
   ...PROJECT_NAMES.slice(1),
 ] as const
 
+const OVERFLOW_ID = 65_534
 const MAX_BYTES = 1024 * 1024
 
 export interface OpenFile {
@@ -77,10 +78,12 @@ export function openIfThere(file: string, {follow}: {readonly follow: boolean}):
 
 /** Why a file that was found, not named, must not be used; undefined where it may. */
 export function distrust(
-  {uid, gid, mode}: OpenFile,
+  {file, uid, gid, mode}: OpenFile,
   caller: {readonly uid: number; readonly gid: number},
 ): string | undefined {
-  if (uid !== caller.uid && uid !== 0) return `it belongs to user ${uid}`
+  // In a user namespace root's files show as the overflow id; below /etc they can be nobody else's.
+  const isRoots = uid === 0 || (uid === OVERFLOW_ID && caller.uid === 0 && file.startsWith('/etc/'))
+  if (uid !== caller.uid && !isRoots) return `it belongs to user ${uid}`
   // With a group of one's own, as most distributions have it, umask 002 makes files writable to nobody else.
   if ((mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== caller.gid)) return 'others can write to it'
   return undefined

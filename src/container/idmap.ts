@@ -86,17 +86,8 @@ export function choosePrivilegedMaps(sources: IdSources, given: IdMaps = {uidMap
   const gidMap = choose(given.gidMap, sources.subgid)
   validateIdMap('--uid-map', uidMap)
   validateIdMap('--gid-map', gidMap)
-  for (const [flag, map] of [
-    ['--uid-map', uidMap],
-    ['--gid-map', gidMap],
-  ] as const)
-    if (toContainer(map, 0) !== undefined)
-      throw new UsageError(
-        `cannot use ${flag}: it maps the host's id 0, so the container would be as powerful as root`,
-        {
-          hints: ['leave the flag out, or map a range of ids that nobody has'],
-        },
-      )
+  refuseRoot('--uid-map', uidMap)
+  refuseRoot('--gid-map', gidMap)
   return {uidMap, gidMap}
 }
 
@@ -150,6 +141,44 @@ export function chooseNestedMaps(own: IdMaps, given: IdMaps = {uidMap: [], gidMa
     uidMap: choose('--uid-map', own.uidMap, given.uidMap),
     gidMap: choose('--gid-map', own.gidMap, given.gidMap),
   }
+}
+
+/**
+ * `map` with some of the container's ids mapped otherwise, as LXD's raw.idmap asks for: what stands at the same id of
+ * the container or of the host gives way.
+ */
+export function overlayMap(
+  flag: string,
+  map: readonly IdMapExtent[],
+  given: readonly IdMapExtent[],
+): readonly IdMapExtent[] {
+  if (given.length === 0) return map
+  const rest = given.reduce<readonly IdMapExtent[]>((left, cut) => left.flatMap((extent) => without(extent, cut)), map)
+  const whole = [...rest, ...given].toSorted((a, b) => a.inside - b.inside)
+  validateIdMap(flag, whole)
+  refuseRoot(flag, whole)
+  return whole
+}
+
+function refuseRoot(flag: string, map: readonly IdMapExtent[]): void {
+  if (toContainer(map, 0) === undefined) return
+  throw new UsageError(`cannot use ${flag}: it maps the host's id 0, so the container would be as powerful as root`, {
+    hints: ['leave it out, or map a range of ids that nobody has'],
+  })
+}
+
+/** What is left of an extent when the ids of another are taken out, on either side. */
+function without(extent: IdMapExtent, cut: IdMapExtent): readonly IdMapExtent[] {
+  const slice = (from: number, to: number): readonly IdMapExtent[] =>
+    to > from ? [{inside: extent.inside + from, outside: extent.outside + from, count: to - from}] : []
+  const clamp = (offset: number): number => Math.max(0, Math.min(extent.count, offset))
+  const remove = (parts: readonly IdMapExtent[], side: 'inside' | 'outside'): readonly IdMapExtent[] =>
+    parts.flatMap((part) => {
+      const [start, end] = [clamp(cut[side] - extent[side]), clamp(cut[side] + cut.count - extent[side])]
+      const [from, to] = [part.inside - extent.inside, part.inside - extent.inside + part.count]
+      return end <= from || start >= to ? [part] : [...slice(from, start), ...slice(end, to)]
+    })
+  return remove(remove([extent], 'inside'), 'outside')
 }
 
 /** Cuts the lines of `map` where the parent's map has a boundary; throws where an id is not mapped there. */

@@ -2,6 +2,7 @@
 
 import type {IdMapExtent} from '../intercept/container-description.js'
 import type {DecisionBatch} from '../intercept/decision.js'
+import type {Rule} from '../intercept/filter.js'
 import type {Policy} from '../intercept/policy.js'
 
 export interface BindOption {
@@ -54,8 +55,20 @@ export interface RunOptions {
   readonly output: OutputOptions
   /** Words of the whole command line behind `interceptor`, to show it again with one more flag. */
   readonly words: readonly Buffer[]
+  readonly configuration?: RunConfiguration
   /** How many of `words` belong to interceptor: the command's begin there. */
   readonly ownWords: number
+}
+
+/** What a configuration file adds to the flags. */
+export interface RunConfiguration {
+  readonly file: string | undefined
+  /** Lines for the person, without our name. */
+  readonly notes: readonly string[]
+  /** Further rules of what is denied, and whether the default ones hold. */
+  readonly syscalls: {readonly rules: readonly Rule[]; readonly denyDefault: boolean} | undefined
+  /** Ids that are mapped otherwise than the rest. */
+  readonly idMap: {readonly uid: readonly IdMapExtent[]; readonly gid: readonly IdMapExtent[]} | undefined
 }
 
 /** How the command ended. `run` ends in the same way. */

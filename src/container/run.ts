@@ -1,6 +1,6 @@
 // One run from its options to its end: plan, launch, supervise, clean up. Nothing here decides about calls.
 
-import {EXIT, InterceptorError, type InterceptorErrorOptions} from '../errors.js'
+import {EXIT, InterceptorError, UsageError, type InterceptorErrorOptions} from '../errors.js'
 import {SystemError} from '../ffi/errors.js'
 import {close} from '../ffi/libc.js'
 import {FAMILIES} from '../intercept/families.js'
@@ -11,7 +11,7 @@ import {createSupervisor, type Supervisor} from '../intercept/supervisor.js'
 import {createCgroup, removeStaleCgroups, type ContainerCgroup} from './cgroup.js'
 import {deviceRules, standardTerminal} from './devices.js'
 import {commandEnvironment, variable} from './environment.js'
-import {chooseNestedMaps, choosePrivilegedMaps, ownIdMaps, readIdSources, type IdMaps} from './idmap.js'
+import {chooseNestedMaps, choosePrivilegedMaps, overlayMap, ownIdMaps, readIdSources, type IdMaps} from './idmap.js'
 import {launch, type ContainerEnd, type LaunchedContainer} from './launch.js'
 import {display} from './path-bytes.js'
 import {restoreOpenFiles} from './limits.js'
@@ -104,9 +104,7 @@ class Run {
 
   async #launch(): Promise<LaunchedContainer> {
     const {container, policy} = this.#options
-    const maps = this.#rootless
-      ? chooseNestedMaps(ownIdMaps(), container)
-      : choosePrivilegedMaps(readIdSources(), container)
+    const maps = this.#maps()
     const terminal = standardTerminal()
     const filesystem = prepareFilesystem({
       container,
@@ -138,11 +136,12 @@ class Run {
   /** From here on calls are answered; only then the command may start. */
   async #begin(launched: LaunchedContainer, plan: LaunchPlan): Promise<void> {
     const {policy} = this.#options
+    const file = this.#options.configuration?.file
     const {uidMap, gidMap, name, rootless} = plan
     const {initPid, namespaces, startedMs, listener} = launched
     const init = identify(initPid)
     if (init !== undefined) this.#state?.update({init})
-    await this.#reporter.start({...plan, initPid, policy})
+    await this.#reporter.start({...plan, initPid, policy, ...(file !== undefined && {configuration: file})})
     if (listener !== undefined) {
       const cgroup = this.#cgroup?.description
       const container = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...(cgroup && {cgroup})}
@@ -159,6 +158,20 @@ class Run {
   #stateDirectory(): string {
     if (this.#entry === undefined) return stateDirectory({uid: 0, runtimeDirectory: undefined})
     return stateDirectory({uid: this.#entry.uid, runtimeDirectory: process.env['XDG_RUNTIME_DIR']})
+  }
+
+  #maps(): IdMaps {
+    const {container, configuration} = this.#options
+    const {uid = [], gid = []} = configuration?.idMap ?? {}
+    if (this.#rootless) {
+      if (uid.length + gid.length > 0)
+        throw new UsageError('cannot use raw.idmap: it needs a supervisor that root started', {
+          hints: ['map ids of your own with --uid-map and --gid-map'],
+        })
+      return chooseNestedMaps(ownIdMaps(), container)
+    }
+    const {uidMap, gidMap} = choosePrivilegedMaps(readIdSources(), container)
+    return {uidMap: overlayMap('raw.idmap', uidMap, uid), gidMap: overlayMap('raw.idmap', gidMap, gid)}
   }
 
   #makeCgroup(name: string, terminal: Buffer | undefined): ContainerCgroup {
@@ -179,7 +192,8 @@ class Run {
   }
 
   #plan(state: StateRecord, maps: IdMaps, filesystem: PreparedFilesystem, terminal: Buffer | undefined): LaunchPlan {
-    const {container, policy, command, environment} = this.#options
+    const {container, policy, command, environment, configuration} = this.#options
+    const syscalls = configuration?.syscalls
     const {name} = state.state
     return {
       name,
@@ -198,7 +212,10 @@ class Run {
       }),
       command,
       ignoredSignals: ignoredSignals(),
-      denyFilter: denyFilter({modules: policy.modules !== undefined}).bytes,
+      denyFilter: denyFilter({
+        modules: policy.modules !== undefined,
+        ...(syscalls && {defaults: syscalls.denyDefault, extra: syscalls.rules}),
+      }).bytes,
       notifyFilter: notifyFilter(enabledCalls(FAMILIES, policy, {rootless: this.#rootless}))?.bytes,
       waitKillable: true,
       terminal,

@@ -5,7 +5,7 @@ import {dirname, join} from 'node:path'
 
 import {loadConfiguration} from '../../../src/config/load.js'
 import type {ConfigurationRequest, LoadedConfiguration} from '../../../src/config/load.js'
-import {UsageError} from '../../../src/errors.js'
+import type {UsageError} from '../../../src/errors.js'
 import {isRoot} from '../../helpers/program.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
 
@@ -33,7 +33,8 @@ async function refused(promise: Promise<unknown>, message: RegExp): Promise<Usag
   let thrown: unknown
   await assert.rejects(promise, (error) => {
     thrown = error
-    return error instanceof UsageError && message.test(error.message)
+    // Not instanceof: what is imported while running is another copy of its module here.
+    return error instanceof Error && error.name === 'UsageError' && message.test(error.message)
   })
   return thrown as UsageError
 }

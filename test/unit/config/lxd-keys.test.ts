@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 
 import {parseConfiguration} from '../../../src/config/document.js'
 import {separate} from '../../../src/config/lxd-keys.js'
+import {machineAbis} from '../../../src/intercept/tables/index.js'
 import {UsageError} from '../../../src/errors.js'
 
 function read(text: string): ReturnType<typeof separate> {
@@ -91,7 +92,13 @@ describe('separate', () => {
       ],
       gid: [{inside: 1000, outside: 1000, count: 1}],
     })
-    assert.deepEqual(lxd.syscalls, {deny: ['mknod errno 1', 'reboot'], allow: undefined, denyDefault: true})
+    assert.equal(lxd.syscalls?.denyDefault, true)
+    assert.deepEqual(
+      lxd.syscalls.rules.find(({name, abi}) => name === 'reboot' && abi === machineAbis(process.arch)[0])?.action,
+      {
+        kind: 'kill-process',
+      },
+    )
     assert.deepEqual(lxd.passed, [
       'devices.root',
       'devices.eth0',
@@ -125,7 +132,8 @@ describe('separate', () => {
 
   it('reads the older names of Incus', () => {
     const {syscalls} = read('security.syscalls.blacklist: reboot\nsecurity.syscalls.blacklist_default: false\n').lxd
-    assert.deepEqual(syscalls, {deny: ['reboot'], allow: undefined, denyDefault: false})
+    assert.equal(syscalls?.denyDefault, false)
+    assert.ok(syscalls.rules.every(({name}) => name === 'reboot'))
     assert.match(
       failure('security.syscalls.blacklist: a\nsecurity.syscalls.deny: b\n'),
       /:2: security\.syscalls\.deny is given twice/,
@@ -148,6 +156,10 @@ describe('separate', () => {
     ['nvidia.runtime: true\n', /would change what is allowed/],
     ['security.syscalls.allow: read\nsecurity.syscalls.deny: write\n', /contradict each other/],
     ['security.syscalls.allow: read\nsecurity.syscalls.deny_default: true\n', /contradict each other/],
+    ['security.syscalls.allow: read\n', /has no counterpart here/],
+    ['security.syscalls.deny: mknodd errno 1\n', /:1: security\.syscalls\.deny: "mknodd" is no system call/],
+    ['security.syscalls.deny: mknod refuse\n', /what is done must be kill, trap, allow or errno/],
+    ['security.syscalls.deny: mknod errno 1 [1,2]\n', /conditions are as/],
     ['limits.memory: lots\n', /limits\.memory must be a size/],
     ['limits.cpu: a-b\n', /limits\.cpu must be a number/],
     ['linux.kernel_modules.load: later\n', /must be boot or ondemand/],

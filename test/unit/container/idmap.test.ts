@@ -6,6 +6,7 @@ import {
   formatIdMap,
   isInitialUserNamespace,
   nestedMap,
+  overlayMap,
   parseProcIdMap,
   readIdSources,
   splitByParent,
@@ -159,6 +160,31 @@ describe('validateIdMap', () => {
       {inside: 10, outside: 110, count: 5},
       {inside: 0, outside: 100, count: 10},
     ])
+  })
+})
+
+describe('overlayMap', () => {
+  const map = [{inside: 0, outside: 100_000, count: 65_536}]
+
+  it('takes out what is mapped otherwise', () => {
+    assert.deepEqual(overlayMap('raw.idmap', map, [{inside: 1000, outside: 1000, count: 2}]), [
+      {inside: 0, outside: 100_000, count: 1000},
+      {inside: 1000, outside: 1000, count: 2},
+      {inside: 1002, outside: 101_002, count: 64_534},
+    ])
+    assert.deepEqual(overlayMap('raw.idmap', map, [{inside: 0, outside: 100_002, count: 1}]), [
+      {inside: 0, outside: 100_002, count: 1},
+      {inside: 1, outside: 100_001, count: 1},
+      {inside: 3, outside: 100_003, count: 65_533},
+    ])
+  })
+
+  it('refuses what overlaps', () => {
+    const twice = [
+      {inside: 1, outside: 5, count: 1},
+      {inside: 1, outside: 6, count: 1},
+    ]
+    assert.throws(() => overlayMap('raw.idmap', map, twice), /overlap/)
   })
 })
 

@@ -1,0 +1,87 @@
+// Reads and checks one configuration file that may be used. Loaded only where there is one: YAML and schemas take time.
+
+import {closeSync, constants, openSync} from 'node:fs'
+import {basename} from 'node:path'
+import {fileURLToPath} from 'node:url'
+
+import {cosmiconfigSync} from 'cosmiconfig'
+
+import {UsageError} from '../errors.js'
+import {parseConfiguration, wrong} from './document.js'
+import type {ConfigurationDocument} from './document.js'
+import type {LoadedConfiguration, Origin} from './load.js'
+import {separate} from './lxd-keys.js'
+import {resolvePaths} from './paths.js'
+import type {OpenFile} from './places.js'
+import {readLimited} from './places.js'
+import {checkTogether, checkValues} from './schema.js'
+
+/** Node has no name for it; the same on every machine that we run on (asm-generic/fcntl.h). */
+const O_PATH = 0o10000000
+
+/** Undefined: nothing of ours is in it. */
+export function readConfiguration(open: OpenFile): ConfigurationDocument | undefined {
+  const bytes = readLimited(open)
+  const member = basename(open.file) === 'package.json' ? 'interceptor' : undefined
+  const refuse = (path: string): never => {
+    throw new UsageError(`cannot use the configuration ${path}: nothing is executed`)
+  }
+  // By itself cosmiconfig executes .config/config.js of the current directory when it is made, and what $import names.
+  const explorer = inHarmlessDirectory(() =>
+    cosmiconfigSync('interceptor', {
+      cache: false,
+      searchPlaces: ['interceptor'],
+      loaders: {
+        noExt: () => parseConfiguration(open.file, bytes, member) ?? null,
+        ...Object.fromEntries(['.cjs', '.js', '.json', '.mjs', '.ts', '.yaml', '.yml'].map((name) => [name, refuse])),
+      },
+    }),
+  )
+  // The file that was opened and checked, not one that has its name by now.
+  const found = explorer.load(`/proc/self/fd/${open.fd}`)
+  return (found?.config as ConfigurationDocument | undefined) ?? undefined
+}
+
+/** The directory of our schemas holds nothing that is executed. The way back is by descriptor: names may be no UTF-8. */
+function inHarmlessDirectory<T>(action: () => T): T {
+  const before = openSync('.', O_PATH | constants.O_DIRECTORY)
+  try {
+    process.chdir(fileURLToPath(new URL('../../schemas', import.meta.url)))
+    return action()
+  } finally {
+    process.chdir(`/proc/self/fd/${before}`)
+    closeSync(before)
+  }
+}
+
+export async function interpretConfiguration(
+  document: ConfigurationDocument,
+  origin: Origin,
+  given: readonly string[],
+): Promise<LoadedConfiguration> {
+  const {file} = document
+  const notes = [...given]
+  const {own, lxd} = separate(document)
+  const ours = await checkValues(document, own)
+  const twice = Object.keys(lxd.values).find((key) => Object.hasOwn(ours, key))
+  if (twice !== undefined) throw wrong(file, document.line([twice]), `${twice} is also given by a key of LXD`)
+  const values = {...ours, ...lxd.values}
+  const line = (key: string): number => document.line(lxd.places[key] ?? [key])
+  if (origin !== 'named' && values['handler'] !== undefined)
+    throw wrong(file, line('handler'), 'handler is only taken from a file that was named', [`add --config ${file}`])
+  checkTogether(file, values, line)
+  if (lxd.passed.length > 0)
+    notes.push(`${file}: passed over, having no meaning for one command: ${shorten(lxd.passed)}`)
+  return {
+    file,
+    values: resolvePaths(values, {file, confined: origin === 'project', line}),
+    syscalls: lxd.syscalls,
+    idMap: lxd.idMap,
+    notes,
+  }
+}
+
+function shorten(keys: readonly string[]): string {
+  const shown = keys.slice(0, 8).join(', ')
+  return keys.length > 8 ? `${shown} and ${keys.length - 8} more` : shown
+}

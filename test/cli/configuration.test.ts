@@ -1,0 +1,84 @@
+// Configuration files as a person uses them: found, named, passed over, refused.
+
+import assert from 'node:assert/strict'
+import {readFileSync, writeFileSync} from 'node:fs'
+import {join} from 'node:path'
+
+import {interceptorIn, isRoot} from '../helpers/program.js'
+import {skipUnlessPrivileged} from '../helpers/skip.js'
+import {temporaryDirectories} from '../helpers/temporary.js'
+
+const LXD = `architecture: x86_64
+config:
+  security.syscalls.intercept.mknod: "true"
+  security.syscalls.deny: keyctl errno 38
+  raw.idmap: both 1000 1000
+  user.note: x
+profiles: [default]
+`
+
+describe('a configuration file', () => {
+  const temporary = temporaryDirectories()
+
+  it('is named with its line where it is wrong', () => {
+    const cwd = temporary()
+    writeFileSync(join(cwd, 'c.yaml'), 'sysinfo: true\nmknod-alow: c:10:229\n')
+    const {status, stderr} = interceptorIn({cwd}, 'run', '--config', 'c.yaml', '--', 'true')
+    assert.deepEqual(
+      {status, stderr},
+      {
+        status: 125,
+        stderr: `interceptor: ${cwd}/c.yaml:2: unknown key "mknod-alow"\nhint: write mknod-allow\n`,
+      },
+    )
+    assert.equal(interceptorIn({cwd}, 'explain', '--config', 'c.yaml').status, 2)
+  })
+
+  it('is not named and passed over at once', () => {
+    const {status, stderr} = interceptorIn({}, 'run', '--config', 'c.yaml', '--no-config', '--', 'true')
+    assert.equal(status, 125)
+    assert.match(stderr, /--config and --no-config contradict each other/)
+  })
+
+  it('says what explain shows', () => {
+    const cwd = temporary()
+    writeFileSync(join(cwd, 'c.yaml'), 'mknod: true\n')
+    assert.match(interceptorIn({cwd}, 'explain', '--config', 'c.yaml').stdout, /^mknod: on/m)
+  })
+
+  it('of a project counts for an ordinary user, and not for root', () => {
+    const cwd = temporary()
+    writeFileSync(join(cwd, '.interceptorrc'), 'mknod: true\n')
+    const {stdout, stderr} = interceptorIn({cwd}, 'explain')
+    assert.equal(/^mknod: on/m.test(stdout), !isRoot())
+    if (isRoot()) assert.match(stderr, /\.interceptorrc is not used, because root started us; .*--config/)
+  })
+})
+
+describe('a configuration file of LXD', () => {
+  skipUnlessPrivileged()
+  const temporary = temporaryDirectories()
+
+  it('makes the container that LXD would make of it', () => {
+    const cwd = temporary()
+    writeFileSync(join(cwd, 'c.yaml'), LXD)
+    const log = join(cwd, 'log')
+    const flags = ['--config', 'c.yaml', '--log-file', log, '--log-format', 'json']
+    const script = 'mknod null c 1 3 && cat /proc/self/uid_map'
+    const {status, stdout, stderr} = interceptorIn({cwd}, 'run', ...flags, '--', 'sh', '-c', script)
+    assert.equal(status, 0)
+    assert.match(stdout, /^\s+1000\s+1000\s+1$/m)
+    const records = readFileSync(log, 'utf8').trim().split('\n')
+    const events = records.map((line) => JSON.parse(line) as Record<string, unknown>)
+    assert.equal(events.find(({event}) => event === 'start')?.['configuration'], join(cwd, 'c.yaml'))
+    assert.match(stderr, /passed over, .*: user\.note$/m)
+    assert.ok(events.some(({syscall, verdict}) => String(syscall).startsWith('mknod') && verdict === 'emulated'))
+  })
+
+  it('gives way to flags', () => {
+    const cwd = temporary()
+    writeFileSync(join(cwd, 'c.yaml'), 'hostname: fromfile\nmemory: 64M\n')
+    const flags = ['--quiet', '--config', 'c.yaml', '--hostname', 'fromflag']
+    assert.equal(interceptorIn({cwd}, 'run', ...flags, '--', 'hostname').stdout, 'fromflag\n')
+  })
+})
