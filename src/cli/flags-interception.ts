@@ -28,6 +28,29 @@ export const interceptionFlags: readonly Flag[] = [
       'device node of the host. May be repeated. Switches --mknod on.',
   },
   {
+    name: 'setxattr',
+    group,
+    commands,
+    kind: 'switch',
+    summary: 'let the container set, read, list and remove trusted.overlay.opaque',
+    description:
+      'setxattr(2), getxattr(2), listxattr(2), removexattr(2) and their variants serve the trusted attributes that are ' +
+      'allowed, on files that belong to the container: trusted.overlay.opaque and what --setxattr-allow adds. Without ' +
+      'root they are kept as user.interceptor.trusted.*, and shown and exported as trusted.*.',
+  },
+  {
+    name: 'setxattr-allow',
+    group,
+    commands,
+    kind: 'list',
+    placeholder: 'NAME',
+    summary: 'allow one more trusted attribute, as trusted.overlay.redirect',
+    description:
+      'One more attribute that the container may set, by its whole name, which begins with trusted. May be repeated. ' +
+      'Switches --setxattr on. Attributes of security.* can not be allowed: capabilities and labels in them would be ' +
+      "those of the host; a container's own file capabilities work without any flag.",
+  },
+  {
     name: 'sysinfo',
     group,
     commands,

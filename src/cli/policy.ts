@@ -1,13 +1,18 @@
 // From flags (or configuration keys of the same names) to a policy. Pure, except that a device path is looked up.
 
 import {DEFAULT_DEVICES, parseDevice, sameDevice} from '../intercept/device.js'
-import type {Device, FamilyName, MknodPolicy, Policy} from '../intercept/policy.js'
+import type {Device, FamilyName, MknodPolicy, Policy, SetxattrPolicy} from '../intercept/policy.js'
 import type {FlagValues} from './flags.js'
 import {isOn, listOf} from './flags.js'
+import {parseAttributeName} from './values.js'
+
+/** What marks a directory that hides the layers below it. */
+const OPAQUE = 'trusted.overlay.opaque'
 
 /** One entry for each family: its part of the policy, or undefined where no flag switches it on. */
 const families: {readonly [F in FamilyName]?: (values: FlagValues) => Policy[F] | undefined} = {
   mknod: mknodPolicy,
+  setxattr: setxattrPolicy,
   sysinfo: (values) => (isOn(values, 'sysinfo') ? {} : undefined),
 }
 
@@ -25,4 +30,10 @@ function mknodPolicy(values: FlagValues): MknodPolicy | undefined {
     if (!devices.some((known) => sameDevice(known, device))) devices.push(device)
   }
   return {devices}
+}
+
+function setxattrPolicy(values: FlagValues): SetxattrPolicy | undefined {
+  const allowed = listOf(values, 'setxattr-allow')
+  if (!isOn(values, 'setxattr') && allowed.length === 0) return undefined
+  return {names: [...new Set([OPAQUE, ...allowed.map((text) => parseAttributeName('setxattr-allow', text))])]}
 }

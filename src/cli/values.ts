@@ -129,6 +129,25 @@ export function parseUser(flag: string, text: string): {readonly uid: number; re
   return {uid, gid}
 }
 
+/** XATTR_NAME_MAX of linux/limits.h, less the prefix under which a rootless container keeps it. */
+const attributeNameMax = 255 - 'user.interceptor.'.length
+
+/** A whole name below trusted.; what is in security.* is the host kernel's to believe, and never set for a container. */
+export function parseAttributeName(flag: string, text: string): string {
+  if (text.startsWith('security.')) {
+    throw new UsageError(`--${flag}: ${quoted(text)} can not be allowed`, {
+      hints: [
+        'the host itself would act on it: file capabilities and labels of security.* count for every process that uses the file',
+        'a container sets the file capabilities of its own user namespace without any flag (setcap, security.capability)',
+      ],
+    })
+  }
+  if (!/^trusted\../.test(text) || /[\0*]/.test(text) || Buffer.byteLength(text) > attributeNameMax) {
+    throw invalid(flag, text, 'the name of a trusted attribute', 'write the whole name, as trusted.overlay.redirect')
+  }
+  return text
+}
+
 /** The environment of the command: ours or a plain one, with what --env adds. */
 export function environmentOf(own: readonly Buffer[], clear: boolean, additions: readonly string[]): readonly Buffer[] {
   const variables = new Map<string, Buffer>()

@@ -256,13 +256,19 @@ export class ThreadCaller implements Caller {
 
   #readFacts(): CallerFacts {
     const {uidMap, gidMap} = this.#context.container
-    const {uid, gid, effective} = this.credentials
+    const credentials = (): CallerCredentials => this.credentials
     const isInContainerUserNamespace = (): boolean => this.#isInContainerUserNamespace()
+    // Many calls are decided without asking.
     return {
-      uid: idInside(uidMap, uid),
-      gid: idInside(gidMap, gid),
-      effective,
-      // Many calls never ask.
+      get uid() {
+        return idInside(uidMap, credentials().uid)
+      },
+      get gid() {
+        return idInside(gidMap, credentials().gid)
+      },
+      get effective() {
+        return credentials().effective
+      },
       get inContainerUserNamespace() {
         return isInContainerUserNamespace()
       },

@@ -2,6 +2,7 @@
 
 import type {AnyFamily} from './syscall.js'
 import {mknodFamily} from './syscalls/mknod.js'
+import {setxattrFamily} from './syscalls/setxattr.js'
 import {sysinfoFamily} from './syscalls/sysinfo.js'
 
-export const FAMILIES: readonly AnyFamily[] = [mknodFamily, sysinfoFamily]
+export const FAMILIES: readonly AnyFamily[] = [mknodFamily, setxattrFamily, sysinfoFamily]
