@@ -220,7 +220,7 @@ void stage_outside(const struct plan *plan, int user_namespace)
 	int root = -1;
 
 	for (step = plan_first(plan); step; step = plan_next(plan, step)) {
-		if (step->kind != RECORD_ROOT && step->kind != RECORD_BIND)
+		if ((step->kind != RECORD_ROOT && step->kind != RECORD_BIND) || step->flags & RECORD_INSIDE)
 			continue;
 		if (count == STEPS_MAX) {
 			errno = E2BIG;
@@ -259,7 +259,15 @@ void stage_outside(const struct plan *plan, int user_namespace)
 void stage_inside(const struct plan *plan, int root)
 {
 	for (const struct record *step = plan_first(plan); step; step = plan_next(plan, step)) {
-		if (step->flags & RECORD_INSIDE)
-			stage_step(plan, step, root, -1);
+		int tree = -1;
+
+		if (!(step->flags & RECORD_INSIDE))
+			continue;
+		/* Over a file system of the container's own: the old root, and with it the source, is still there. */
+		if (step->kind == RECORD_BIND)
+			tree = source_open(step, -1);
+		stage_step(plan, step, root, tree);
+		if (tree >= 0)
+			close(tree);
 	}
 }

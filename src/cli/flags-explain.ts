@@ -55,7 +55,7 @@ export const explainFlags: readonly Flag[] = [
     group,
     commands,
     kind: 'switch',
-    summary: 'print JSON',
+    summary: 'print JSON instead of text',
     description: 'Prints one JSON document instead of text.',
   },
 ]

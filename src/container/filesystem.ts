@@ -44,6 +44,7 @@ export interface FilesystemPlan {
 const IDMAPPABLE = new Set('bcachefs btrfs erofs ext2 ext3 ext4 f2fs ntfs3 squashfs tmpfs vfat xfs'.split(' '))
 
 const NODES = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
+const LXCFS_FILES = ['cpuinfo', 'diskstats', 'loadavg', 'meminfo', 'stat', 'swaps', 'uptime']
 const DEV_BYTES = 16 * 1024 * 1024
 
 const PRIVATE: MountFlags = {nosuid: true, nodev: true}
@@ -64,6 +65,7 @@ export function planFilesystem(options: FilesystemOptions, host: Host): Filesyst
   planScratch(options, points)
   planRequests(options, host, points)
   planResolver(options, host, points)
+  planLxcfs(host, inner)
   const workdir = planWorkdir(options, points)
   points.seal()
   if (rootfs !== undefined && options.readOnly) points.steps.push({kind: 'seal', target: ROOT})
@@ -294,6 +296,16 @@ function planResolver(options: FilesystemOptions, host: Host, points: MountPoint
   if (host.lstat(join(options.rootfs ?? ROOT, ...components(target)))?.type === 'directory') return
   const at = points.ensure(target, 'file')
   points.bind({source: source.path, target: at, idmap: false, recursive: false, flags: {...SHOWN, noexec: true}})
+}
+
+/** Where lxcfs(1) runs, the files that it has show the limits of the container instead of the host's resources. */
+function planLxcfs(host: Host, inner: FilesystemStep[]): void {
+  for (const name of LXCFS_FILES) {
+    const source = Buffer.from(`/var/lib/lxcfs/proc/${name}`)
+    if (host.lstat(source)?.type !== 'file') continue
+    const target = Buffer.from(`/proc/${name}`)
+    inner.push({kind: 'bind', source, target, idmap: false, recursive: false, flags: PRIVATE, inside: true})
+  }
 }
 
 function planWorkdir(options: FilesystemOptions, points: MountPoints): Buffer {

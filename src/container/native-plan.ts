@@ -150,9 +150,12 @@ function isMapped(map: readonly IdMapExtent[], id: number): boolean {
   return map.some(({inside, count}) => id >= inside && id < inside + count)
 }
 
-function bindOptions(step: {idmap: boolean; recursive: boolean; flags: MountFlags}): {flags: number; number: number} {
+function bindOptions(step: {idmap: boolean; recursive: boolean; flags: MountFlags; inside?: true}): {
+  flags: number
+  number: number
+} {
   return {
-    flags: (step.idmap ? IDMAP : 0) | (step.recursive ? RECURSIVE : 0),
+    flags: (step.idmap ? IDMAP : 0) | (step.recursive ? RECURSIVE : 0) | (step.inside === true ? INSIDE : 0),
     number: attributes(step.flags),
   }
 }

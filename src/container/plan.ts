@@ -33,6 +33,8 @@ export type FilesystemStep =
       readonly idmap: boolean
       readonly recursive: boolean
       readonly flags: MountFlags
+      /** In the second group, over a file system of the container's own. */
+      readonly inside?: true
     }
   /** Owned by the container's root. `sizeBytes` 0: the kernel's default. */
   | {

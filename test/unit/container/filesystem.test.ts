@@ -368,6 +368,16 @@ describe('name resolution', () => {
   })
 })
 
+describe('lxcfs', () => {
+  it('has its files shown over the own /proc', () => {
+    const {steps} = plan({extra: {'/var/lib/lxcfs/proc/meminfo': 'f444', '/var/lib/lxcfs/proc/other': 'f444'}})
+    const [bind, ...others] = steps.filter((step) => 'source' in step && step.source.includes('lxcfs'))
+    assert.equal(others.length, 0)
+    assert.equal(bind?.kind === 'bind' && bind.inside, true)
+    assert.ok(steps.findIndex((step) => step === bind) > steps.findIndex(({kind}) => kind === 'proc'))
+  })
+})
+
 describe('PWD', () => {
   it('stays as it is where it leads to the same directory in the container', () => {
     const extra = {'/link': '-> srv', '/root/link': '-> /srv'}
