@@ -82,7 +82,7 @@ enum record_kind {
 	RECORD_SYMLINK, /* target, to */
 	RECORD_SEAL, /* target */
 	RECORD_STAGE, /* directory of the host that the new root is attached to in our own mount namespace */
-	RECORD_HOSTNAME,
+	RECORD_HOSTNAME, /* number 1: the container must not start without it */
 	RECORD_WORKDIR,
 	RECORD_ENVIRONMENT,
 	RECORD_ARGUMENT,

@@ -140,6 +140,21 @@ function requireControllers(own: string, wanted: readonly string[], options: Cgr
 
 const LIMIT_NAMES: Readonly<Record<string, string>> = {cpu: '--cpus', memory: '--memory', pids: '--pids'}
 
+/** An ordinary user's supervisor on a host where each controller has a hierarchy of its own. */
+export function cannotDelegateV1(wanted: readonly string[]): UnavailableError {
+  const flags = wanted.map((name) => LIMIT_NAMES[name] ?? name).join(', ')
+  return new UnavailableError(
+    `cannot limit the container: this host has cgroup v1, whose ${wanted.join(', ')} controller is root's alone`,
+    {
+      hints: [
+        `Leave out ${flags}`,
+        'Or run interceptor as root',
+        'Or have an administrator boot the host with systemd.unified_cgroup_hierarchy=1',
+      ],
+    },
+  )
+}
+
 export function cannotDelegate(options: CgroupOptions, wanted: readonly string[], why: string): UnavailableError {
   const flags = wanted.map((name) => LIMIT_NAMES[name] ?? name).join(', ')
   const scope = `systemd-run ${options.rootless ? '--user ' : ''}--scope -p Delegate=yes`

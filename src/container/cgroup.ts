@@ -21,7 +21,7 @@ import {
   writeCgroupFile,
 } from './cgroup-tree.js'
 import {planV1} from './cgroup-v1.js'
-import {cannotDelegate, describeV2, planV2} from './cgroup-v2.js'
+import {cannotDelegate, cannotDelegateV1, describeV2, planV2} from './cgroup-v2.js'
 import type {DeviceRule} from './device-rule.js'
 import {BASE_DEVICES, deviceProgram} from './device-rule.js'
 
@@ -102,6 +102,8 @@ export function planCgroup(options: CgroupOptions, hierarchies: Hierarchies, hos
       `no cgroup hierarchy with the ${inUnified.join(', ')} controller is mounted`,
     )
   }
+  const denied = options.rootless ? wanted.filter((name) => v1.has(name) && !host.mayWrite(v1.get(name)!.own)) : []
+  if (denied.length > 0) throw cannotDelegateV1(denied)
   const first = planV1(hierarchies, options, names.leaf)
   const second =
     unified === undefined ? noSteps : planV2(host, unified, options, names, {wanted: inUnified, needsProgram})

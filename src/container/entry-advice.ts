@@ -2,6 +2,7 @@
 
 import {UnavailableError} from '../errors.js'
 import {ERRNO, SystemError} from '../ffi/errors.js'
+import {helperPath} from './helper-path.js'
 import {freeRange, readIdSources} from './idmap.js'
 import type {Entry, SingleReason} from './reexecute.js'
 import {ownSurroundings} from './surroundings.js'
@@ -13,7 +14,7 @@ export function requireEntered(entry: Entry, read = ownSurroundings): void {
   const surroundings = read()
   // AppArmor lets the namespace be made, but no capability be used in it: apparmor(7), Ubuntu 23.10 and later.
   if (surroundings.confinement?.includes('unprivileged_userns') === true)
-    throw failure('AppArmor lets an ordinary user have no privilege in it', [...apparmorHints])
+    throw failure('AppArmor lets an ordinary user have no privilege in it', apparmorHints(helperPath()))
 }
 
 export function entryFailure(entry: Entry, surroundings: Surroundings): UnavailableError {
@@ -30,7 +31,7 @@ export function entryFailure(entry: Entry, surroundings: Surroundings): Unavaila
   if (surroundings.apparmorRestrictsUserNamespaces === 1)
     return failure(
       'AppArmor allows them to known programs alone (kernel.apparmor_restrict_unprivileged_userns is 1)',
-      apparmorHints,
+      apparmorHints(helperPath()),
       call,
     )
   if (stage !== 'unshare' && entry.uid === 0)
@@ -102,8 +103,11 @@ function singleCause(reason: SingleReason, {uid, gid}: Entry, read: () => Surrou
   }
   if (reason === 'no-helper')
     return `newuidmap and newgidmap are not installed; ${administrator('apt-get install uidmap')} (elsewhere the package is shadow-utils)`
-  if (read().noNewPrivileges)
+  const {container, noNewPrivileges} = read()
+  if (noNewPrivileges)
     return `newuidmap can't be used under no_new_privs; start interceptor without it (docker: without --security-opt no-new-privileges)`
+  if (container !== undefined)
+    return 'newuidmap may not map ids inside this outer container; its root user, or root of the host, has all of them'
   return `newuidmap failed; see why: unshare -U sleep 9 & newuidmap $! 0 ${uid} 1; newgidmap $! 0 ${gid} 1`
 }
 
@@ -123,10 +127,19 @@ function failure(cause: string, hints: readonly string[], error?: SystemError): 
   return new UnavailableError(`cannot make a user namespace: ${cause}`, options)
 }
 
-const apparmorHints = [
-  'an administrator can lift this for interceptor alone: see share/apparmor/interceptor of this package',
-  'or for every program: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0',
-]
+/** The profile names the usual places: where this package is elsewhere, its path must be put in. */
+function apparmorHints(helper: string): readonly string[] {
+  const profile = helper.replace(
+    /\/(?:native\/build|prebuilds\/[^/]+)\/interceptor-init$/,
+    '/share/apparmor/interceptor',
+  )
+  const load = `cp ${profile} /etc/apparmor.d/ && apparmor_parser -r /etc/apparmor.d/interceptor`
+  const isUsual = /^\/usr\/(?:local\/)?lib\/node_modules\/interceptor\//.test(helper)
+  return [
+    `${administrator(load)}${isUsual ? '' : `, with @{interceptor_init} = ${helper} in that file`}`,
+    'or, for every program: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0',
+  ]
+}
 
 function administrator(command: string): string {
   return `an administrator can run: ${command}`

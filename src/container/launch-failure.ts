@@ -3,6 +3,9 @@
 import type {FilesystemStep, LaunchPlan} from './plan.js'
 import {LaunchError} from '../errors.js'
 import {escapeBytes} from '../intercept/escape.js'
+import {outerContainerHints} from './entry-advice.js'
+import {ownSurroundings} from './surroundings.js'
+import type {Surroundings} from './surroundings.js'
 import {ERRNO, errnoName, errnoText} from '../ffi/errors.js'
 
 export const STAGES = [
@@ -38,10 +41,42 @@ interface Wording {
   readonly hints?: readonly string[]
 }
 
-export function launchFailure(stageNumber: number, stepIndex: number, errno: number, plan: LaunchPlan): LaunchError {
+/** `read` looks at what is around us; only where something was not permitted. */
+export function launchFailure(
+  stageNumber: number,
+  stepIndex: number,
+  errno: number,
+  plan: LaunchPlan,
+  read: () => Surroundings = ownSurroundings,
+): LaunchError {
   const stage = STAGES[stageNumber] ?? 'supervision'
   const {what, cause = errnoText(errno), hints = []} = wording(stage, plan.filesystem[stepIndex], errno, plan)
-  return new LaunchError(`cannot ${what}: ${cause} (${errnoName(errno)})`, {hints})
+  const isRefused = errno === ERRNO.EPERM || errno === ERRNO.EACCES || errno === ERRNO.ENOSYS
+  const outer =
+    isRefused && OUTER_STAGES.has(stage)
+      ? outerContainerHints(read(), {isCallRefused: !isProc(plan, stepIndex, stage)})
+      : []
+  return new LaunchError(`cannot ${what}: ${cause} (${errnoName(errno)})`, {hints: outer.length > 0 ? outer : hints})
+}
+
+/** What an outer container's filter, security module or masks keep a container in it from. */
+const OUTER_STAGES: ReadonlySet<Stage> = new Set<Stage>([
+  'mount-namespace',
+  'clone',
+  'source',
+  'flags',
+  'attach',
+  'file-system',
+  'namespaces',
+  'pivot',
+  'hostname',
+  'deny-filter',
+  'notify-filter',
+])
+
+/** A new /proc is refused by mount_too_revealing() in fs/namespace.c, and by no filter: the calls before it worked. */
+function isProc(plan: LaunchPlan, stepIndex: number, stage: Stage): boolean {
+  return stage === 'file-system' && plan.filesystem[stepIndex]?.kind === 'proc'
 }
 
 function wording(stage: Stage, step: FilesystemStep | undefined, errno: number, plan: LaunchPlan): Wording {
@@ -49,6 +84,12 @@ function wording(stage: Stage, step: FilesystemStep | undefined, errno: number, 
     case 'plan':
       return {what: 'read the launch plan', hints: ['Build the native helper again: it is of another version']}
     case 'mount-namespace':
+      if (errno === ERRNO.ENOSPC)
+        return {
+          what: 'make a mount namespace',
+          cause: 'the limit of namespaces is reached',
+          hints: ['Raise the sysctl user.max_mnt_namespaces'],
+        }
       return {what: 'make a mount namespace', hints: ['Run as root, or without root where user namespaces are allowed']}
     case 'clone':
       return cloneWording(errno)

@@ -92,7 +92,7 @@ function recordsOf(plan: LaunchPlan, stage: string): readonly NativeRecord[] {
   return [
     {kind: RECORDS.stage, strings: [stage]},
     ...plan.filesystem.map((step, index) => ({...stepRecord(step, plan), step: index})),
-    ...strings(RECORDS.hostname, [plan.hostname]),
+    {kind: RECORDS.hostname, number: plan.insistsOnHostname === true ? 1 : 0, strings: [plan.hostname]},
     ...strings(RECORDS.workdir, [plan.workdir]),
     ...strings(RECORDS.environment, plan.environment),
     ...strings(RECORDS.argument, plan.command),

@@ -64,6 +64,8 @@ export interface LaunchPlan {
   readonly filesystem: readonly FilesystemStep[]
   readonly network: 'host' | 'none'
   readonly hostname: string
+  /** The host name was asked for by name: without it the container is not started. */
+  readonly insistsOnHostname?: boolean
   /** Ids in the container. */
   readonly uid: number
   readonly gid: number

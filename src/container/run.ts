@@ -202,6 +202,7 @@ class Run {
       filesystem: filesystem.steps,
       network: container.network,
       hostname: container.hostname ?? name,
+      insistsOnHostname: container.hostname !== undefined,
       ...container.user,
       workdir: filesystem.workdir,
       environment: commandEnvironment(environment, {

@@ -2,6 +2,7 @@
 
 import {randomBytes} from 'node:crypto'
 import {
+  accessSync,
   closeSync,
   constants,
   fstatSync,
@@ -61,7 +62,8 @@ export function stateDirectory({
   /** XDG_RUNTIME_DIR. */
   readonly runtimeDirectory: string | undefined
 }): string {
-  if (uid === 0) return '/run/interceptor'
+  // Root of a namespace may have no right to the host's /run.
+  if (uid === 0 && (isWritable('/run') || isWritable('/run/interceptor'))) return '/run/interceptor'
   if (runtimeDirectory?.startsWith('/') === true && isDirectory(runtimeDirectory))
     return join(runtimeDirectory, 'interceptor')
   if (isDirectory(`/run/user/${uid}`)) return `/run/user/${uid}/interceptor`
@@ -334,6 +336,15 @@ function fileOf(directory: string, name: string): string {
 function isDirectory(path: string): boolean {
   try {
     return lstatSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
   } catch {
     return false
   }
