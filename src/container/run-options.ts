@@ -4,6 +4,7 @@ import type {IdMapExtent} from '../intercept/container-description.js'
 import type {DecisionBatch} from '../intercept/decision.js'
 import type {Rule} from '../intercept/filter.js'
 import type {Policy} from '../intercept/policy.js'
+import type {ManifestEntry} from '../intercept/syscall.js'
 
 export interface BindOption {
   /** As typed; relative to the current directory. */
@@ -98,6 +99,8 @@ export interface Reporter {
   start(summary: StartSummary): Promise<void>
   /** Resolves when the batch has been written. Await it before more is taken from the worker. */
   batch(batch: DecisionBatch): Promise<void>
+  /** What was emulated already before the command started. */
+  found(entries: readonly ManifestEntry[]): void
   /** One line of ours, e.g. that a configuration file was passed over. Not shown with --quiet. */
   note(text: string): Promise<void>
   /** Writes what belongs at the end and resolves when all is written, with how we are to end. */

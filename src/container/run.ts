@@ -8,6 +8,7 @@ import {denyFilter, notifyFilter} from '../intercept/filter.js'
 import {startLoadSampling} from '../intercept/load-average.js'
 import {enabledCalls} from '../intercept/registry.js'
 import {createSupervisor, type Supervisor} from '../intercept/supervisor.js'
+import type {Beginning} from '../intercept/syscall.js'
 import {createCgroup, removeStaleCgroups, type ContainerCgroup} from './cgroup.js'
 import {deviceRules, standardTerminal} from './devices.js'
 import {commandEnvironment, variable} from './environment.js'
@@ -147,12 +148,20 @@ class Run {
       const container = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...(cgroup && {cgroup})}
       const sampling = policy.sysinfo && startLoadSampling(container)
       this.#stopSampling = sampling?.stop
-      this.#supervisor?.attach({
+      const begun = this.#supervisor?.attach({
         listener,
         container: {...container, ...(sampling && {loadAverage: sampling.memory})},
       })
+      // Nodes of an earlier run are there before the command looks for them.
+      if (rootless && policy.mknod !== undefined) await this.#tellBeginning(await begun)
     }
     launched.go()
+  }
+
+  async #tellBeginning(beginning: Beginning | undefined): Promise<void> {
+    if (beginning === undefined) return
+    this.#reporter.found(beginning.entries)
+    for (const note of beginning.notes) await this.#reporter.note(note)
   }
 
   #stateDirectory(): string {

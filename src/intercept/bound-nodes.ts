@@ -27,6 +27,8 @@ export interface BoundNode {
   readonly ownInode: boolean
   /** Name in the store of nodes, where the node is ours. */
   readonly stored: string | undefined
+  /** Keeps mode and owner with the placeholder; undefined where nothing does. */
+  readonly record?: {readonly write: (node: BoundNode) => boolean; readonly close: () => void} | undefined
 }
 
 /** `8:0:17`: device of the file system, and number in it. */
@@ -81,7 +83,7 @@ export class BoundNodes {
   }
 
   remove(node: BoundNode): void {
-    this.#nodes.delete(node)
+    if (this.#nodes.delete(node)) node.record?.close()
     if (node.mountId !== undefined && this.#byMount.get(node.mountId) === node) this.#byMount.delete(node.mountId)
     const links = this.#byInode.get(node.inode)
     links?.delete(node)

@@ -36,6 +36,7 @@ import type {ContainerDescription} from './container-description.js'
 import {nameDevice, sameDevice} from './device-numbers.js'
 import {cloneHostNode, deviceOf} from './host-node.js'
 import {idInside} from './id-map.js'
+import {NodeRecord, RECORDS_MAX, writeRecord} from './node-record.js'
 import type {NodeStore} from './node-store.js'
 import type {OwnCapabilities} from './own-capabilities.js'
 import type {Device} from './policy.js'
@@ -156,15 +157,9 @@ export function bindNode(request: NodeRequest, caller: Caller, state: MknodState
       tree = state.store.clone(stored)
     }
     if (tree !== undefined) attachOver(tree, placeholder, caller)
-    const node = boundNode(
-      request.device,
-      file,
-      tree === undefined ? undefined : fstat(tree),
-      stored,
-      container,
-      pathOf(parent),
-    )
-    bound.add(node)
+    const shown = tree === undefined ? undefined : fstat(tree)
+    const made = boundNode(request.device, file, shown, stored, container, pathOf(parent))
+    const node = addRecorded(made, placeholder, state)
     const reason = tree === undefined ? {reason: `an empty file stands for ${nameDevice(request.device)}`} : {}
     return {kind: 'done', value: 0, strategy: node.strategy, created: manifestEntry(node), ...reason}
   } catch (error) {
@@ -194,8 +189,7 @@ export function linkBoundNode(node: BoundNode, caller: Caller, state: MknodState
     if (tree !== undefined) attachOver(tree, placeholder, caller)
     const shown = tree === undefined ? undefined : fstat(tree)
     const made = boundNode(node.device, fstat(placeholder), shown, stored, container, pathOf(parent))
-    const link = {...made, mode: node.mode, uid: node.uid, gid: node.gid}
-    bound.add(link)
+    const link = addRecorded({...made, mode: node.mode, uid: node.uid, gid: node.gid}, placeholder, state)
     return {
       kind: 'done',
       value: 0,
@@ -211,6 +205,18 @@ export function linkBoundNode(node: BoundNode, caller: Caller, state: MknodState
     if (tree !== undefined) closeQuietly(tree)
     closeQuietly(placeholder)
   }
+}
+
+/**
+ * From now on the node is known, and one of a rootless supervisor is recorded with its placeholder. The nodes of a
+ * privileged one are bound only where the file system is the container's own, or opens no devices for anybody.
+ */
+export function addRecorded(node: BoundNode, placeholder: number, {bound, container, own}: MknodState): BoundNode {
+  const isKept = container.rootless && bound.size < RECORDS_MAX
+  const recorded = isKept ? {...node, record: new NodeRecord(placeholder, own)} : node
+  bound.add(recorded)
+  if (container.rootless) writeRecord(placeholder, recorded, own)
+  return recorded
 }
 
 /** With the slash that the caller wrote, about which the kernel has its own errors. */
@@ -303,7 +309,7 @@ function nodeEntry(
   }
 }
 
-function boundNode(
+export function boundNode(
   device: Device,
   placeholder: Statx,
   shown: Statx | undefined,

@@ -2,7 +2,7 @@
 
 import type {ContainerDescription} from './container-description.js'
 import type {Policy} from './policy.js'
-import type {Abi, AnyCall, AnyFamily, FamilyOptions} from './syscall.js'
+import type {Abi, AnyCall, AnyFamily, Beginning, FamilyOptions} from './syscall.js'
 import {AUDIT_ARCH, machineAbis, syscallNumber} from './tables/index.js'
 
 /** A call of an enabled family, ready to be decided. */
@@ -24,12 +24,14 @@ export function enabledCalls(families: readonly AnyFamily[], policy: Policy, opt
 /** What one worker looks up. Family states are made here, so this is for a container that exists. */
 export class Registry {
   readonly #byArch = new Map<number, Map<number, RegisteredCall>>()
+  readonly #begin: ((enter: (action: () => void) => void) => Beginning | undefined)[] = []
 
   constructor(families: readonly AnyFamily[], policy: Policy, container: ContainerDescription) {
     for (const family of families) {
       const part: unknown = family.select(policy)
       if (part === undefined) continue
       const state: unknown = family.start(part, container)
+      this.#begin.push((enter) => family.begin?.(part, state, enter))
       for (const call of family.calls(part, {rootless: container.rootless}))
         this.#add({call, family, policy: part, state})
     }
@@ -38,6 +40,15 @@ export class Registry {
   /** Architecture and number as seccomp_data has them; numbers of x32 carry their bit. */
   find(arch: number, number: number): RegisteredCall | undefined {
     return this.#byArch.get(arch)?.get(number >>> 0)
+  }
+
+  /** For the first worker, before the command starts. */
+  begin(enter: (action: () => void) => void): Beginning {
+    const beginnings = this.#begin.flatMap((begin) => begin(enter) ?? [])
+    return {
+      entries: beginnings.flatMap(({entries}) => entries),
+      notes: beginnings.flatMap(({notes}) => notes),
+    }
   }
 
   #add(registered: RegisteredCall): void {

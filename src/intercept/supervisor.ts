@@ -8,6 +8,7 @@ import {EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write} from '../ffi/libc.js'
 import type {ContainerDescription} from './container-description.js'
 import type {DecisionBatch} from './decision.js'
 import type {Policy} from './policy.js'
+import type {Beginning} from './syscall.js'
 import {PULSE, TRAFFIC} from './worker-protocol.js'
 import type {Attachment, FromWorker, Lane, ToWorker, WorkerStart} from './worker-protocol.js'
 
@@ -25,8 +26,11 @@ export interface SupervisorOptions {
 }
 
 export interface Supervisor {
-  /** Begins. The listener stays the caller's: it is closed by nobody here. */
-  attach(attachment: {readonly listener: number; readonly container: ContainerDescription}): void
+  /**
+   * Begins. The listener stays the caller's: it is closed by nobody here. Resolves when what an earlier run left is
+   * taken up, with nothing where supervision ended before; the command need not wait where it can have left nothing.
+   */
+  attach(attachment: {readonly listener: number; readonly container: ContainerDescription}): Promise<Beginning>
   /** Ends the loop and resolves when the last batch has been written. Safe to call twice, and without attach. */
   stop(): Promise<void>
   /** Resolves when the last task with the filter is gone, or after stop(); all batches are written then. */
@@ -38,6 +42,7 @@ export interface Supervisor {
 /** Fresh workers that may take over from stuck ones. */
 const REPLACEMENTS_MAX = 4
 const STUCK_MS = 2000
+const NOTHING: Beginning = {entries: [], notes: []}
 /** How long stop() waits for workers that do not come back. */
 const STOP_GRACE_MS = 1000
 
@@ -73,12 +78,17 @@ class ThreadSupervisor implements Supervisor {
   /** Batches are written one after the other. */
   #written: Promise<void> = Promise.resolve()
   #resolveEnded: () => void = () => undefined
+  readonly #begun: Promise<Beginning>
+  #resolveBegun: (beginning: Beginning) => void = () => undefined
 
   constructor(options: SupervisorOptions) {
     this.#options = options
     this.#stuckMs = options.stuckMs ?? STUCK_MS
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
+    })
+    this.#begun = new Promise((resolve) => {
+      this.#resolveBegun = resolve
     })
     this.#start('hot')
   }
@@ -87,13 +97,14 @@ class ThreadSupervisor implements Supervisor {
     return this.#workers.size
   }
 
-  attach(attachment: Attachment): void {
+  attach(attachment: Attachment): Promise<Beginning> {
     if (this.#attachment !== undefined) throw new Error('a supervisor takes one listener')
     const {listener, container} = attachment
     this.#attachment = {listener, container}
-    for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', ...this.#attachment})
+    for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', isFirst: true, ...this.#attachment})
     // Not unref'd workers but the container keep the process alive; a timer must not.
     this.#timer = setInterval(() => this.#watch(), Math.max(20, this.#stuckMs / 4)).unref()
+    return this.#begun
   }
 
   async stop(): Promise<void> {
@@ -111,7 +122,7 @@ class ThreadSupervisor implements Supervisor {
     worker.on('message', (message: FromWorker) => this.#receive(message))
     worker.on('error', (error: unknown) => this.#fail(error))
     worker.on('exit', () => this.#forget(watched))
-    if (this.#attachment !== undefined) this.#tell(watched, {kind: 'attach', ...this.#attachment})
+    if (this.#attachment !== undefined) this.#tell(watched, {kind: 'attach', isFirst: false, ...this.#attachment})
     return watched
   }
 
@@ -127,6 +138,9 @@ class ThreadSupervisor implements Supervisor {
       case 'notification':
         this.#slow ??= this.#start('slow')
         this.#tell(this.#slow, message)
+        break
+      case 'begun':
+        this.#resolveBegun({entries: message.entries.map(restore), notes: message.notes})
         break
       case 'end':
         if (message.reason !== 'replaced') this.#beginEnd()
@@ -197,6 +211,7 @@ class ThreadSupervisor implements Supervisor {
         this.#isClosed = true
         close(this.#stopEvent)
       }
+      this.#resolveBegun(NOTHING)
       this.#resolveEnded()
     })
   }
@@ -204,6 +219,7 @@ class ThreadSupervisor implements Supervisor {
   #fail(error: unknown): void {
     if (this.#hasFailed) return
     this.#hasFailed = true
+    this.#resolveBegun(NOTHING)
     this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
   }
 }

@@ -180,6 +180,13 @@ export interface Strategy {
   readonly needs: string
 }
 
+/** What was there before the command started. */
+export interface Beginning {
+  readonly entries: readonly ManifestEntry[]
+  /** For the person, where something was left undone. */
+  readonly notes: readonly string[]
+}
+
 /** What a family's calls depend on beside the policy. */
 export interface FamilyOptions {
   readonly rootless: boolean
@@ -198,6 +205,11 @@ export interface Family<P, S> {
   calls(policy: P, options: FamilyOptions): readonly AnyCall<P, S>[]
   /** State for one worker, made when supervision starts. */
   start(policy: P, container: ContainerDescription): S
+  /**
+   * Once for a container, before its command starts: takes up what an earlier run left. `enter` runs an action in the
+   * container's mount namespace.
+   */
+  begin?(policy: P, state: S, enter: (action: () => void) => void): Beginning
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a list of calls with different arguments

@@ -3,6 +3,7 @@
 import type {ContainerDescription} from './container-description.js'
 import type {DecisionBatch} from './decision.js'
 import type {Policy} from './policy.js'
+import type {Beginning} from './syscall.js'
 
 /** hot: takes notifications from the listener. slow: answers those that are handed to it. */
 export type Lane = 'hot' | 'slow'
@@ -26,7 +27,8 @@ export interface Attachment {
 }
 
 export type ToWorker =
-  | ({readonly kind: 'attach'} & Attachment)
+  /** `isFirst`: nobody has supervised this container yet. */
+  | ({readonly kind: 'attach'; readonly isFirst: boolean} & Attachment)
   /** struct seccomp_notif as it was received. */
   | {readonly kind: 'notification'; readonly bytes: Uint8Array; readonly receivedMs: number}
   | {readonly kind: 'stop'}
@@ -34,6 +36,8 @@ export type ToWorker =
 export type FromWorker =
   | DecisionBatch
   | {readonly kind: 'notification'; readonly bytes: Uint8Array; readonly receivedMs: number}
+  /** The answer to the first `attach`: from now on calls are answered. */
+  | ({readonly kind: 'begun'} & Beginning)
   /** `hangup`: nobody who carries the filter is left. */
   | {readonly kind: 'end'; readonly reason: 'hangup' | 'replaced' | 'stop'}
 

@@ -2,6 +2,7 @@
 
 import {parentPort, workerData} from 'node:worker_threads'
 
+import {AT_FDCWD, O_CLOEXEC, O_RDONLY, close, openat} from '../ffi/libc.js'
 import {ProcessMemory} from '../ffi/memory.js'
 import {Notifier, setSyncWakeUp} from '../ffi/seccomp.js'
 import {Answerer} from './answer.js'
@@ -17,6 +18,7 @@ import {PULSE} from './worker-protocol.js'
 import type {Attachment, FromWorker, ToWorker, WorkerStart} from './worker-protocol.js'
 
 interface Engine {
+  readonly registry: Registry
   readonly notifier: Notifier
   readonly answerer: Answerer
 }
@@ -39,6 +41,7 @@ port.on('message', (message: ToWorker) => {
   switch (message.kind) {
     case 'attach':
       engine = attachUnlessGone(message)
+      if (engine !== undefined && message.isFirst) begin(engine, message)
       if (engine !== undefined && start.lane === 'hot') superviseUntilEnd(engine)
       break
     case 'notification':
@@ -73,7 +76,16 @@ function attach({listener, container}: Attachment): Engine {
   const registry = new Registry(families, start.policy, container)
   const pidColumn = pidColumnOf(container.initPid, statuses)
   const context = {container, identity, memory, statuses, pidColumn}
-  return {notifier, answerer: new Answerer(notifier, registry, context, recorder)}
+  return {registry, notifier, answerer: new Answerer(notifier, registry, context, recorder)}
+}
+
+function begin({registry}: Engine, {container}: Attachment): void {
+  const namespace = openat(AT_FDCWD, `/proc/${container.initPid}/ns/mnt`, O_RDONLY | O_CLOEXEC, 0)
+  try {
+    send({kind: 'begun', ...registry.begin((action) => identity.inMountNamespace(namespace, undefined, action))})
+  } finally {
+    close(namespace)
+  }
 }
 
 function superviseUntilEnd({notifier, answerer}: Engine): void {

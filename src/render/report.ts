@@ -7,6 +7,7 @@ import {open} from 'node:fs/promises'
 import type {OutputOptions, Reporter, RunEnd, StartSummary} from '../container/run-options.js'
 import {EXIT, LaunchError} from '../errors.js'
 import type {Decision, DecisionBatch} from '../intercept/decision.js'
+import type {ManifestEntry} from '../intercept/syscall.js'
 import {closingLines, rememberedMax} from './closing.js'
 import {decisionRecord, exitRecord, jsonLine, noteRecord, startRecord} from './json.js'
 import {Inventory, ManifestFile, manifestText} from './manifest.js'
@@ -94,6 +95,10 @@ export class RunReport implements Reporter {
     }
     for (const [syscall, count] of Object.entries(quiet)) this.#tally.addQuiet(syscall, count)
     if (text !== '') await this.#parts.log.write(text)
+  }
+
+  found(entries: readonly ManifestEntry[]): void {
+    if (this.#parts.manifest !== undefined) for (const entry of entries) this.#inventory.add(entry)
   }
 
   async note(text: string): Promise<void> {

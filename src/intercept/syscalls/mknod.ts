@@ -9,6 +9,7 @@ import {OwnCapabilities} from '../own-capabilities.js'
 import type {MknodPolicy} from '../policy.js'
 import {defineSyscall} from '../syscall.js'
 import type {Caller, Family, Performed} from '../syscall.js'
+import {restoreNodes} from '../restore-nodes.js'
 import {decideMknod, deviceNodeCondition, requestedDevice} from './mknod-decide.js'
 import {followUpCalls} from './node-follow-up.js'
 
@@ -49,6 +50,8 @@ export const mknodFamily: Family<MknodPolicy, MknodState> = {
     const own = new OwnCapabilities()
     return {own, store: new NodeStore(own), bound: new BoundNodes(), container, openable: new Set()}
   },
+  begin: (policy, state, enter) =>
+    state.container.rootless ? restoreNodes(policy, state, enter) : {entries: [], notes: []},
 }
 
 const mknod = defineSyscall({

@@ -231,5 +231,6 @@ function refusedByKernelRule(node: BoundNode): Performed {
 }
 
 function recorded(node: BoundNode, reason: string): Performed {
+  node.record?.write(node)
   return {kind: 'done', value: 0, strategy: 'record', reason, created: manifestEntry(node)}
 }
