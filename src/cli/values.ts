@@ -142,7 +142,7 @@ export function parseAttributeName(flag: string, text: string): string {
       ],
     })
   }
-  if (!/^trusted\../.test(text) || /[\0*]/.test(text) || Buffer.byteLength(text) > attributeNameMax) {
+  if (!/^trusted\.[!-)+-~]+$/.test(text) || text.length > attributeNameMax) {
     throw invalid(flag, text, 'the name of a trusted attribute', 'write the whole name, as trusted.overlay.redirect')
   }
   return text

@@ -191,7 +191,7 @@ function atCalls(rootless: boolean): readonly AnyCall[] {
       name: 'listxattrat',
       arguments: {...where, list: pointer(3), size: size(4)},
       decide: (values, facts, policy: SetxattrPolicy) =>
-        isWrong(values) ? {...wrong, quiet: true} : decide.list(values, facts, policy),
+        isWrong(values) || isNowhere(values) ? {...wrong, quiet: true} : decide.list(values, facts, policy),
       perform: (values, caller: Caller, state: AttributeState) => performList(targetAt(values), values, caller, state),
     }),
     defineSyscall({
@@ -199,12 +199,18 @@ function atCalls(rootless: boolean): readonly AnyCall[] {
       arguments: {...where, name: nameAt(3)},
       decide: (values, facts, policy: SetxattrPolicy) => {
         const verdict = decide.change(values, facts, policy)
-        return verdict.kind === 'perform' && isWrong(values) ? wrong : verdict
+        return verdict.kind === 'perform' && (isWrong(values) || isNowhere(values)) ? wrong : verdict
       },
       perform: (values, caller: Caller, state: AttributeState) =>
         performRemove(targetAt(values), values.name, caller, state),
     }),
   ]
+}
+
+/** Without a path there must be a descriptor: path_listxattrat() and path_removexattrat() have no directory instead. */
+function isNowhere({dirfd, path: bytes, at_flags: bits}: AtValues): boolean {
+  const isEmpty = bytes === null || (!isUnread(bytes) && bytes.length === 0)
+  return isEmpty && dirfd < 0 && (bits & AT_EMPTY_PATH) !== 0
 }
 
 function targetAt({dirfd, path: bytes, at_flags: bits}: AtValues): Target {

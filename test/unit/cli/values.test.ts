@@ -163,3 +163,31 @@ describe('environmentOf', () => {
     assert.equal(shown(false, ['=x']), 'UsageError: --env: "=x" is not K=V')
   })
 })
+
+describe('parseAttributeName', () => {
+  it('takes whole names below trusted.', () => {
+    assert.equal(read.parseAttributeName('setxattr-allow', 'trusted.overlay.redirect'), 'trusted.overlay.redirect')
+  })
+
+  for (const text of [
+    '',
+    'trusted.',
+    'trusted.*',
+    'user.x',
+    'trusted',
+    'trusted.a b',
+    'trusted.\u00fc',
+    `trusted.${'x'.repeat(240)}`,
+  ]) {
+    it(`refuses ${JSON.stringify(text.slice(0, 20))}`, () => {
+      assert.throws(() => read.parseAttributeName('setxattr-allow', text), /is not the name of a trusted attribute/)
+    })
+  }
+
+  it('refuses security.* and says why', () => {
+    assert.throws(
+      () => read.parseAttributeName('setxattr-allow', 'security.capability'),
+      (error: UsageError) => error.hints.some((hint) => hint.includes('the host itself would act on it')),
+    )
+  })
+})

@@ -1,0 +1,71 @@
+// Runs native/test/raw-calls.c in a container and, for the kernel's own answers, outside as root.
+
+import assert from 'node:assert/strict'
+import {execFileSync} from 'node:child_process'
+import {join} from 'node:path'
+
+import type {FilesystemStep} from '../../src/container/plan.js'
+import type {Decision} from '../../src/intercept/decision.js'
+import type {Policy} from '../../src/intercept/policy.js'
+import type {Abi} from '../../src/intercept/syscall.js'
+import {syscallNumber} from '../../src/intercept/tables/index.js'
+import {buildTestProgram, runIntercepted} from './intercepted.js'
+
+/** What one static program can call on this machine. */
+export const CALLABLE_ABIS: readonly Abi[] = process.arch === 'x64' ? ['x86_64', 'i386'] : ['aarch64']
+
+/** One word for the program. Numbers are registers; see there for what texts mean. */
+export function word(abi: Abi, name: string, ...values: readonly (bigint | number | string)[]): string {
+  const number = syscallNumber(abi, name)
+  if (number === undefined) throw new Error(`${abi} has no ${name}`)
+  return [abi, number, ...values].join('|')
+}
+
+export interface RawOutcome {
+  /** What each word printed after its first word: the result, and buffers in hex. */
+  readonly answers: readonly string[]
+  readonly decisions: readonly Decision[]
+  readonly quiet: Readonly<Record<string, number>>
+  readonly directory: string
+}
+
+export interface RawPreparation {
+  readonly prepare?: (directory: string) => void
+  readonly steps?: readonly FilesystemStep[]
+}
+
+export async function inContainer(
+  directory: string,
+  words: readonly string[],
+  policy: Policy,
+  {prepare, steps = []}: RawPreparation = {},
+): Promise<RawOutcome> {
+  prepare?.(directory)
+  const program = buildTestProgram('raw-calls', directory)
+  const {end, output, decisions, quiet} = await runIntercepted(directory, [program, ...words], policy, {}, steps)
+  assert.deepEqual(end, {kind: 'exited', status: 0}, output)
+  return {answers: answersIn(output), decisions, quiet, directory}
+}
+
+/** As the user who runs the tests, without a container. */
+export function outside(
+  directory: string,
+  words: readonly string[],
+  {prepare}: RawPreparation = {},
+): readonly string[] {
+  prepare?.(directory)
+  buildTestProgram('raw-calls', directory)
+  return answersIn(execFileSync(join(directory, 'raw-calls'), words, {cwd: directory, encoding: 'utf8'}))
+}
+
+/** Each word with its answer, so that a difference shows what it is about. */
+export function paired(words: readonly string[], answers: readonly string[]): readonly string[] {
+  return words.map((own, index) => `${own.length > 200 ? `${own.slice(0, 200)}...` : own} = ${answers[index] ?? ''}`)
+}
+
+function answersIn(output: string): readonly string[] {
+  return output
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.slice(line.indexOf(' ') + 1))
+}
