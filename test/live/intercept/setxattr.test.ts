@@ -191,8 +191,9 @@ describe('setxattr in a container', function () {
   for (const abi of CALLABLE_ABIS) {
     it(`B7: sets, reads, lists and removes by every variant as root does (${abi})`, async () => {
       const {decisions} = await sameAsRoot(uses(abi))
-      assert.equal(decisions[0]?.strategy, 'trusted')
-      assert.deepEqual(decisions[0]?.created?.['value'], bytes('y'))
+      const [first] = decisions
+      assert.equal(first?.strategy, 'trusted')
+      assert.deepEqual(first.created?.['value'], bytes('y'))
     })
 
     it(`B7: serves the calls of Linux 6.13 with their structure (${abi})`, async function () {
