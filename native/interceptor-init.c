@@ -7,6 +7,7 @@
  *       PID 1 (inner.c, init.c)   enters the container, reaps and forwards signals
  *         command (command.c)     installs the filter, waits for its supervisor, execve
  *   interceptor-init userns ...   enters a user namespace and becomes Node again (userns.c)
+ *   interceptor-init lock PATH    locks the flags of a mount (lock.c)
  */
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@ int main(int argc, char **argv)
 {
 	if (argc > 2 && strcmp(argv[1], "userns") == 0)
 		userns_run(argc, argv);
+	if (argc == 3 && strcmp(argv[1], "lock") == 0)
+		lock_run(argv[2]);
 	if (argc != 2 || strcmp(argv[1], "launch") != 0)
 		return 125;
 	outer_run(plan_map(PLAN_FD));

@@ -156,6 +156,9 @@ void stage_inside(const struct plan *plan, int root);
 /* userns.c */
 _Noreturn void userns_run(int argc, char **argv);
 
+/* lock.c */
+_Noreturn void lock_run(const char *path);
+
 /* outer.c */
 _Noreturn void outer_run(const struct plan *plan);
 

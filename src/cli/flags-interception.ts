@@ -51,6 +51,62 @@ export const interceptionFlags: readonly Flag[] = [
       "those of the host; a container's own file capabilities work without any flag.",
   },
   {
+    name: 'mount',
+    group,
+    commands,
+    kind: 'switch',
+    summary: 'mount file systems for the container, as the next four flags allow',
+    description:
+      'mount(2) of the types that --mount-allowed and --mount-fuse name. What the kernel lets a user namespace mount by ' +
+      'itself, bind mounts and propagation never leave the kernel.',
+  },
+  {
+    name: 'mount-allowed',
+    group,
+    commands,
+    kind: 'list',
+    separator: ',',
+    placeholder: 'FS[,FS]',
+    summary: "file systems that the host's kernel mounts for the container",
+    description:
+      "Types of file systems, such as ext4 or overlay, that the host's kernel mounts for the container, always with " +
+      'nosuid and nodev. The kernel reads the image with all its rights, so name only types whose images you trust. May ' +
+      'be repeated. Switches --mount on.',
+  },
+  {
+    name: 'mount-fuse',
+    group,
+    commands,
+    kind: 'list',
+    separator: ',',
+    placeholder: 'FS=HELPER[,...]',
+    summary: 'file systems that a FUSE program in the container mounts instead, as ext4=fuse2fs',
+    description:
+      'Mounts of the type FS are made by the FUSE program HELPER of the container, which runs there with the rights of ' +
+      'the caller. May be repeated. Switches --mount on.',
+  },
+  {
+    name: 'mount-shift',
+    group,
+    commands,
+    kind: 'switch',
+    summary: "show owners in what the kernel mounts as the container's ids",
+    description:
+      'What --mount-allowed mounts is mapped to the ids of the container, so that id 0 of the image is its root. Without ' +
+      'it ids of the image are those of the host, which the container sees as 65534. Switches --mount on.',
+  },
+  {
+    name: 'mount-source',
+    group,
+    commands,
+    kind: 'list',
+    placeholder: 'PATH',
+    summary: 'a block device, image file or directory of images that may be mounted',
+    description:
+      'A block device, an image file or a directory of image files that may be mounted, and that appears in the ' +
+      'container under its own path. Block devices of --device may be mounted too. May be repeated. Switches --mount on.',
+  },
+  {
     name: 'sysinfo',
     group,
     commands,

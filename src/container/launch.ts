@@ -12,12 +12,12 @@ import {ERRNO} from '../ffi/errors.js'
 import {memfd_create, takeDescriptor} from '../ffi/process.js'
 import {Channel, MESSAGES} from './channel.js'
 import type {Message} from './channel.js'
-import {helperPath} from './helper-path.js'
+import {helperPath} from '../native-helper.js'
 import {launchFailure} from './launch-failure.js'
 import {encodePlan} from './native-plan.js'
 import type {LaunchPlan} from './plan.js'
 
-export {helperPath} from './helper-path.js'
+export {helperPath} from '../native-helper.js'
 
 export type ContainerEnd =
   | {readonly kind: 'exited'; readonly status: number}

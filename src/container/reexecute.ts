@@ -4,7 +4,7 @@
 
 import {accessSync, constants, readFileSync} from 'node:fs'
 
-import {helperPath} from './helper-path.js'
+import {helperPath} from '../native-helper.js'
 import {chooseRootlessMaps, formatIdMap, nestedMap, readIdSources} from './idmap.js'
 import type {IdMaps} from './idmap.js'
 import {MARKER, ownCommandLine, ownEnvironment} from './own-strings.js'

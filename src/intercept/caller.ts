@@ -140,6 +140,10 @@ export class ThreadCaller implements Caller {
     return this.#inMountNamespace(undefined, action)
   }
 
+  inPlace<T>(action: () => T): T {
+    return this.#inMountNamespace({root: this.#openRoot(), cwd: this.#openCwd()}, action)
+  }
+
   /** Runs `action` as the supervisor, with `capabilities` beside the few that the worker rests with. */
   asSupervisor<T>(capabilities: bigint, action: () => T): T {
     return this.#context.identity.withCapabilities(capabilities, action)

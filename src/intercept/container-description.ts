@@ -33,4 +33,6 @@ export interface ContainerDescription {
   readonly startedMs: number
   /** Where the main thread samples the load of the container for its workers: load-average.ts. */
   readonly loadAverage?: SharedArrayBuffer
+  /** What workers tell each other about mounts: mount/emulated.ts. The supervisor adds it. */
+  readonly mounts?: SharedArrayBuffer
 }

@@ -2,7 +2,8 @@
 
 import type {AnyFamily} from './syscall.js'
 import {mknodFamily} from './syscalls/mknod.js'
+import {mountFamily} from './syscalls/mount.js'
 import {setxattrFamily} from './syscalls/setxattr.js'
 import {sysinfoFamily} from './syscalls/sysinfo.js'
 
-export const FAMILIES: readonly AnyFamily[] = [mknodFamily, setxattrFamily, sysinfoFamily]
+export const FAMILIES: readonly AnyFamily[] = [mknodFamily, mountFamily, setxattrFamily, sysinfoFamily]

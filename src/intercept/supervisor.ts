@@ -5,9 +5,11 @@ import {pathToFileURL} from 'node:url'
 import {Worker} from 'node:worker_threads'
 
 import {EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write} from '../ffi/libc.js'
+import {emulatedMountsMemory} from './mount/emulated.js'
 import type {ContainerDescription} from './container-description.js'
 import type {DecisionBatch} from './decision.js'
 import type {Policy} from './policy.js'
+import {SlowLane} from './slow-lane.js'
 import type {Beginning} from './syscall.js'
 import {PULSE, TRAFFIC} from './worker-protocol.js'
 import type {Attachment, FromWorker, Lane, ToWorker, WorkerStart} from './worker-protocol.js'
@@ -68,7 +70,10 @@ class ThreadSupervisor implements Supervisor {
   readonly #stopEvent = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
   readonly #workers = new Set<Watched>()
   readonly #stuckMs: number
-  #slow: Watched | undefined
+  readonly #slow = new SlowLane<Watched, ToWorker>({
+    start: () => this.#start('slow'),
+    tell: (watched, message) => this.#tell(watched, message),
+  })
   #attachment: Attachment | undefined
   #timer: NodeJS.Timeout | undefined
   #replacements = 0
@@ -100,7 +105,7 @@ class ThreadSupervisor implements Supervisor {
   attach(attachment: Attachment): Promise<Beginning> {
     if (this.#attachment !== undefined) throw new Error('a supervisor takes one listener')
     const {listener, container} = attachment
-    this.#attachment = {listener, container}
+    this.#attachment = {listener, container: {mounts: emulatedMountsMemory(), ...container}}
     for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', isFirst: true, ...this.#attachment})
     // Not unref'd workers but the container keep the process alive; a timer must not.
     this.#timer = setInterval(() => this.#watch(), Math.max(20, this.#stuckMs / 4)).unref()
@@ -119,7 +124,7 @@ class ThreadSupervisor implements Supervisor {
     const worker = startWorker(lane, start)
     const watched: Watched = {worker, lane, pulse: new Int32Array(pulse), beat: 0, sinceMs: 0, isReplaced: false}
     this.#workers.add(watched)
-    worker.on('message', (message: FromWorker) => this.#receive(message))
+    worker.on('message', (message: FromWorker) => this.#receive(watched, message))
     worker.on('error', (error: unknown) => this.#fail(error))
     worker.on('exit', () => this.#forget(watched))
     if (this.#attachment !== undefined) this.#tell(watched, {kind: 'attach', isFirst: false, ...this.#attachment})
@@ -130,14 +135,16 @@ class ThreadSupervisor implements Supervisor {
     worker.postMessage(message)
   }
 
-  #receive(message: FromWorker): void {
+  #receive(watched: Watched, message: FromWorker): void {
     switch (message.kind) {
       case 'decisions':
         this.#written = this.#written.then(() => this.#write(message))
         break
       case 'notification':
-        this.#slow ??= this.#start('slow')
-        this.#tell(this.#slow, message)
+        this.#slow.give(message)
+        break
+      case 'answered':
+        this.#slow.answered(watched)
         break
       case 'begun':
         this.#resolveBegun({entries: message.entries.map(restore), notes: message.notes})

@@ -140,6 +140,8 @@ export interface Caller {
   act<T>(capabilities: bigint, directory: number | undefined, action: () => T): T
   /** Runs `action` with this thread in the caller's mount namespace. */
   inMountNamespace<T>(action: () => T): T
+  /** The same, and with the caller's root and working directory: paths mean what they mean to the caller. */
+  inPlace<T>(action: () => T): T
 }
 
 export interface CallerCredentials {

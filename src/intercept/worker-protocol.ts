@@ -36,6 +36,8 @@ export type ToWorker =
 export type FromWorker =
   | DecisionBatch
   | {readonly kind: 'notification'; readonly bytes: Uint8Array; readonly receivedMs: number}
+  /** The slow worker is ready for another call. */
+  | {readonly kind: 'answered'}
   /** The answer to the first `attach`: from now on calls are answered. */
   | ({readonly kind: 'begun'} & Beginning)
   /** `hangup`: nobody who carries the filter is left. */

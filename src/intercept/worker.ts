@@ -116,6 +116,7 @@ function answerSlowly({bytes, receivedMs}: Extract<ToWorker, {kind: 'notificatio
     Atomics.add(pulse, PULSE.beat, 1)
   }
   recorder.flush()
+  send({kind: 'answered'})
 }
 
 function end(reason: Extract<FromWorker, {kind: 'end'}>['reason']): void {

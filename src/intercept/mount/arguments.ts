@@ -1,0 +1,54 @@
+// The string arguments of mount(2), read as the kernel reads them.
+
+import {ERRNO, SystemError, isSystemError} from '../../ffi/errors.js'
+import {jsonBytes, quote} from '../arguments.js'
+import type {Argument, ArgumentIndex, CallerMemory} from '../syscall.js'
+
+const PATH_MAX = 4096
+/** copy_mount_options() takes one page and ends it with a NUL. */
+const DATA_MAX = 4095
+const PAGE_BYTES = 4096
+const SHOWN_BYTES_MAX = 512
+
+/** A string that may be left out; a longer one is EINVAL (strndup_user() in mm/util.c). */
+export function mountString(index: ArgumentIndex): Argument<Buffer | null> {
+  return {
+    index,
+    read(registers, memory) {
+      const address = registers.address(index)
+      if (address === 0) return null
+      try {
+        return memory.string(address, PATH_MAX)
+      } catch (error) {
+        throw isSystemError(error, ERRNO.ENAMETOOLONG) ? new SystemError('mount', ERRNO.EINVAL) : error
+      }
+    },
+    show: (value) => (value === null ? 'NULL' : quote(value)),
+    json: (value) => (value === null ? null : jsonBytes(value)),
+  }
+}
+
+/** What the file system gets: to the first NUL, to the end of a page, or to where memory ends. */
+export function mountData(index: ArgumentIndex): Argument<Buffer | null> {
+  return {
+    index,
+    read(registers, memory) {
+      const address = registers.address(index)
+      return address === 0 ? null : readData(memory, address)
+    },
+    show: (value) => (value === null ? 'NULL' : quote(value, SHOWN_BYTES_MAX)),
+    json: (value) => (value === null ? null : jsonBytes(value)),
+  }
+}
+
+function readData(memory: CallerMemory, address: number): Buffer {
+  try {
+    return memory.string(address, DATA_MAX + 1)
+  } catch (error) {
+    if (isSystemError(error, ERRNO.ENAMETOOLONG)) return memory.bytes(address, DATA_MAX)
+    if (!isSystemError(error, ERRNO.EFAULT)) throw error
+    // Memory that ends before the string does: the rest counts as zeros.
+    const here = PAGE_BYTES - (address % PAGE_BYTES)
+    return memory.bytes(address, Math.min(here, DATA_MAX))
+  }
+}

@@ -1,0 +1,200 @@
+// Mounts that the host's kernel makes for a container, and what is done with them next.
+
+import {CAP_SYS_ADMIN, capabilityMask} from '../../ffi/credentials.js'
+import {ERRNO, SystemError} from '../../ffi/errors.js'
+import {AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_RDONLY, closeQuietly, cString, openat} from '../../ffi/libc.js'
+import {
+  FSCONFIG_CMD_RECONFIGURE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSPICK_CLOEXEC,
+  FSPICK_EMPTY_PATH,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  STATX_ATTR_MOUNT_ROOT,
+  fsconfig,
+  fspick,
+  fstat,
+  mount_setattr,
+  move_mount,
+} from '../../ffi/mount.js'
+import type {ContainerDescription} from '../container-description.js'
+import {pathOfDescriptor} from '../descriptor-path.js'
+import type {OwnCapabilities} from '../own-capabilities.js'
+import type {MountPolicy} from '../policy.js'
+import type {Caller, ManifestEntry, Performed} from '../syscall.js'
+import type {MountValues} from '../syscalls/mount-decide.js'
+import type {EmulatedMounts} from './emulated.js'
+import {MS_RDONLY, plainFlags, remountAttributes, remountWords} from './flags.js'
+import {attachImage} from './loop.js'
+import {dangerOf, parseOptions, withHugetlbIds, withSafeErrors} from './options.js'
+import type {MountOption} from './options.js'
+import {mountOverlay} from './overlay.js'
+import {needsDevice} from './sources.js'
+import type {MountSource, MountSources} from './sources.js'
+import type {MadeMount, Workshop} from './workshop.js'
+
+const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+
+/** What the calls of the family share in one worker. */
+export interface MountState {
+  readonly own: OwnCapabilities
+  readonly workshop: Workshop
+  readonly sources: MountSources
+  readonly emulated: EmulatedMounts
+  readonly policy: MountPolicy
+  readonly container: ContainerDescription
+}
+
+/** A mount as it is asked for, by mount(2) or by the new calls together. */
+export interface NewMount {
+  readonly type: Buffer
+  readonly source: Buffer | null
+  readonly flags: number
+  readonly data: Buffer | null
+}
+
+/** A detached mount for the container, with locked flags. To be closed; or what is answered in its place. */
+export function makeMount(
+  request: NewMount,
+  caller: Caller,
+  state: MountState,
+): (MadeMount & {readonly kind: 'made'}) | Extract<Performed, {kind: 'refuse'}> {
+  const type = request.type.toString('latin1')
+  if (type === 'overlay') return {kind: 'made', ...mountOverlay(request, caller, state.workshop)}
+  const source = needsDevice(type) ? state.sources.find(request.source, caller) : undefined
+  if (source?.kind === 'refuse') return source
+  const {device, release} = deviceOf(source, request, state)
+  const userNamespace = state.policy.shift && type !== 'hugetlbfs' ? openUserNamespace(state) : undefined
+  try {
+    const data = type === 'hugetlbfs' ? hugetlbData(request.data, caller, state) : withSafeErrors(request.data, type)
+    caller.assertAlive()
+    return {kind: 'made', ...state.workshop.mount({...request, data, device, idmap: userNamespace})}
+  } finally {
+    release()
+    if (userNamespace !== undefined) closeQuietly(userNamespace)
+  }
+}
+
+export function performNewMount(values: MountValues, type: Buffer, caller: Caller, state: MountState): Performed {
+  if (values.target.length === 0) throw new SystemError('mount', ERRNO.ENOENT)
+  const target = caller.openPath(AT_FDCWD, values.target, {follow: true})
+  const request = {type, source: values.source, flags: plainFlags(values.flags), data: values.data}
+  const made = makeMount(request, caller, state)
+  if (made.kind === 'refuse') return made
+  const {tree, isShifted} = made
+  try {
+    attachMount(tree, target, caller)
+    const status = fstat(tree)
+    state.emulated.add(status)
+    return {
+      kind: 'done',
+      value: 0,
+      strategy: 'kernel',
+      created: manifestEntry(request, target),
+      ...(state.policy.shift &&
+        !isShifted && {reason: `${type.toString('latin1')} is allowlisted; it can't show other ids`}),
+    }
+  } finally {
+    closeQuietly(tree)
+  }
+}
+
+/** The same file system twice in one place is EBUSY (do_add_mount() in fs/namespace.c). */
+function attachMount(tree: number, target: number, caller: Caller): void {
+  const [above, below] = [fstat(tree), fstat(target)]
+  const isSame = above.devMajor === below.devMajor && above.devMinor === below.devMinor
+  if (isSame && (below.attributes & STATX_ATTR_MOUNT_ROOT) !== 0) throw new SystemError('mount', ERRNO.EBUSY)
+  caller.assertAlive()
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+  caller.inMountNamespace(() => caller.act(ADMIN, undefined, () => move_mount(tree, '', target, '', flags)))
+}
+
+/** Options and flags of a mount that was made here; everything else is the kernel's to refuse or do. */
+export function performRemount(values: MountValues, caller: Caller, state: MountState): Performed {
+  if (values.target.length === 0) return untouched()
+  let target: number
+  try {
+    target = caller.openPath(AT_FDCWD, values.target, {follow: true})
+  } catch (error) {
+    if (error instanceof SystemError) return untouched()
+    throw error
+  }
+  const status = fstat(target)
+  if (!state.emulated.has(status)) return untouched()
+  if ((status.attributes & STATX_ATTR_MOUNT_ROOT) === 0) throw new SystemError('mount', ERRNO.EINVAL)
+  const options = values.data === null ? [] : parseOptions(values.data, '')
+  const danger = dangerOf(options)
+  if (danger !== undefined) return {kind: 'refuse', errno: ERRNO.EPERM, reason: danger}
+  const flags = plainFlags(values.flags)
+  caller.assertAlive()
+  reconfigure(target, [...remountWords(flags).map((key) => ({key})), ...options], state.own)
+  caller.inMountNamespace(() =>
+    caller.act(ADMIN, undefined, () => mount_setattr(target, '', AT_EMPTY_PATH, remountAttributes(flags))),
+  )
+  return {kind: 'done', value: 0, strategy: 'kernel'}
+}
+
+function reconfigure(target: number, options: readonly MountOption[], own: OwnCapabilities): void {
+  own.with(ADMIN, () => {
+    const context = fspick(target, '', FSPICK_CLOEXEC | FSPICK_EMPTY_PATH)
+    try {
+      for (const option of options) configure(context, option)
+      fsconfig(context, FSCONFIG_CMD_RECONFIGURE, null, null, 0)
+    } finally {
+      closeQuietly(context)
+    }
+  })
+}
+
+export function configure(context: number, {key, value}: MountOption): void {
+  if (value === undefined) fsconfig(context, FSCONFIG_SET_FLAG, key, null, 0)
+  else fsconfig(context, FSCONFIG_SET_STRING, key, cString(Buffer.from(value, 'latin1')), 0)
+}
+
+function untouched(): Performed {
+  return {kind: 'continue', reason: 'it was not mounted for the container', quiet: true}
+}
+
+/** An image gets a loop device, which the kernel keeps for as long as it is mounted. */
+function deviceOf(
+  source: Exclude<MountSource, {kind: 'refuse'}> | undefined,
+  {flags}: NewMount,
+  {sources, workshop, own}: MountState,
+): {readonly device: Extract<MountSource, {kind: 'device'}>['device'] | undefined; readonly release: () => void} {
+  if (source === undefined) return {device: undefined, release: () => undefined}
+  if (source.kind === 'device') return {device: source.device, release: () => undefined}
+  try {
+    const readOnly = (flags & MS_RDONLY) !== 0
+    const image = sources.openImage(source.file, readOnly)
+    try {
+      const {device, fd} = attachImage({image, readOnly, name: source.path}, workshop, own)
+      return {device, release: () => closeQuietly(fd)}
+    } finally {
+      closeQuietly(image)
+    }
+  } finally {
+    closeQuietly(source.file)
+  }
+}
+
+function hugetlbData(data: Buffer | null, caller: Caller, {container}: MountState): Buffer {
+  const {fsuid, fsgid} = caller.credentials
+  return withHugetlbIds(data, {uid: fsuid, gid: fsgid}, container)
+}
+
+function openUserNamespace({container}: MountState): number {
+  return openat(AT_FDCWD, `/proc/${container.initPid}/ns/user`, O_RDONLY | O_CLOEXEC, 0)
+}
+
+function manifestEntry({type, source, flags, data}: NewMount, target: number): ManifestEntry {
+  return {
+    kind: 'mount',
+    path: pathOfDescriptor(target),
+    strategy: 'kernel',
+    type,
+    source: source ?? undefined,
+    flags,
+    options: data ?? undefined,
+  }
+}

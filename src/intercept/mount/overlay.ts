@@ -1,0 +1,126 @@
+// Overlays with the rights of the host, so that trusted.overlay.* attributes count, over directories of the caller's.
+
+import {
+  CAP_CHOWN,
+  CAP_DAC_OVERRIDE,
+  CAP_DAC_READ_SEARCH,
+  CAP_FOWNER,
+  CAP_FSETID,
+  CAP_MKNOD,
+  CAP_SYS_ADMIN,
+  capabilityMask,
+} from '../../ffi/credentials.js'
+import {ERRNO, SystemError, isSystemError} from '../../ffi/errors.js'
+import {cString, closeQuietly} from '../../ffi/libc.js'
+import {
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOSUID,
+  fsconfig,
+  fsmount,
+  fsopen,
+} from '../../ffi/mount.js'
+import type {Caller} from '../syscall.js'
+import {UNLOCKED_ATTRIBUTES, mountAttributes, superBlockWords} from './flags.js'
+import type {NewMount} from './kernel-mount.js'
+import {parseOptions} from './options.js'
+import type {MountOption} from './options.js'
+import type {MadeMount, Workshop} from './workshop.js'
+
+const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+const CAP_SETFCAP = 31
+/**
+ * What the overlay acts with on its layers: after it has looked at the caller's own rights on the merged file
+ * (ovl_permission() in fs/overlayfs/inode.c), so that these do not widen them.
+ */
+const LAYER_CAPABILITIES = capabilityMask(
+  CAP_SYS_ADMIN,
+  CAP_CHOWN,
+  CAP_DAC_OVERRIDE,
+  CAP_DAC_READ_SEARCH,
+  CAP_FOWNER,
+  CAP_FSETID,
+  CAP_MKNOD,
+  CAP_SETFCAP,
+)
+/** fsconfig(2) takes strings of 256 bytes with their NUL. */
+const VALUE_MAX = 255
+const NOWHERE = '/proc/self/nowhere'
+
+export function mountOverlay(request: NewMount, caller: Caller, workshop: Workshop): MadeMount {
+  const {source, flags, data} = request
+  const options = data === null ? [] : parseOptions(data, 'overlay')
+  const attributes = (mountAttributes(flags) & ~UNLOCKED_ATTRIBUTES) | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID
+  const tree = caller.inPlace(() => {
+    const {context, looksUpEarly} = open(caller)
+    try {
+      // Directories are looked up here, with the caller's rights alone: CAP_SYS_ADMIN opens no directory.
+      caller.act(ADMIN, undefined, () => {
+        fsconfig(context, FSCONFIG_SET_STRING, 'source', cString(source ?? Buffer.from('none')), 0)
+        for (const word of superBlockWords(flags)) fsconfig(context, FSCONFIG_SET_FLAG, word, null, 0)
+        for (const option of options) set(context, option)
+      })
+      // Where they are looked up only now, before 6.5, the overlay gets no more rights than that.
+      return caller.act(looksUpEarly ? LAYER_CAPABILITIES : ADMIN, undefined, () => {
+        fsconfig(context, FSCONFIG_CMD_CREATE, null, null, 0)
+        return fsmount(context, FSMOUNT_CLOEXEC, attributes)
+      })
+    } finally {
+      closeQuietly(context)
+    }
+  })
+  return {tree: workshop.lock(tree, flags), isShifted: true}
+}
+
+/** A context, and whether this kernel looks directories up as they are named (since 6.5). */
+function open(caller: Caller): {readonly context: number; readonly looksUpEarly: boolean} {
+  return caller.act(ADMIN, undefined, () => {
+    const probe = fsopen('overlay', FSOPEN_CLOEXEC)
+    let looksUpEarly = false
+    try {
+      fsconfig(probe, FSCONFIG_SET_STRING, 'upperdir', cString(NOWHERE), 0)
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error
+      looksUpEarly = true
+    } finally {
+      closeQuietly(probe)
+    }
+    return {context: fsopen('overlay', FSOPEN_CLOEXEC), looksUpEarly}
+  })
+}
+
+function set(context: number, {key, value}: MountOption): void {
+  if (value === undefined) fsconfig(context, FSCONFIG_SET_FLAG, key, null, 0)
+  else if (key === 'lowerdir' && value.length > VALUE_MAX) setLayers(context, value)
+  else setString(context, key, value)
+}
+
+/** One by one (Linux 6.7): together they are longer than fsconfig(2) takes. `::` begins those that hold data alone. */
+function setLayers(context: number, value: string): void {
+  const [layers = '', ...dataOnly] = value.split(/(?<!\\)::/)
+  try {
+    for (const layer of splitLayers(layers)) setString(context, 'lowerdir+', unescape(layer))
+    for (const layer of dataOnly.flatMap(splitLayers)) setString(context, 'datadir+', unescape(layer))
+  } catch (error) {
+    // This kernel does not know the key: the value is too long for the one that it knows.
+    if (isSystemError(error, ERRNO.EINVAL)) throw new SystemError('fsconfig', ERRNO.EINVAL)
+    throw error
+  }
+}
+
+function splitLayers(value: string): readonly string[] {
+  return value.match(/(?:\\.|[^:\\])+/gs) ?? []
+}
+
+/** ovl_unescape() in fs/overlayfs/params.c: what is appended one by one is taken as it is. */
+function unescape(value: string): string {
+  return value.replaceAll(/\\(.)/gs, '$1')
+}
+
+function setString(context: number, key: string, value: string): void {
+  fsconfig(context, FSCONFIG_SET_STRING, key, cString(Buffer.from(value, 'latin1')), 0)
+}
