@@ -2,7 +2,7 @@
 
 import {UnavailableError} from '../errors.js'
 import {ERRNO, SystemError} from '../ffi/errors.js'
-import {helperPath} from './helper-path.js'
+import {helperPath} from '../native-helper.js'
 import {freeRange, readIdSources} from './idmap.js'
 import type {Entry, SingleReason} from './reexecute.js'
 import {ownSurroundings} from './surroundings.js'
