@@ -1,5 +1,6 @@
 // Finds the configuration, decides whether it may be used, and reads it as data. See interceptor.yaml(5).
 
+import {lstatSync} from 'node:fs'
 import {basename, extname, join, resolve} from 'node:path'
 
 import {UsageError} from '../errors.js'
@@ -117,8 +118,18 @@ function openFound(file: string, origin: Origin, isPackage: boolean): OpenFile |
   try {
     return openIfThere(file, {follow: origin === 'system'})
   } catch (error) {
-    if (isPackage) return undefined
+    if (isPackage || isOutOfSight(file)) return undefined
     throw error
+  }
+}
+
+/** Below a directory that may not be searched: that of another user, whose HOME was left to us by runuser(1) or sudo(8). */
+function isOutOfSight(file: string): boolean {
+  try {
+    lstatSync(file)
+    return false
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EACCES'
   }
 }
 

@@ -22,17 +22,18 @@ export interface Surroundings {
 
 export function ownSurroundings(): Surroundings {
   const {isFiltered, noNewPrivileges} = ownStanding()
+  const confinement = confinementOf(readText('/proc/self/attr/current') ?? '')
   const isProcMasked = masksProc(readText('/proc/self/mountinfo') ?? '')
   return {
     maxUserNamespaces: readNumber('/proc/sys/user/max_user_namespaces'),
     maxMountNamespaces: readNumber('/proc/sys/user/max_mnt_namespaces'),
     unprivilegedUserNamespaces: readNumber('/proc/sys/kernel/unprivileged_userns_clone'),
     apparmorRestrictsUserNamespaces: readNumber('/proc/sys/kernel/apparmor_restrict_unprivileged_userns'),
-    confinement: confinementOf(readText('/proc/self/attr/current') ?? ''),
+    confinement,
     isFiltered,
     noNewPrivileges,
     isProcMasked,
-    container: containerKind(isFiltered || isProcMasked),
+    container: containerKind(isFiltered || isProcMasked || confinement?.endsWith('(enforce)') === true),
   }
 }
 
@@ -52,12 +53,15 @@ function confinementOf(text: string): string | undefined {
     : label
 }
 
-/** `isLikely`: nobody but a container program sets a process up like this. */
-function containerKind(isLikely: boolean): Surroundings['container'] {
-  if (process.env['KUBERNETES_SERVICE_HOST'] !== undefined) return 'kubernetes'
+/**
+ * Files and variables alone prove little: a machine may boot from what was an image. `isConfined`: nobody but a
+ * container program sets a process up like this.
+ */
+function containerKind(isConfined: boolean): Surroundings['container'] {
   if (existsSync('/run/.containerenv')) return 'podman'
-  if (existsSync('/.dockerenv')) return 'docker'
-  return isLikely ? 'unknown' : undefined
+  if (!isConfined) return undefined
+  if (process.env['KUBERNETES_SERVICE_HOST'] !== undefined) return 'kubernetes'
+  return existsSync('/.dockerenv') ? 'docker' : 'unknown'
 }
 
 function readNumber(path: string): number | undefined {
