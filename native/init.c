@@ -24,10 +24,22 @@ struct init {
 	bool stopped;
 };
 
-/* Ends every other process of this pid namespace (kill(2), pid -1) and reaps what is a child by now. */
-static _Noreturn void end_everything(int status)
+/*
+ * Ends every other process of this pid namespace (kill(2), pid -1) and reaps what is a child by now. A session shares
+ * the pid namespace with others: what it left is ended by the outer process, which can see it.
+ */
+static _Noreturn void end_everything(const struct init *init, int status)
 {
-	(void)kill(-1, SIGKILL);
+	const struct message message = { .type = MESSAGE_ENDED };
+
+	if (init->context->joined) {
+		if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
+			_exit(status);
+		if (send_message(init->context->outer, &message) < 0)
+			_exit(status);
+	} else {
+		(void)kill(-1, SIGKILL);
+	}
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 	_exit(status);
@@ -40,7 +52,7 @@ static _Noreturn void report_end(const struct init *init, int status)
 	};
 
 	(void)send_message(INIT_FD, &message);
-	end_everything(0);
+	end_everything(init, 0);
 }
 
 static void report_stop(struct init *init, int signal)
@@ -93,7 +105,7 @@ static void wait_until_installed(struct init *init)
 	(void)kill(init->command, SIGSTOP);
 	ready.a = init->page->listener;
 	if (send_message(INIT_FD, &ready) < 0)
-		end_everything(125);
+		end_everything(init, 125);
 }
 
 /* Node has the listener now. Ours must go: as long as it is open the command would wait for a dead supervisor. */
@@ -130,7 +142,7 @@ static void read_node(struct init *init)
 	struct message message;
 
 	if (receive_message(INIT_FD, &message) <= 0)
-		end_everything(125);
+		end_everything(init, 125);
 	switch (message.type) {
 	case MESSAGE_GO:
 		go(init);
@@ -149,7 +161,7 @@ static void read_outer(struct init *init)
 	struct message message;
 
 	if (receive_message(init->context->outer, &message) <= 0)
-		end_everything(125);
+		end_everything(init, 125);
 	if (message.type == MESSAGE_CONTINUE)
 		continue_command(init, message.a != 0);
 }
@@ -182,7 +194,7 @@ _Noreturn void init_run(const struct inner_context *context)
 	wait_until_installed(&init);
 	for (;;) {
 		if (poll(watched, 3, -1) < 0 && errno != EINTR)
-			end_everything(125);
+			end_everything(&init, 125);
 		if (watched[0].revents) {
 			drain(watched[0].fd);
 			reap(&init);

@@ -23,7 +23,7 @@
 #endif
 
 /* The parent's end stays open as long as it lives: end-of-file means that it is gone. */
-static void wait_until_staged(int outer)
+void wait_until_staged(int outer)
 {
 	struct message message;
 
@@ -31,7 +31,7 @@ static void wait_until_staged(int outer)
 		_exit(125);
 }
 
-static void take_identity(void)
+void take_identity(void)
 {
 	/* EPERM where setgroups(2) is denied in this user namespace (user_namespaces(7)): no groups to lose then. */
 	if (setgroups(0, NULL) < 0 && errno != EPERM)
@@ -78,11 +78,18 @@ static void raise_loopback(void)
 	close(fd);
 }
 
+void install_deny_filter(const struct plan *plan)
+{
+	const struct record *deny = plan_find(plan, RECORD_DENY_FILTER);
+
+	if (deny && install_filter(deny, 0) < 0)
+		fail(STAGE_DENY_FILTER, 0);
+}
+
 _Noreturn void inner_run(const struct inner_context *context)
 {
 	const struct plan *plan = context->plan;
 	const struct record *hostname = plan_find(plan, RECORD_HOSTNAME);
-	const struct record *deny = plan_find(plan, RECORD_DENY_FILTER);
 
 	report_to(INIT_FD);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -104,7 +111,6 @@ _Noreturn void inner_run(const struct inner_context *context)
 	 */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		fail(STAGE_IDENTITY, 0);
-	if (deny && install_filter(deny, 0) < 0)
-		fail(STAGE_DENY_FILTER, 0);
+	install_deny_filter(plan);
 	init_run(context);
 }

@@ -6,12 +6,13 @@
 #define INTERCEPTOR_INIT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /* Descriptors that Node hands over (stdio of child_process.spawn). */
-enum { CONTROL_FD = 3, INIT_FD = 4, PLAN_FD = 5 };
+enum { CONTROL_FD = 3, INIT_FD = 4, PLAN_FD = 5, JOIN_FD = 6 /* pidfd of the PID 1 to join */ };
 
 /* In step with STAGES in src/container/launch-failure.ts; test/unit/container/native-protocol.test.ts compares them. */
 enum stage {
@@ -37,6 +38,7 @@ enum stage {
 	STAGE_WORKDIR,
 	STAGE_NOTIFY_FILTER,
 	STAGE_SUPERVISION,
+	STAGE_JOIN,
 };
 
 /* In step with MESSAGES in src/container/channel.ts. */
@@ -52,7 +54,7 @@ enum message_type {
 	MESSAGE_ANSWER, /* outer to Node: a = signal, b = 1 when it did */
 	MESSAGE_STOPPED, /* init to Node: a = signal that stopped the command */
 	MESSAGE_CONTINUE, /* Node to outer; outer to init with a = 1 in the foreground */
-	MESSAGE_ENDED, /* init to Node: a = wait status, b = errno of execve, c = 1 when the file exists */
+	MESSAGE_ENDED, /* init to Node: a = wait status, b = errno of execve, c = 1 when the file exists; a session to outer */
 	MESSAGE_GONE, /* outer to Node: every process of the container is gone; a = wait status of init */
 	MESSAGE_BYE, /* Node to outer: clean up and exit */
 	MESSAGE_KILL, /* Node to outer: end the container now */
@@ -155,20 +157,29 @@ void stage_inside(const struct plan *plan, int root);
 
 /* userns.c */
 _Noreturn void userns_run(int argc, char **argv);
+_Noreturn void enter_run(int argc, char **argv);
 
 /* lock.c */
 _Noreturn void lock_run(const char *path);
 
 /* outer.c */
-_Noreturn void outer_run(const struct plan *plan);
+_Noreturn void outer_run(const struct plan *plan, bool joins);
 
 /* inner.c */
 struct inner_context {
 	const struct plan *plan;
 	int outer; /* socket to the outer process */
 	int terminal; /* or -1 */
+	bool joined; /* not PID 1, but a session of join.c */
 };
 _Noreturn void inner_run(const struct inner_context *context);
+void wait_until_staged(int outer);
+void take_identity(void);
+void install_deny_filter(const struct plan *plan);
+
+/* join.c */
+pid_t join_start(const struct plan *plan, int terminal, int *socket);
+unsigned int kill_tree(pid_t pid, unsigned int depth);
 
 /* init.c */
 _Noreturn void init_run(const struct inner_context *context);

@@ -59,6 +59,11 @@ static inline int sys_clone3(struct clone_args *args)
 	return (int)syscall(SYS_clone, args->flags | args->exit_signal, 0, args->pidfd, 0, 0);
 }
 
+static inline int sys_pidfd_open(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
 static inline int sys_close_range(unsigned int first, unsigned int last, unsigned int flags)
 {
 	return (int)syscall(SYS_close_range, first, last, flags);

@@ -21,13 +21,14 @@
 #include "interceptor-init.h"
 #include "kernel.h"
 
-enum { WITNESS_MS = 500, REMOVE_TRIES = 200, REMOVE_PAUSE_NS = 5000000 };
+enum { KILL_ROUNDS = 200, KILL_PAUSE_MS = 5, WITNESS_MS = 500, REMOVE_TRIES = 200, REMOVE_PAUSE_NS = 5000000 };
 
 struct outer {
 	const struct plan *plan;
 	int signals; /* signalfd */
 	int terminal; /* /dev/tty or -1 */
 	bool foreground; /* our group had the terminal at the start */
+	bool joins; /* `pid` is a session in somebody else's pid namespace (join.c) */
 	int inner; /* socket to the inner process */
 	int pidfd;
 	pid_t pid;
@@ -121,9 +122,23 @@ static int reap_inner(const struct outer *outer)
 	return status;
 }
 
+/* PID 1 takes its namespace along; a session only what is below it, as long as it lives and gets their orphans. */
+static void kill_all(const struct outer *outer)
+{
+	struct pollfd ended = { .fd = outer->pidfd, .events = POLLIN };
+
+	for (int i = 0; outer->joins && i < KILL_ROUNDS; i++) {
+		if (kill_tree(outer->pid, 0) == 0)
+			break;
+		if (poll(&ended, 1, KILL_PAUSE_MS) > 0)
+			return;
+	}
+	(void)kill(outer->pid, SIGKILL);
+}
+
 static _Noreturn void end_container(const struct outer *outer)
 {
-	(void)kill(outer->pid, SIGKILL);
+	kill_all(outer);
 	(void)reap_inner(outer);
 	restore_terminal(outer);
 	finish(outer);
@@ -156,11 +171,23 @@ static void read_control(struct outer *outer)
 		continue_command(outer);
 		break;
 	case MESSAGE_KILL:
-		(void)kill(outer->pid, SIGKILL);
+		kill_all(outer);
 		break;
 	default:
 		break;
 	}
+}
+
+/* A session whose command has ended asks for the end of what the command left. False at the end of the socket. */
+static bool read_session(const struct outer *outer)
+{
+	struct message message;
+
+	if (receive_message(outer->inner, &message) <= 0)
+		return false;
+	if (message.type == MESSAGE_ENDED)
+		kill_all(outer);
+	return true;
 }
 
 static _Noreturn void monitor(struct outer *outer)
@@ -169,15 +196,18 @@ static _Noreturn void monitor(struct outer *outer)
 		{ .fd = outer->pidfd, .events = POLLIN },
 		{ .fd = CONTROL_FD, .events = POLLIN },
 		{ .fd = outer->signals, .events = POLLIN },
+		{ .fd = outer->joins ? outer->inner : -1, .events = POLLIN },
 	};
 
 	for (;;) {
-		if (poll(watched, 3, -1) < 0 && errno != EINTR)
+		if (poll(watched, 4, -1) < 0 && errno != EINTR)
 			end_container(outer);
 		if (watched[2].revents)
 			read_signals(outer);
 		if (watched[1].revents)
 			read_control(outer);
+		if (watched[3].revents && !read_session(outer))
+			watched[3].fd = -1;
 		if (watched[0].revents)
 			inner_gone(outer);
 	}
@@ -229,40 +259,63 @@ static void hand_over(struct outer *outer)
 	if (send_message(CONTROL_FD, &message) < 0 || receive_message(CONTROL_FD, &message) <= 0 ||
 	    message.type != MESSAGE_MAPPED)
 		end_container(outer);
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", outer->pid);
-	user_namespace = open(path, O_RDONLY | O_CLOEXEC);
-	if (user_namespace < 0)
-		fail(STAGE_MAPPED, 0);
-	stage_outside(outer->plan, user_namespace);
-	close(user_namespace);
+	if (!outer->joins) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", outer->pid);
+		user_namespace = open(path, O_RDONLY | O_CLOEXEC);
+		if (user_namespace < 0)
+			fail(STAGE_MAPPED, 0);
+		stage_outside(outer->plan, user_namespace);
+		close(user_namespace);
+	}
 	message.type = MESSAGE_STAGED;
 	(void)send_message(outer->inner, &message);
 }
 
-_Noreturn void outer_run(const struct plan *plan)
+/* The container's PID 1 in new namespaces, below a mount namespace of our own. */
+static void start_inner(struct outer *outer)
 {
-	static struct outer outer;
 	int inner_socket = -1;
 
-	outer.plan = plan;
-	(void)sys_close_range(CONTROL_FD, ~0U, CLOSE_RANGE_CLOEXEC);
-	watch_signals(&outer);
-	if (chdir("/") < 0 || unshare(CLONE_NEWNS) < 0 ||
-	    syscall(SYS_mount, NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+	if (unshare(CLONE_NEWNS) < 0 || syscall(SYS_mount, NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		fail(STAGE_MOUNT_NAMESPACE, 0);
-	outer.pid = clone_inner(&outer, &inner_socket);
-	if (outer.pid == 0) {
+	outer->pid = clone_inner(outer, &inner_socket);
+	if (outer->pid == 0) {
 		const struct inner_context context = {
-			.plan = plan, .outer = inner_socket, .terminal = outer.terminal,
+			.plan = outer->plan, .outer = inner_socket, .terminal = outer->terminal,
 		};
 
 		close(CONTROL_FD);
-		close(outer.inner);
-		close(outer.signals);
+		close(outer->inner);
+		close(outer->signals);
 		close(PLAN_FD);
 		inner_run(&context);
 	}
 	close(inner_socket);
+}
+
+static void start_session(struct outer *outer)
+{
+	outer->pid = join_start(outer->plan, outer->terminal, &outer->inner);
+	outer->pidfd = sys_pidfd_open(outer->pid);
+	if (outer->pidfd < 0)
+		fail(STAGE_CLONE, 0);
+	close(JOIN_FD);
+}
+
+_Noreturn void outer_run(const struct plan *plan, bool joins)
+{
+	static struct outer outer;
+
+	outer.plan = plan;
+	outer.joins = joins;
+	(void)sys_close_range(CONTROL_FD, ~0U, CLOSE_RANGE_CLOEXEC);
+	watch_signals(&outer);
+	if (chdir("/") < 0)
+		fail(STAGE_MOUNT_NAMESPACE, 0);
+	if (joins)
+		start_session(&outer);
+	else
+		start_inner(&outer);
 	close(INIT_FD);
 	close(PLAN_FD);
 	hand_over(&outer);

@@ -8,6 +8,10 @@
  * newuidmap(1) and newgidmap(1) where these are named, itself where they are "-" (it needs CAP_SETUID then). Where that
  * fails, or UID_MAP is empty, one id is mapped, which needs nobody's help. MARKER is a variable of the environment to
  * which the outcome is appended as STAGE:ERRNO:HELPER; also after a failure PROGRAM is executed, which has the words.
+ *
+ * interceptor-init enter MARKER PIDFD PROGRAM ARGUMENT...
+ *
+ * Likewise, into the user namespace of a process: the supervisor of a container that exec is to join.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +33,7 @@ enum { WORDS_MAX = 3 * 340 + 3, MARKER_MAX = 256 };
 extern char **environ;
 
 /* In step with STAGES in src/container/reexecute.ts. */
-enum outcome_stage { OUTCOME_ENTERED, OUTCOME_UNSHARE, OUTCOME_UID_MAP, OUTCOME_GID_MAP };
+enum outcome_stage { OUTCOME_ENTERED, OUTCOME_UNSHARE, OUTCOME_UID_MAP, OUTCOME_GID_MAP, OUTCOME_JOIN };
 
 struct outcome {
 	enum outcome_stage stage;
@@ -149,19 +153,38 @@ static struct outcome enter(char **argv)
 	return outcome;
 }
 
-_Noreturn void userns_run(int argc, char **argv)
+static _Noreturn void become_program(const char *prefix, struct outcome outcome, char **words)
 {
 	static const char sorry[] = "interceptor: cannot execute itself in its user namespace\n";
 	static char marker[MARKER_MAX];
-	struct outcome outcome;
 
+	(void)snprintf(marker, sizeof(marker), "%s%d:%d:%u", prefix, outcome.stage, outcome.error, outcome.helpers);
+	if (putenv(marker) == 0)
+		execve(words[0], words + 1, environ);
+	(void)!write(2, sorry, sizeof(sorry) - 1);
+	_exit(125);
+}
+
+_Noreturn void userns_run(int argc, char **argv)
+{
 	if (argc <= ARGUMENTS)
 		_exit(125);
 	(void)signal(SIGCHLD, SIG_DFL);
-	outcome = enter(argv);
-	(void)snprintf(marker, sizeof(marker), "%s%d:%d:%u", argv[MARKER], outcome.stage, outcome.error, outcome.helpers);
-	if (putenv(marker) == 0)
-		execve(argv[PROGRAM], argv + ARGUMENTS, environ);
-	(void)!write(2, sorry, sizeof(sorry) - 1);
-	_exit(125);
+	become_program(argv[MARKER], enter(argv), argv + PROGRAM);
+}
+
+/* With a mount namespace that belongs to the user namespace, so that mounts can be made and the directory is kept. */
+_Noreturn void enter_run(int argc, char **argv)
+{
+	enum { PIDFD = 3, WORDS, LEAST };
+	struct outcome outcome = { 0 };
+	int pidfd;
+
+	if (argc <= LEAST)
+		_exit(125);
+	pidfd = atoi(argv[PIDFD]);
+	if (setns(pidfd, CLONE_NEWUSER) < 0 || unshare(CLONE_NEWNS) < 0)
+		outcome = (struct outcome){ .stage = OUTCOME_JOIN, .error = errno };
+	close(pidfd);
+	become_program(argv[MARKER], outcome, argv + WORDS);
 }

@@ -3,6 +3,7 @@
 import type {Flag} from './flags.js'
 
 const common = {group: 'Container', commands: ['run']} as const
+const both = ['run', 'exec'] as const
 
 export const containerFlags: readonly Flag[] = [
   {
@@ -52,6 +53,7 @@ export const containerFlags: readonly Flag[] = [
   },
   {
     ...common,
+    commands: both,
     name: 'workdir',
     kind: 'value',
     placeholder: 'DIR',
@@ -60,6 +62,7 @@ export const containerFlags: readonly Flag[] = [
   },
   {
     ...common,
+    commands: both,
     name: 'env',
     kind: 'list',
     placeholder: 'K=V',
@@ -70,6 +73,7 @@ export const containerFlags: readonly Flag[] = [
   },
   {
     ...common,
+    commands: both,
     name: 'clear-env',
     kind: 'switch',
     summary: 'start with a clean environment',
@@ -85,6 +89,7 @@ export const containerFlags: readonly Flag[] = [
   },
   {
     ...common,
+    commands: both,
     name: 'user',
     kind: 'value',
     placeholder: 'UID[:GID]',

@@ -3,7 +3,7 @@
 import type {Flag} from './flags.js'
 
 const group = 'Interception'
-const commands = ['run', 'explain', 'check'] as const
+const commands = ['run', 'exec', 'explain', 'check'] as const
 
 export const interceptionFlags: readonly Flag[] = [
   {

@@ -25,6 +25,11 @@ async function dispatch(words: readonly string[]): Promise<void> {
     await startRun(rest, entry, loadRunService)
     return dispatchToOclif(['run', '--help'])
   }
+  if (first === 'exec') {
+    const {startExec} = await import('./start-exec.js')
+    await startExec(rest)
+    return dispatchToOclif(['exec', '--help'])
+  }
   if (first === 'help') return dispatchToOclif([...rest, '--help'])
   return dispatchToOclif(words)
 }

@@ -2,7 +2,8 @@
 
 import type {Command} from '@oclif/core'
 
+import {Exec} from './exec.js'
 import {Explain} from './explain.js'
 import {Run} from './run.js'
 
-export const COMMANDS: Readonly<Record<string, Command.Class>> = {explain: Explain, run: Run}
+export const COMMANDS: Readonly<Record<string, Command.Class>> = {exec: Exec, explain: Explain, run: Run}

@@ -30,11 +30,15 @@ export function describeCgroup(pid: number, host: CgroupHost = thisHost()): Cgro
   }
 }
 
-/** Moves `pid` into the cgroups that interceptor made for the container of `init`, wherever below them `init` is. */
-export function joinCgroupOf(init: number, pid: number, host: CgroupHost = thisHost()): void {
+/**
+ * Moves `pid` into the cgroups that interceptor made for the container of `init`, wherever below them `init` is, and
+ * tells which: none where it has none.
+ */
+export function joinCgroupOf(init: number, pid: number, host: CgroupHost = thisHost()): readonly string[] {
   const {v1, unified} = findHierarchies(host, init)
   const places = [...v1.values(), ...(unified === undefined ? [] : [unified])]
-  for (const directory of new Set(places.filter(isBelowOurs).map(({own}) => own))) {
+  const directories = [...new Set(places.filter(isBelowOurs).map(({own}) => own))]
+  for (const directory of directories) {
     try {
       writeCgroupFile(`${directory}/cgroup.procs`, String(pid))
     } catch (error) {
@@ -42,6 +46,7 @@ export function joinCgroupOf(init: number, pid: number, host: CgroupHost = thisH
       throw new LaunchError(`cannot join the cgroup ${directory}`, {cause: new SystemError('write', errno)})
     }
   }
+  return directories
 }
 
 function isBelowOurs({own, mountPoint}: CgroupPlace): boolean {

@@ -31,6 +31,7 @@ export const STAGES = [
   'workdir',
   'notify-filter',
   'supervision',
+  'join',
 ] as const
 
 export type Stage = (typeof STAGES)[number]
@@ -136,6 +137,8 @@ function wording(stage: Stage, step: FilesystemStep | undefined, errno: number, 
       }
     case 'supervision':
       return {what: 'supervise the container'}
+    case 'join':
+      return {what: `enter the namespaces of ${plan.name}`, hints: errno === ERRNO.ESRCH ? ['It has ended'] : []}
     default:
       return stage satisfies never
   }

@@ -90,10 +90,11 @@ class Launch {
     // Whoever waits for `ended` sees the failure; that nobody does is no bug.
     this.#hasEnded.promise.catch(() => undefined)
     const helper = helperPath()
-    const planFd = memoryFile(encodePlan(plan, stageFor(plan)))
+    const {join} = plan
+    const planFd = memoryFile(encodePlan(plan, join === undefined ? stageFor(plan) : '/'))
     try {
-      this.#child = spawn(helper, ['launch'], {
-        stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', planFd],
+      this.#child = spawn(helper, [join === undefined ? 'launch' : 'join'], {
+        stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', planFd, ...(join === undefined ? [] : [join])],
         env: {},
       })
     } finally {
@@ -138,8 +139,7 @@ class Launch {
   async #map(pid: number): Promise<void> {
     this.#initPid = pid
     try {
-      writeFileSync(`/proc/${pid}/uid_map`, mapText(this.#plan.uidMap))
-      writeFileSync(`/proc/${pid}/gid_map`, mapText(this.#plan.gidMap))
+      if (this.#plan.join === undefined) writeMaps(pid, this.#plan)
     } catch (cause) {
       this.#fail(new LaunchError("cannot write the container's id maps", {cause, hints: idMapHints(cause)}))
       this.#kill()
@@ -259,6 +259,11 @@ function stageFor(plan: LaunchPlan): string {
   const stage = STAGES.find(isFree)
   if (stage !== undefined) return stage
   throw new LaunchError(`cannot build the container's root: none of ${STAGES.join(', ')} is a free directory`)
+}
+
+function writeMaps(pid: number, {uidMap, gidMap}: LaunchPlan): void {
+  writeFileSync(`/proc/${pid}/uid_map`, mapText(uidMap))
+  writeFileSync(`/proc/${pid}/gid_map`, mapText(gidMap))
 }
 
 function mapText(map: readonly IdMapExtent[]): string {

@@ -58,6 +58,8 @@ export type FilesystemStep =
 
 export interface LaunchPlan {
   readonly name: string
+  /** Enter this container instead of making one: pidfd of its PID 1. Nothing is mapped, mounted or removed then. */
+  readonly join?: number
   readonly rootless: boolean
   readonly uidMap: readonly IdMapExtent[]
   readonly gidMap: readonly IdMapExtent[]

@@ -12,7 +12,7 @@ import {isPrivileged, mayMapIds, ownStanding} from './standing.js'
 import type {Standing} from './standing.js'
 
 /** In step with enum outcome_stage of native/userns.c. */
-const STAGES = ['entered', 'unshare', 'uid-map', 'gid-map'] as const
+const STAGES = ['entered', 'unshare', 'uid-map', 'gid-map', 'join'] as const
 
 /** Why only one id is mapped: no range is the user's, or the programs that map one are missing, or they failed. */
 export type SingleReason = 'helper-failed' | 'no-helper' | 'no-range'
@@ -36,17 +36,49 @@ const HELPER_DIRECTORIES = ['/usr/bin', '/bin', '/usr/local/bin', '/usr/sbin', '
  * for root of the host, who needs none.
  */
 export async function enterUserNamespace(): Promise<Entry | undefined> {
-  const identity = `${process.pid}:${startTime()}`
-  const marker = process.env[MARKER]
-  Reflect.deleteProperty(process.env, MARKER)
-  const entry = marker === undefined ? undefined : parseMarker(marker, identity)
+  const entry = takeEntry()
   if (entry !== undefined) return entry
   const standing = ownStanding()
   if (isPrivileged(standing)) return undefined
+  return executeAgain((words) => helperWords(standing, ownIdentity(), words))
+}
+
+/** How entering went, where this is the second time. */
+export function takeEntry(): Entry | undefined {
+  const marker = process.env[MARKER]
+  Reflect.deleteProperty(process.env, MARKER)
+  return marker === undefined ? undefined : parseMarker(marker, ownIdentity())
+}
+
+/** Executes this program again in the user namespace of the process that `pidfd` stands for. */
+export async function enterNamespaceOf(pidfd: number): Promise<never> {
+  const {uid, gid} = ownStanding()
+  return executeAgain(
+    (words) => [
+      ...['interceptor-init', 'enter', `${MARKER}=${ownIdentity()}:${uid}:${gid}:none:`, String(pidfd)].map(bytesOf),
+      bytesOf(process.execPath),
+      ...words,
+    ],
+    [pidfd],
+  )
+}
+
+async function executeAgain(
+  helper: (words: readonly Buffer[]) => readonly Buffer[],
+  kept: readonly number[] = [],
+): Promise<never> {
   const {execve, keepOverExec} = await import('../ffi/exec.js')
   const words = ownWords()
-  for (const fd of [0, 1, 2, ...namedDescriptors(words)]) keepOverExec(fd)
-  return execve(helperPath(), helperWords(standing, identity, words), ownEnvironment())
+  for (const fd of [0, 1, 2, ...kept, ...namedDescriptors(words)]) keepOverExec(fd)
+  return execve(helperPath(), helper(words), ownEnvironment())
+}
+
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text)
+}
+
+function ownIdentity(): string {
+  return `${process.pid}:${startTime()}`
 }
 
 /** @param text value of the variable: PID:START:UID:GID:REASON, then STAGE:ERRNO:HELPERS of interceptor-init */

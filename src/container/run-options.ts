@@ -61,6 +61,16 @@ export interface RunOptions {
   readonly ownWords: number
 }
 
+export interface ExecOptions extends Pick<RunOptions, 'command' | 'environment' | 'output'> {
+  /** Name, or pid of the container's init or of its supervisor. */
+  readonly container: string
+  /** Undefined: the container's own policy. */
+  readonly asked: Policy | undefined
+  readonly user: {readonly uid: number; readonly gid: number}
+  /** Absolute in the container; undefined: where the container's first command started. */
+  readonly workdir: Buffer | undefined
+}
+
 /** What a configuration file adds to the flags. */
 export interface RunConfiguration {
   readonly file: string | undefined

@@ -1,7 +1,6 @@
 // One run from its options to its end: plan, launch, supervise, clean up. Nothing here decides about calls.
 
-import {EXIT, InterceptorError, UsageError, type InterceptorErrorOptions} from '../errors.js'
-import {SystemError} from '../ffi/errors.js'
+import {UsageError} from '../errors.js'
 import {close} from '../ffi/libc.js'
 import {FAMILIES} from '../intercept/families.js'
 import {denyFilter, notifyFilter} from '../intercept/filter.js'
@@ -9,12 +8,13 @@ import {startLoadSampling} from '../intercept/load-average.js'
 import {enabledCalls} from '../intercept/registry.js'
 import {createSupervisor, type Supervisor} from '../intercept/supervisor.js'
 import type {Beginning} from '../intercept/syscall.js'
+import {reportEnd} from './command-end.js'
+import {encodeControl} from './control.js'
 import {createCgroup, removeStaleCgroups, type ContainerCgroup} from './cgroup.js'
 import {deviceRules, standardTerminal} from './devices.js'
 import {commandEnvironment, variable} from './environment.js'
 import {chooseNestedMaps, choosePrivilegedMaps, overlayMap, ownIdMaps, readIdSources, type IdMaps} from './idmap.js'
-import {launch, type ContainerEnd, type LaunchedContainer} from './launch.js'
-import {display} from './path-bytes.js'
+import {launch, type LaunchedContainer} from './launch.js'
 import {restoreOpenFiles} from './limits.js'
 import type {LaunchPlan} from './plan.js'
 import {prepareFilesystem, type PreparedFilesystem} from './prepare.js'
@@ -23,16 +23,6 @@ import type {Entry} from './reexecute.js'
 import type {Reporter, RunEnd, RunOptions} from './run-options.js'
 import {followSignals, ignoredSignals, stopWithCommand} from './signals.js'
 import {identify, StateRecord, stateDirectory} from './state.js'
-
-/** The command was not there, or can't be executed; statuses as env(1) gives them. */
-export class CommandError extends InterceptorError {
-  override readonly exitCode: number
-
-  constructor(message: string, exitCode: number, options: InterceptorErrorOptions = {}) {
-    super(message, options)
-    this.exitCode = exitCode
-  }
-}
 
 /**
  * Runs the command to its end. Nothing of the container is left when the promise settles. With `entry` we are root of a
@@ -88,7 +78,7 @@ class Run {
       // The last decisions are written before anything is said of the end.
       await this.#supervisor?.stop()
       if (this.#fatal !== undefined) throw this.#fatal
-      return await this.#report(end)
+      return await reportEnd(this.#reporter, end, this.#options.command)
     } finally {
       unfollow()
     }
@@ -141,7 +131,8 @@ class Run {
     const {uidMap, gidMap, name, rootless} = plan
     const {initPid, namespaces, startedMs, listener} = launched
     const init = identify(initPid)
-    if (init !== undefined) this.#state?.update({init})
+    if (init !== undefined)
+      this.#state?.update({init, control: encodeControl(plan, this.#options.container.rootfs !== undefined)})
     await this.#reporter.start({...plan, initPid, policy, ...(file !== undefined && {configuration: file})})
     if (listener !== undefined) {
       const cgroup = this.#cgroup?.description
@@ -238,26 +229,4 @@ class Run {
     this.#fatal ??= error
     this.#launched?.kill()
   }
-
-  async #report(end: ContainerEnd): Promise<RunEnd> {
-    if (end.kind === 'exited') return this.#reporter.end(end)
-    if (end.kind === 'signaled') return this.#reporter.end({kind: 'signalled', signal: end.signal})
-    const error = notStarted(end, this.#options.command[0] ?? Buffer.alloc(0))
-    await this.#reporter.end({kind: 'exited', status: error.exitCode})
-    throw error
-  }
-}
-
-function notStarted(end: Extract<ContainerEnd, {kind: 'not-started'}>, command: Buffer): CommandError {
-  const name = display(command)
-  const cause = new SystemError('execve', end.errno)
-  if (!end.notFound) return new CommandError(`cannot execute ${name}`, EXIT.notExecutable, {cause})
-  if (end.exists) {
-    return new CommandError(`cannot execute ${name}: its interpreter is not there`, EXIT.notFound, {
-      hints: ['look at its first line, or at the dynamic loader it names: file COMMAND'],
-    })
-  }
-  return new CommandError(`cannot find the command ${name}`, EXIT.notFound, {
-    hints: ['look at PATH, and whether the container sees the directory: without --rootfs homes are hidden'],
-  })
 }

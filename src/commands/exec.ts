@@ -1,0 +1,37 @@
+// interceptor exec: one more command in a container that runs. As for run, this class is what help shows; the start is
+// src/cli/start-exec.ts, without oclif.
+
+import {Args, Command} from '@oclif/core'
+
+import {oclifFlags} from '../cli/oclif-flags.js'
+import {startExec} from '../cli/start-exec.js'
+
+export class Exec extends Command {
+  static override readonly summary = 'Run one more command in a container that runs.'
+  static override readonly description =
+    'CONTAINER is the name that run was given with --name, or the pid of the container on the host. The command gets ' +
+    "the container's namespaces, limits and policy, and a supervisor of its own; flags of interception can only narrow " +
+    'the policy: with any of them, exactly what they say is allowed. When the command ends, processes that it left ' +
+    'behind are ended too.\n\n' +
+    "The exit status is the command's own, as that of run."
+
+  static override readonly usage = 'exec [FLAGS] CONTAINER [--] COMMAND [ARG...]'
+  static override readonly strict = false
+  static override readonly examples = [
+    {description: 'Look around in a container', command: '<%= config.bin %> exec build -- sh'},
+    {
+      description: 'Run a test there as an ordinary user',
+      command: '<%= config.bin %> exec --user 1000 --workdir /srv build -- make check',
+    },
+  ]
+
+  static override readonly flags = oclifFlags('exec')
+  static override readonly args = {
+    container: Args.string({description: 'name of the container, or pid of its init', ignoreStdin: true}),
+    command: Args.string({description: 'program and its arguments', ignoreStdin: true, multiple: true}),
+  }
+
+  override async run(): Promise<void> {
+    await startExec(this.argv)
+  }
+}

@@ -1,0 +1,256 @@
+// A second command in a container that runs, with a listener and supervision of its own. As run.ts, without making or
+// removing anything.
+
+import {readFileSync, readlinkSync} from 'node:fs'
+
+import {LaunchError, UnavailableError, UsageError} from '../errors.js'
+import {close, pidfd_open} from '../ffi/libc.js'
+import type {ContainerDescription} from '../intercept/container-description.js'
+import {FAMILIES} from '../intercept/families.js'
+import {notifyFilter} from '../intercept/filter.js'
+import {startLoadSampling} from '../intercept/load-average.js'
+import {beyond} from '../intercept/policy-order.js'
+import type {Policy} from '../intercept/policy.js'
+import {probeNotifier} from '../intercept/probe.js'
+import {enabledCalls} from '../intercept/registry.js'
+import {createSupervisor, type Supervisor} from '../intercept/supervisor.js'
+import {describeCgroup, joinCgroupOf} from './cgroup-of.js'
+import {reportEnd} from './command-end.js'
+import {decodeControl, type Control} from './control.js'
+import {commandEnvironment} from './environment.js'
+import {parseProcIdMap, type IdMaps} from './idmap.js'
+import {launch, type ContainerEnd, type LaunchedContainer} from './launch.js'
+import {restoreOpenFiles} from './limits.js'
+import type {LaunchPlan} from './plan.js'
+import {enterNamespaceOf, type Entry} from './reexecute.js'
+import type {ExecOptions, Reporter, RunEnd} from './run-options.js'
+import {followSignals, ignoredSignals, stopWithCommand} from './signals.js'
+import {isPrivileged, ownStanding} from './standing.js'
+import {findRun, isAlive, stateDirectory, type ProcessIdentity, type RunState} from './state.js'
+
+const SIGKILL = 9
+
+/** A container that can be entered: its init is held by `pidfd`, so that the number can't become another process. */
+export interface Target {
+  readonly state: RunState
+  readonly init: ProcessIdentity
+  readonly pidfd: number
+  /** What the command may have done for it: the container's policy, or less. */
+  readonly policy: Policy
+}
+
+/**
+ * Finds the container, and goes to where its supervisor is: that of an ordinary user lives in a user namespace, in which
+ * this program is executed again; `entry` tells the second time how that went.
+ *
+ * @throws UsageError for a name that nobody has, or flags that allow more than the container has.
+ */
+export async function openTarget(container: string, asked: Policy | undefined, entry?: Entry): Promise<Target> {
+  const standing = ownStanding()
+  const state = findRun(
+    stateDirectory({uid: entry?.uid ?? standing.uid, runtimeDirectory: process.env['XDG_RUNTIME_DIR']}),
+    container,
+  )
+  const {init, name, supervisor, policy} = state
+  if (state.pidNamespace !== readlinkSync('/proc/self/ns/pid'))
+    throw new LaunchError(`cannot enter ${name}: it was started in another pid namespace`, {
+      hints: ['run exec where interceptor run was started'],
+    })
+  if (init === undefined) throw new LaunchError(`cannot enter ${name}: it is still being made`, {hints: ['try again']})
+  const excess = asked === undefined ? [] : beyond(asked, policy)
+  if (excess.length > 0)
+    throw new UsageError(`cannot allow more than ${name} was started with: ${excess.join(', ')}`, {
+      hints: ['flags of exec can only narrow what the container may do; leave them out, or start it with them'],
+    })
+  if (entry !== undefined && entry.stage !== 'entered') throw cannotEnter(name)
+  if (namespaceOf(supervisor.pid) !== namespaceOf('self')) {
+    if (entry !== undefined) throw cannotEnter(name)
+    await enterNamespaceOf(hold(supervisor, name))
+  }
+  if (!state.rootless && !isPrivileged(standing))
+    throw new UnavailableError(`cannot enter ${name}: root started it`, {hints: ['be root with all its capabilities']})
+  return {state, init, pidfd: hold(init, name), policy: asked ?? policy}
+}
+
+/** Runs the command to its end, and ends what it left behind. */
+export async function execInContainer(options: ExecOptions, target: Target, reporter: Reporter): Promise<RunEnd> {
+  const exec = new Exec(options, target, reporter)
+  try {
+    return await exec.toTheEnd()
+  } finally {
+    await exec.cleanUp()
+  }
+}
+
+class Exec {
+  readonly #options: ExecOptions
+  readonly #target: Target
+  readonly #reporter: Reporter
+  readonly #control: Control
+  readonly #supervisor: Supervisor | undefined
+  #launched: LaunchedContainer | undefined
+  #stopSampling: (() => void) | undefined
+  /** What ended supervision before the command ended. */
+  #fatal: Error | undefined
+
+  constructor(options: ExecOptions, target: Target, reporter: Reporter) {
+    this.#options = options
+    this.#target = target
+    this.#reporter = reporter
+    this.#control = decodeControl(target.state)
+    const {policy, state} = target
+    const {rootless} = state
+    if (enabledCalls(FAMILIES, policy, {rootless}).length === 0) return
+    this.#supervisor = createSupervisor({
+      policy,
+      rootless,
+      onBatch: (batch) => reporter.batch(batch),
+      onFatal: (error) => {
+        this.#fatal ??= error
+        this.#launched?.kill()
+      },
+    })
+  }
+
+  async toTheEnd(): Promise<RunEnd> {
+    const launched = await this.#launch()
+    const unfollow = followSignals(launched)
+    try {
+      const end = await this.#ended(launched)
+      await this.#supervisor?.stop()
+      if (this.#fatal !== undefined) throw this.#fatal
+      return await reportEnd(this.#reporter, end, this.#options.command)
+    } finally {
+      unfollow()
+    }
+  }
+
+  async cleanUp(): Promise<void> {
+    this.#stopSampling?.()
+    await this.#supervisor?.stop()
+    if (this.#launched?.listener !== undefined) close(this.#launched.listener)
+    close(this.#target.pidfd)
+  }
+
+  async #launch(): Promise<LaunchedContainer> {
+    const {init, policy} = this.#target
+    const plan = this.#plan()
+    const launched = await launch(plan, {mapped: (pid) => this.#join(pid), stopped: stopWithCommand})
+    this.#launched = launched
+    await this.#reporter.start({...plan, initPid: init.pid, policy})
+    const {listener, namespaces} = launched
+    if (listener !== undefined) {
+      const container = this.#describe(plan, namespaces)
+      const sampling = policy.sysinfo && startLoadSampling(container)
+      this.#stopSampling = sampling?.stop
+      const begun = this.#supervisor?.attach({
+        listener,
+        container: {...container, ...(sampling && {loadAverage: sampling.memory})},
+      })
+      // As in run.ts: the worker may be taking up nodes that it must know when the command comes to them.
+      if (plan.rootless && policy.mknod !== undefined) await begun
+    }
+    launched.go()
+    return launched
+  }
+
+  /** Nothing of the container's has run in the session yet: from here on its limits and its device rule hold. */
+  #join(session: number): void {
+    const {state, init} = this.#target
+    const joined = joinCgroupOf(init.pid, session)
+    if (joined.length === 0 && !state.rootless)
+      throw new LaunchError(`cannot enter ${state.name}: it is no longer in the cgroup that restricts its devices`)
+    restoreOpenFiles(session)
+  }
+
+  #describe(plan: LaunchPlan, namespaces: ContainerDescription['namespaces']): ContainerDescription {
+    const {init} = this.#target
+    const {name, rootless, uidMap, gidMap} = plan
+    return {
+      name,
+      initPid: init.pid,
+      namespaces,
+      uidMap,
+      gidMap,
+      rootless,
+      startedMs: Number(init.startTime) * 10,
+      cgroup: describeCgroup(init.pid),
+    }
+  }
+
+  #plan(): LaunchPlan {
+    const {state, init, pidfd, policy} = this.#target
+    const {command, environment, user} = this.#options
+    const {denyFilter, hostname, hasRootfs, workdir: ownWorkdir} = this.#control
+    const {name, rootless} = state
+    const workdir = this.#options.workdir ?? ownWorkdir
+    const home = process.env['HOME']
+    return {
+      name,
+      join: pidfd,
+      rootless,
+      ...mapsOf(init.pid),
+      filesystem: [],
+      network: readlinkSync(`/proc/${init.pid}/ns/net`) === readlinkSync('/proc/self/ns/net') ? 'host' : 'none',
+      hostname,
+      insistsOnHostname: false,
+      ...user,
+      workdir,
+      environment: commandEnvironment(environment, {
+        inherited: home === undefined ? undefined : Buffer.from(home),
+        hasRootfs,
+        uid: user.uid,
+        pwd: workdir,
+      }),
+      command,
+      ignoredSignals: ignoredSignals(),
+      denyFilter,
+      notifyFilter: notifyFilter(enabledCalls(FAMILIES, policy, {rootless}))?.bytes,
+      waitKillable: probeNotifier().waitKillable,
+      terminal: undefined,
+      remove: [],
+    }
+  }
+
+  /** The end of the container is the command's end too: its PID 1 takes everything along. */
+  async #ended(launched: LaunchedContainer): Promise<ContainerEnd> {
+    try {
+      return await launched.ended
+    } catch (error) {
+      if (isAlive(this.#target.init)) throw error
+      await this.#reporter.note(`${this.#target.state.name} has ended, and the command with it`)
+      return {kind: 'signaled', signal: SIGKILL, coreDumped: false}
+    }
+  }
+}
+
+/** A pidfd of exactly this process. */
+function hold(identity: ProcessIdentity, name: string): number {
+  try {
+    const pidfd = pidfd_open(identity.pid, 0)
+    if (isAlive(identity)) return pidfd
+    close(pidfd)
+  } catch {
+    // Gone, as below.
+  }
+  throw new LaunchError(`cannot enter ${name}: it has just ended`)
+}
+
+function mapsOf(pid: number): IdMaps {
+  const read = (file: string) => parseProcIdMap(readFileSync(`/proc/${pid}/${file}`, 'latin1'))
+  return {uidMap: read('uid_map'), gidMap: read('gid_map')}
+}
+
+function namespaceOf(pid: number | 'self'): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/user`)
+  } catch {
+    return undefined
+  }
+}
+
+function cannotEnter(name: string): UnavailableError {
+  return new UnavailableError(`cannot enter the user namespace of ${name}`, {
+    hints: ['run exec as the user who started it, and outside of any other container'],
+  })
+}
