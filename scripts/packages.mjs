@@ -30,9 +30,21 @@ export const PACKAGES = [
   {name: 'e2fsprogs', purpose: 'test', file: 'mkfs.ext4', why: 'makes file-system images for mount tests'},
   {name: 'fuse2fs', purpose: 'test', file: 'fuse2fs', why: 'mounts ext4 images through FUSE'},
   {name: 'fuse3', purpose: 'test', file: 'fusermount3', why: 'FUSE for ordinary users'},
+  ...crossCompiler(),
   {name: 'groff', purpose: 'test', file: 'groff', why: 'checks the manual pages'},
   {name: 'python3', purpose: 'test', file: 'python3', why: 'makes system calls that the shell has no program for'},
   {name: 'rsync', purpose: 'test', file: 'rsync', why: 'copies trees with device nodes'},
   {name: 'strace', purpose: 'test', file: 'strace', why: 'shows what a program really called'},
   {name: 'tmux', purpose: 'test', file: 'tmux', why: 'a terminal to run the program in'},
 ]
+
+/** What compiles the helper for the other kind of processor, for the package. */
+function crossCompiler() {
+  const [name, cpu, triple] =
+    process.arch === 'arm64' ? ['x86-64', 'amd64', 'x86_64-linux-gnu'] : ['aarch64', 'arm64', 'aarch64-linux-gnu']
+  const why = `compiles the helper for ${cpu}, which the package ships too`
+  return [
+    {name: `gcc-${name}-linux-gnu`, purpose: 'test', file: `${triple}-gcc`, why},
+    {name: `libc6-dev-${cpu}-cross`, purpose: 'test', file: `/usr/${triple}/lib/libc.a`, why},
+  ]
+}

@@ -270,7 +270,7 @@ function sourceFingerprint() {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
-  for (const name of ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']) {
+  for (const name of ['package.json', 'package-lock.json', 'scripts/build.mjs']) {
     names.push(join(PROJECT, name))
   }
   for (const name of names) hash.update(name.slice(PROJECT.length)).update('\0').update(readFileSync(name)).update('\0')

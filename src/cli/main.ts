@@ -21,8 +21,8 @@ async function dispatch(words: readonly string[]): Promise<void> {
   // With help asked for, these come back and go on to oclif like the others.
   if (first === 'run') {
     const entry = await enterUserNamespace()
-    const [{startRun}, {loadRunService}] = await Promise.all([import('./start.js'), import('./services.js')])
-    await startRun(rest, entry, loadRunService)
+    const {startRun} = await import('./start.js')
+    await startRun(rest, entry)
     return dispatchToOclif(['run', '--help'])
   }
   if (first === 'exec') {
@@ -36,13 +36,30 @@ async function dispatch(words: readonly string[]): Promise<void> {
 
 async function dispatchToOclif(words: readonly string[]): Promise<void> {
   endQuietlyOnClosedPipe()
-  const [{flush, run}, {COMMANDS}] = await Promise.all([import('@oclif/core'), import('../commands/index.js')])
-  const [first = ''] = words
+  const [first = '--help', ...rest] = words
+  if (first === '--version') {
+    const {versionText} = await import('./package.js')
+    process.stdout.write(versionText())
+    return
+  }
+  const {COMMANDS} = await import('../commands/index.js')
   const names = Object.keys(COMMANDS)
-  if (first !== '' && !first.startsWith('-') && !names.includes(first)) throw unknownCommand(first, names)
-  if (first.startsWith('-') && !['--help', '--version', '-h'].includes(first)) throw unknownCommand(first, names)
-  await run(first === '-h' ? ['--help'] : [...words], import.meta.url)
-  await flush()
+  const command = COMMANDS[first]
+  if (command === undefined && first !== '--help' && first !== '-h') throw unknownCommand(first, names)
+  if (command === undefined || asksForHelp(rest)) {
+    const {commandHelp, programHelp, widthOf} = await import('./help.js')
+    const width = widthOf(process.stdout.columns)
+    process.stdout.write(command === undefined ? programHelp(COMMANDS, width) : commandHelp(first, command, width))
+    return
+  }
+  const {oclifOptions} = await import('./package.js')
+  command.id = first
+  await command.run(rest, oclifOptions())
+}
+
+function asksForHelp(words: readonly string[]): boolean {
+  const end = words.indexOf('--')
+  return words.slice(0, end === -1 ? words.length : end).some((word) => word === '--help' || word === '-h')
 }
 
 function unknownCommand(word: string, names: readonly string[]): UsageError {

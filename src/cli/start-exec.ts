@@ -1,7 +1,12 @@
 // Starts `exec` without oclif, as start.ts does for `run`.
 
+import {execInContainer, openTarget} from '../container/exec.js'
 import {ownEnvironment} from '../container/own-strings.js'
 import {takeEntry} from '../container/reexecute.js'
+import {errnoName} from '../ffi/errors.js'
+import {isRawTerminal} from '../ffi/terminal.js'
+import {openReport} from '../render/report.js'
+import {describeCalls} from './describe.js'
 import {parseExec} from './exec-line.js'
 import {leave} from './leave.js'
 
@@ -10,14 +15,7 @@ export async function startExec(words: readonly string[]): Promise<false> {
   const entry = takeEntry()
   const options = parseExec(words, ownEnvironment())
   if (options === undefined) return false
-  const {execInContainer, openTarget} = await import('../container/exec.js')
   const target = await openTarget(options.container, options.asked, entry)
-  const [{openReport}, {describeCalls}, {isRawTerminal}, {errnoName}] = await Promise.all([
-    import('../render/report.js'),
-    import('./describe.js'),
-    import('../ffi/terminal.js'),
-    import('../ffi/errors.js'),
-  ])
   const reporter = await openReport({
     output: options.output,
     // The same line with one more flag would not help: flags of exec allow nothing.

@@ -4,7 +4,6 @@
 import {Args, Command} from '@oclif/core'
 
 import {oclifFlags} from '../cli/oclif-flags.js'
-import {startExec} from '../cli/start-exec.js'
 
 export class Exec extends Command {
   static override readonly summary = 'Run one more command in a container that runs.'
@@ -32,6 +31,7 @@ export class Exec extends Command {
   }
 
   override async run(): Promise<void> {
+    const {startExec} = await import('../cli/start-exec.js')
     await startExec(this.argv)
   }
 }

@@ -4,8 +4,6 @@
 import {Args, Command} from '@oclif/core'
 
 import {oclifFlags} from '../cli/oclif-flags.js'
-import {loadRunService} from '../cli/services.js'
-import {startRun} from '../cli/start.js'
 import {enterUserNamespace} from '../container/reexecute.js'
 
 export class Run extends Command {
@@ -40,6 +38,7 @@ export class Run extends Command {
   }
 
   override async run(): Promise<void> {
-    await startRun(this.argv, await enterUserNamespace(), loadRunService)
+    const {startRun} = await import('../cli/start.js')
+    await startRun(this.argv, await enterUserNamespace())
   }
 }

@@ -7,6 +7,7 @@ import {fileURLToPath} from 'node:url'
 import {cosmiconfigSync} from 'cosmiconfig'
 
 import {UsageError} from '../errors.js'
+import {packageFile} from '../package-files.js'
 import {parseConfiguration, wrong} from './document.js'
 import type {ConfigurationDocument} from './document.js'
 import type {LoadedConfiguration, Origin} from './load.js'
@@ -46,7 +47,7 @@ export function readConfiguration(open: OpenFile): ConfigurationDocument | undef
 function inHarmlessDirectory<T>(action: () => T): T {
   const before = openSync('.', O_PATH | constants.O_DIRECTORY)
   try {
-    process.chdir(fileURLToPath(new URL('../../schemas', import.meta.url)))
+    process.chdir(fileURLToPath(packageFile('schemas')))
     return action()
   } finally {
     process.chdir(`/proc/self/fd/${before}`)

@@ -5,6 +5,7 @@ import {readFileSync} from 'node:fs'
 import type {ErrorObject} from 'ajv'
 
 import {nearest} from '../nearest.js'
+import {packageFile} from '../package-files.js'
 import {isMembers, wrong} from './document.js'
 import type {ConfigurationDocument, Members, Place} from './document.js'
 
@@ -25,7 +26,7 @@ export interface ConfigurationSchema {
 const COMMA_SEPARATED = new Set(['caps', 'finit-module', 'mount-allowed', 'mount-fuse'])
 
 export function readSchema(): ConfigurationSchema {
-  const file = new URL('../../schemas/interceptor.schema.json', import.meta.url)
+  const file = packageFile('schemas/interceptor.schema.json')
   return JSON.parse(readFileSync(file, 'utf8')) as ConfigurationSchema
 }
 

@@ -5,9 +5,10 @@ import {pathToFileURL} from 'node:url'
 import {Worker} from 'node:worker_threads'
 
 import {EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write} from '../ffi/libc.js'
-import {emulatedMountsMemory} from './mount/emulated.js'
+import {isSource, packageFile} from '../package-files.js'
 import type {ContainerDescription} from './container-description.js'
 import type {DecisionBatch} from './decision.js'
+import {emulatedMountsMemory} from './mount/emulated.js'
 import type {Policy} from './policy.js'
 import {SlowLane} from './slow-lane.js'
 import type {Beginning} from './syscall.js'
@@ -231,10 +232,10 @@ class ThreadSupervisor implements Supervisor {
   }
 }
 
-/** The entry beside this file. Run from its source, as tests do, it needs the loader of this thread for itself. */
+/** The other bundle. Run from its source, as tests do, it needs the loader of this thread for itself. */
 function startWorker(lane: Lane, workerData: WorkerStart): Worker {
   const options = {workerData, name: `interceptor-${lane}`}
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url), options)
+  if (!isSource()) return new Worker(packageFile('dist/worker.js'), options)
   const loader = JSON.stringify(
     pathToFileURL(
       createRequire(import.meta.url)
@@ -242,7 +243,7 @@ function startWorker(lane: Lane, workerData: WorkerStart): Worker {
         .replace(/cjs$/, 'mjs'),
     ).href,
   )
-  const file = JSON.stringify(new URL('./worker.ts', import.meta.url).href)
+  const file = JSON.stringify(packageFile('src/intercept/worker.ts').href)
   return new Worker(`import(${loader}).then(({register}) => (register(), import(${file})))`, {...options, eval: true})
 }
 
