@@ -107,6 +107,29 @@ export const interceptionFlags: readonly Flag[] = [
       'container under its own path. Block devices of --device may be mounted too. May be repeated. Switches --mount on.',
   },
   {
+    name: 'bpf',
+    group,
+    commands,
+    kind: 'switch',
+    summary: 'intercept bpf for the programs that --bpf-devices allows',
+    description:
+      'bpf(2) is intercepted where it loads, attaches or queries programs. By itself this allows nothing and tells what ' +
+      'is asked for; --bpf-devices allows device programs.',
+  },
+  {
+    name: 'bpf-devices',
+    group,
+    commands,
+    kind: 'switch',
+    summary: 'load device programs, and attach them at or below the cgroup of the container',
+    description:
+      'bpf(2) loads programs of the type BPF_PROG_TYPE_CGROUP_DEVICE and attaches, links, detaches and queries them at ' +
+      "cgroups of version 2 that are the container's own or lie below it, which it may make itself: its own cgroup is " +
+      'mounted where the host has that hierarchy. Such a program can only take devices away. Maps and ' +
+      'bpf_set_retval() are refused in them. Other programs and commands are left to the kernel. Needs root. Switches ' +
+      '--bpf on.',
+  },
+  {
     name: 'sysinfo',
     group,
     commands,

@@ -5,7 +5,15 @@ import {resolve} from 'node:path'
 
 import {UsageError} from '../errors.js'
 import {DEFAULT_DEVICES, parseDevice, sameDevice} from '../intercept/device.js'
-import type {Device, FamilyName, MknodPolicy, MountPolicy, Policy, SetxattrPolicy} from '../intercept/policy.js'
+import type {
+  BpfPolicy,
+  Device,
+  FamilyName,
+  MknodPolicy,
+  MountPolicy,
+  Policy,
+  SetxattrPolicy,
+} from '../intercept/policy.js'
 import type {FlagValues} from './flags.js'
 import {isOn, listOf} from './flags.js'
 import {parseAttributeName} from './values.js'
@@ -15,6 +23,7 @@ const OPAQUE = 'trusted.overlay.opaque'
 
 /** One entry for each family: its part of the policy, or undefined where no flag switches it on. */
 const families: {readonly [F in FamilyName]?: (values: FlagValues) => Policy[F] | undefined} = {
+  bpf: bpfPolicy,
   mknod: mknodPolicy,
   mount: mountPolicy,
   setxattr: setxattrPolicy,
@@ -24,6 +33,11 @@ const families: {readonly [F in FamilyName]?: (values: FlagValues) => Policy[F] 
 export function toPolicy(values: FlagValues): Policy {
   const entries = Object.entries(families).map(([family, select]) => [family, select(values)] as const)
   return Object.fromEntries(entries.filter(([, part]) => part !== undefined))
+}
+
+function bpfPolicy(values: FlagValues): BpfPolicy | undefined {
+  const devices = isOn(values, 'bpf-devices')
+  return isOn(values, 'bpf') || devices ? {devices} : undefined
 }
 
 function mknodPolicy(values: FlagValues): MknodPolicy | undefined {

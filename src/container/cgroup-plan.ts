@@ -13,6 +13,8 @@ export interface CgroupOptions {
   readonly realtime?: boolean
   /** Beside BASE_DEVICES: allowlisted ones, and the container's terminal. */
   readonly devices?: readonly DeviceRule[]
+  /** The container may make cgroups below its own in the unified hierarchy: ids of its root outside. */
+  readonly delegateTo?: {readonly uid: number; readonly gid: number}
   readonly rootless: boolean
 }
 
@@ -41,6 +43,8 @@ export interface CgroupPlan {
   readonly writes: readonly CgroupWrite[]
   /** Directory that the device program is attached to. */
   readonly deviceProgram: string | undefined
+  /** Directory that is given to `delegateTo`. */
+  readonly delegated: string | undefined
   readonly realtime: string | undefined
   readonly description: CgroupDescription
 }
@@ -51,6 +55,7 @@ export const noSteps: CgroupPlan = {
   optionalDirectories: [],
   writes: [],
   deviceProgram: undefined,
+  delegated: undefined,
   realtime: undefined,
   description: {version: 2},
 }

@@ -60,6 +60,12 @@ export function findHierarchies(host: CgroupHost, pid = host.pid): Hierarchies {
   return {v1, unified}
 }
 
+/** Where this host has its unified hierarchy, if anywhere. */
+export function unifiedMountPoint(): Buffer | undefined {
+  const {unified} = findHierarchies(thisHost())
+  return unified === undefined ? undefined : Buffer.from(unified.mountPoint)
+}
+
 interface CgroupMount {
   /** What of the hierarchy is mounted: a directory of it. */
   readonly root: string

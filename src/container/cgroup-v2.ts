@@ -22,7 +22,7 @@ export function planV2(
   // Without controllers a child of our own cgroup will do, whatever processes that has.
   const spot = wanted.length === 0 ? {parent: place.own, enable: []} : chooseParent(host, place, options, names, wanted)
   const own = `${spot.parent}/${names.leaf}`
-  const isNeeded = needsProgram || wanted.length > 0
+  const isNeeded = needsProgram || wanted.length > 0 || options.delegateTo !== undefined
   return {
     ...noSteps,
     evacuation: spot.evacuation,
@@ -37,6 +37,7 @@ export function planV2(
       ...limitWrites(own, place, options, wanted),
     ],
     deviceProgram: needsProgram ? own : undefined,
+    delegated: options.delegateTo === undefined ? undefined : own,
     description: describeV2(place, own, spot.parent, wanted),
   }
 }

@@ -1,6 +1,6 @@
 // The container's cgroup: limits, and the rule on devices that holds whatever nodes exist.
 
-import {closeSync, mkdirSync, openSync, readdirSync, rmdirSync} from 'node:fs'
+import {chownSync, closeSync, mkdirSync, openSync, readdirSync, rmdirSync} from 'node:fs'
 import {dirname} from 'node:path'
 
 import {InterceptorError, LaunchError, UnavailableError} from '../errors.js'
@@ -66,6 +66,7 @@ export function createCgroup(options: CgroupOptions, host: CgroupHost = thisHost
       put(write.file, write.value, write.purpose)
     }
     if (plan.deviceProgram !== undefined) restrictDevices(plan.deviceProgram, options.devices ?? [])
+    if (plan.delegated !== undefined && options.delegateTo !== undefined) delegate(plan.delegated, options.delegateTo)
     if (plan.realtime !== undefined) warnings.push(...giveRealtime(plan.realtime))
   } catch (error) {
     destroyQuietly(destroy)
@@ -94,6 +95,14 @@ export function planCgroup(options: CgroupOptions, hierarchies: Hierarchies, hos
       hints: ['Mount one: mount -t cgroup2 none /sys/fs/cgroup', 'Run interceptor as an ordinary user'],
     })
   }
+  if (options.delegateTo !== undefined && unified === undefined) {
+    throw new UnavailableError(
+      'cannot give the container a cgroup for --bpf: no cgroup hierarchy of version 2 is mounted',
+      {
+        hints: ['Mount one: mount -t cgroup2 none /sys/fs/cgroup/unified', 'Leave out --bpf-devices'],
+      },
+    )
+  }
   const inUnified = wanted.filter((name) => !v1.has(name))
   if (inUnified.length > 0 && unified === undefined) {
     throw cannotDelegate(
@@ -113,6 +122,7 @@ export function planCgroup(options: CgroupOptions, hierarchies: Hierarchies, hos
     optionalDirectories: second.optionalDirectories,
     writes: [...first.writes, ...second.writes],
     deviceProgram: second.deviceProgram,
+    delegated: second.delegated,
     realtime: first.realtime,
     description: {...second.description, ...first.description, version: v1.has('memory') ? 1 : 2},
   }
@@ -186,6 +196,22 @@ function restrictDevices(directory: string, devices: readonly DeviceRule[]): voi
   } finally {
     if (program !== undefined) closeSync(program)
     if (cgroup !== undefined) closeSync(cgroup)
+  }
+}
+
+/** More than a container needs for itself, and less than would burden the host. */
+const DESCENDANTS_MAX = '1024'
+
+/** What cgroups(7) says under "Delegation"; limits stay root's, and so does the number of cgroups below. */
+function delegate(directory: string, {uid, gid}: {readonly uid: number; readonly gid: number}): void {
+  const purpose = 'bound the cgroups of the container'
+  put(`${directory}/cgroup.max.descendants`, DESCENDANTS_MAX, purpose)
+  for (const name of ['.', 'cgroup.procs', 'cgroup.threads', 'cgroup.subtree_control']) {
+    try {
+      chownSync(`${directory}/${name}`, uid, gid)
+    } catch (error) {
+      throw failure(`cannot give the cgroup ${directory} to the container`, 'chown', error)
+    }
   }
 }
 

@@ -27,6 +27,8 @@ export interface FilesystemOptions {
   readonly workdir: Buffer | undefined
   readonly readOnly: boolean
   readonly network: 'host' | 'none'
+  /** Where the host has its unified hierarchy: the container gets its own there. */
+  readonly cgroups?: Buffer | undefined
   /** Device nodes that the supervisor makes are to be openable where the container can write. */
   readonly deviceNodes: boolean
   /** Device path of the terminal among the standard streams. */
@@ -122,7 +124,10 @@ function planKernelFilesystems(options: FilesystemOptions, points: MountPoints, 
   points.tmpfs(proc, 0o555, {...PRIVATE, noexec: true, readOnly: true})
   inner.push({kind: 'proc', target: proc})
 
-  if (options.rootfs === undefined && options.network === 'host') return
+  if (options.rootfs === undefined && options.network === 'host') {
+    planCgroups(options, inner)
+    return
+  }
   const sys = points.ensure(Buffer.from('/sys'), 'directory', 0o555)
   if (options.network === 'host') {
     // A sysfs of its own needs a network namespace of its own (sysfs_init_fs_context in fs/sysfs/mount.c).
@@ -133,10 +138,18 @@ function planKernelFilesystems(options: FilesystemOptions, points: MountPoints, 
       recursive: true,
       flags: {...SHOWN, noexec: true},
     })
+    planCgroups(options, inner)
     return
   }
   points.tmpfs(sys, 0o555, {...PRIVATE, noexec: true, readOnly: true})
   inner.push({kind: 'sysfs', target: sys})
+  // In a sysfs of its own no other hierarchy is mounted.
+  if (options.cgroups !== undefined) inner.push({kind: 'cgroup2', target: Buffer.from('/sys/fs/cgroup')})
+}
+
+/** Over the host's, which is shown read-only: there the container can open its own cgroup, and make some below it. */
+function planCgroups({cgroups}: FilesystemOptions, inner: FilesystemStep[]): void {
+  if (cgroups !== undefined) inner.push({kind: 'cgroup2', target: cgroups})
 }
 
 function planDevices(options: FilesystemOptions, host: Host, points: MountPoints, inner: FilesystemStep[]): void {

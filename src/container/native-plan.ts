@@ -125,6 +125,7 @@ function stepRecord(step: FilesystemStep, plan: LaunchPlan): NativeRecord {
       return {kind: RECORDS.seal, strings: [step.target]}
     case 'proc':
     case 'mqueue':
+    case 'cgroup2':
       return mountRecord(step.kind, step.target, INSIDE, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, [])
     case 'sysfs':
       return mountRecord(

@@ -55,6 +55,8 @@ export type FilesystemStep =
   | {readonly kind: 'devpts'; readonly target: Buffer}
   | {readonly kind: 'mqueue'; readonly target: Buffer}
   | {readonly kind: 'sysfs'; readonly target: Buffer}
+  /** The container's own cgroup and those below it. */
+  | {readonly kind: 'cgroup2'; readonly target: Buffer}
 
 export interface LaunchPlan {
   readonly name: string

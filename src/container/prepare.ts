@@ -21,6 +21,8 @@ export interface FilesystemRequest {
   readonly terminal: Buffer | undefined
   /** HOME of the environment. */
   readonly home: Buffer | undefined
+  /** Where the container gets its own cgroup of the unified hierarchy. */
+  readonly cgroups?: Buffer | undefined
 }
 
 export interface PreparedFilesystem extends FilesystemPlan {
@@ -58,6 +60,7 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
       workdir: container.workdir,
       readOnly: container.readOnly,
       network: container.network,
+      cgroups: request.cgroups,
       deviceNodes: policy.mknod !== undefined,
       terminal,
     },

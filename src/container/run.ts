@@ -11,9 +11,18 @@ import type {Beginning} from '../intercept/syscall.js'
 import {reportEnd} from './command-end.js'
 import {encodeControl} from './control.js'
 import {createCgroup, removeStaleCgroups, type ContainerCgroup} from './cgroup.js'
+import {unifiedMountPoint} from './cgroup-tree.js'
 import {deviceRules, standardTerminal} from './devices.js'
 import {commandEnvironment, variable} from './environment.js'
-import {chooseNestedMaps, choosePrivilegedMaps, overlayMap, ownIdMaps, readIdSources, type IdMaps} from './idmap.js'
+import {
+  chooseNestedMaps,
+  choosePrivilegedMaps,
+  overlayMap,
+  ownIdMaps,
+  readIdSources,
+  toHost,
+  type IdMaps,
+} from './idmap.js'
 import {launch, type LaunchedContainer} from './launch.js'
 import {restoreOpenFiles} from './limits.js'
 import type {LaunchPlan} from './plan.js'
@@ -104,10 +113,11 @@ class Run {
       maps,
       terminal,
       home: variable(this.#options.environment, 'HOME'),
+      cgroups: this.#delegates ? unifiedMountPoint() : undefined,
     })
     removeStaleCgroups()
     this.#state = StateRecord.claim(this.#stateDirectory(), container.name, {policy, rootless: this.#rootless})
-    this.#cgroup = this.#makeCgroup(this.#state.state.name, terminal)
+    this.#cgroup = this.#makeCgroup(this.#state.state.name, terminal, maps)
     this.#state.update({cgroups: this.#cgroup.directories})
     const plan = this.#plan(this.#state, maps, filesystem, terminal)
     const warnings = [...entryWarnings(this.#entry), ...filesystem.warnings, ...this.#cgroup.warnings]
@@ -174,7 +184,12 @@ class Run {
     return {uidMap: overlayMap('raw.idmap', uidMap, uid), gidMap: overlayMap('raw.idmap', gidMap, gid)}
   }
 
-  #makeCgroup(name: string, terminal: Buffer | undefined): ContainerCgroup {
+  /** Device programs need cgroups that the container can open and make. */
+  get #delegates(): boolean {
+    return !this.#rootless && this.#options.policy.bpf?.devices === true
+  }
+
+  #makeCgroup(name: string, terminal: Buffer | undefined, {uidMap, gidMap}: IdMaps): ContainerCgroup {
     const {container, policy} = this.#options
     const {memoryBytes, pids, cpus} = container
     return createCgroup({
@@ -185,6 +200,7 @@ class Run {
         ...container.devices,
         ...(terminal === undefined ? [] : [terminal]),
       ]),
+      ...(this.#delegates && {delegateTo: {uid: toHost(uidMap, 0) ?? 0, gid: toHost(gidMap, 0) ?? 0}}),
       ...(memoryBytes !== undefined && {memoryBytes}),
       ...(pids !== undefined && {pids}),
       ...(cpus !== undefined && {cpus}),

@@ -1,51 +1,204 @@
-// bpf(2), as far as device programs of cgroups need it.
+// bpf(2), as far as device programs of cgroups need it. Offsets are those of union bpf_attr in linux/bpf.h.
 
-import koffi from 'koffi'
-
+import {addressOf, declareLong} from './declare.js'
 import {ERRNO, SystemError} from './errors.js'
-import {declareLong} from './declare.js'
 
 // asm/unistd.h of each machine; the generic table is arm64's.
 const NUMBERS: Readonly<Partial<Record<NodeJS.Architecture, number>>> = {arm64: 280, arm: 386, ia32: 357, x64: 321}
 
-// linux/bpf.h
 const BPF_PROG_LOAD = 5
 const BPF_PROG_ATTACH = 8
-const BPF_PROG_TYPE_CGROUP_DEVICE = 15
+const BPF_PROG_DETACH = 9
+const BPF_PROG_GET_FD_BY_ID = 13
+const BPF_OBJ_GET_INFO_BY_FD = 15
+const BPF_PROG_QUERY = 16
+const BPF_LINK_CREATE = 28
+
+export const BPF_PROG_TYPE_CGROUP_DEVICE = 15
 const BPF_CGROUP_DEVICE = 6
 /** Programs of cgroups below are run too, and cannot take the place of this one. */
 const BPF_F_ALLOW_MULTI = 1 << 1
 
-const LOAD_ATTR_BYTES = 72
-const ATTACH_ATTR_BYTES = 24
+const ATTR_BYTES = 152
 const INSTRUCTION_BYTES = 8
+const INFO_BYTES = 80
 
 const callBpf = declareLong('syscall', ['long', 'long', 'buffer', 'size'], 'bpf')
 
-/** Loads a program of cgroup-device type. The descriptor is close-on-exec, as the kernel makes it. */
-export function loadDeviceProgram(instructions: Buffer, name: string): number {
-  const license = Buffer.from('ISC\0')
-  const attr = Buffer.alloc(LOAD_ATTR_BYTES)
+export interface DeviceProgram {
+  readonly instructions: Buffer
+  readonly license: Buffer
+  /** At most 15 bytes. */
+  readonly name: Buffer
+  readonly flags?: number
+  readonly expectedAttachType?: number
+  readonly kernelVersion?: number
+  /** The verifier writes into `buffer`, which it ends with a NUL. */
+  readonly log?: {readonly level: number; readonly buffer: Buffer | null}
+}
+
+/** What the verifier would have needed for its whole log; 0 before 6.4. */
+export interface LoadOutcome {
+  readonly fd: number
+  readonly errno: number
+  readonly logTrueSize: number
+}
+
+/** Loads a program of cgroup-device type. The descriptor is close-on-exec, as the kernel makes it. Does not throw. */
+export function tryLoadDeviceProgram(program: DeviceProgram): LoadOutcome {
+  const {instructions, name, flags = 0, expectedAttachType = 0, kernelVersion = 0, log} = program
+  const license = Buffer.concat([program.license, Buffer.alloc(1)])
+  const attr = Buffer.alloc(ATTR_BYTES)
   attr.writeUInt32LE(BPF_PROG_TYPE_CGROUP_DEVICE, 0)
   attr.writeUInt32LE(instructions.length / INSTRUCTION_BYTES, 4)
-  // Memory of Buffers does not move, and both are referenced until after the call.
-  attr.writeBigUInt64LE(koffi.address(instructions), 8)
-  attr.writeBigUInt64LE(koffi.address(license), 16)
-  // prog_name: 15 bytes and a NUL.
-  attr.write(name.slice(0, 15), 48, 'latin1')
-  const fd = bpf(BPF_PROG_LOAD, attr)
-  // Reads both once more, so that neither is collected while only its address is known.
-  return instructions.length + license.length > 0 ? fd : -1
+  // Memory of Buffers does not move, and all are referenced until after the call.
+  attr.writeBigUInt64LE(addressOf(instructions), 8)
+  attr.writeBigUInt64LE(addressOf(license), 16)
+  if (log !== undefined) {
+    attr.writeUInt32LE(log.level, 24)
+    if (log.buffer !== null) {
+      attr.writeUInt32LE(log.buffer.length, 28)
+      attr.writeBigUInt64LE(addressOf(log.buffer), 32)
+    }
+  }
+  attr.writeUInt32LE(kernelVersion, 40)
+  attr.writeUInt32LE(flags, 44)
+  name.copy(attr, 48, 0, 15)
+  attr.writeUInt32LE(expectedAttachType, 68)
+  try {
+    const fd = bpf(BPF_PROG_LOAD, attr)
+    return {fd, errno: 0, logTrueSize: attr.readUInt32LE(140)}
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error
+    return {fd: -1, errno: error.errno, logTrueSize: attr.readUInt32LE(140)}
+  } finally {
+    // Looks at them once more, so that none is collected while only its address is known.
+    keep(instructions, license, log?.buffer)
+  }
+}
+
+export function loadDeviceProgram(instructions: Buffer, name: string): number {
+  const {fd, errno} = tryLoadDeviceProgram({instructions, license: Buffer.from('ISC'), name: Buffer.from(name)})
+  if (errno !== 0) throw new SystemError('bpf', errno)
+  return fd
+}
+
+export interface Attachment {
+  readonly cgroup: number
+  readonly program: number
+  readonly flags: number
+  /** The program that BPF_F_REPLACE puts out. */
+  readonly replaced?: number
+  /** The program that BPF_F_BEFORE and BPF_F_AFTER speak of. */
+  readonly relative?: number
+  readonly expectedRevision?: bigint
 }
 
 /** Attaches it to the cgroup, which keeps it when the descriptor is closed. */
 export function attachDeviceProgram(cgroup: number, program: number): void {
-  const attr = Buffer.alloc(ATTACH_ATTR_BYTES)
-  attr.writeUInt32LE(cgroup, 0)
-  attr.writeUInt32LE(program, 4)
+  attachWith({cgroup, program, flags: BPF_F_ALLOW_MULTI})
+}
+
+export function attachWith(attachment: Attachment): void {
+  bpf(BPF_PROG_ATTACH, attachAttr(attachment))
+}
+
+/** `program` -1: whatever is attached, where the cgroup allows only one. */
+export function detachWith(attachment: Attachment): void {
+  bpf(BPF_PROG_DETACH, attachAttr(attachment))
+}
+
+/** A close-on-exec descriptor of the link; the program is attached as long as the link is there. */
+export function linkDeviceProgram({cgroup, program, flags, relative = 0, expectedRevision = 0n}: Attachment): number {
+  const attr = Buffer.alloc(32)
+  attr.writeUInt32LE(program, 0)
+  attr.writeUInt32LE(cgroup, 4)
   attr.writeUInt32LE(BPF_CGROUP_DEVICE, 8)
-  attr.writeUInt32LE(BPF_F_ALLOW_MULTI, 12)
-  bpf(BPF_PROG_ATTACH, attr)
+  attr.writeUInt32LE(flags, 12)
+  attr.writeUInt32LE(relative, 16)
+  attr.writeBigUInt64LE(expectedRevision, 24)
+  return bpf(BPF_LINK_CREATE, attr)
+}
+
+export interface QueryOutcome {
+  /** 0, or ENOSPC where there are more programs than room: the rest is valid then too. */
+  readonly errno: number
+  readonly attachFlags: number
+  readonly count: number
+  readonly revision: bigint
+}
+
+/** `ids` and `flagsOfEach`: four bytes for each program there is room for; null asks for the count alone. */
+export function queryDevicePrograms(
+  cgroup: number,
+  flags: number,
+  ids: Buffer | null,
+  flagsOfEach: Buffer | null,
+): QueryOutcome {
+  const attr = Buffer.alloc(64)
+  attr.writeInt32LE(cgroup, 0)
+  attr.writeUInt32LE(BPF_CGROUP_DEVICE, 4)
+  attr.writeUInt32LE(flags, 8)
+  if (ids !== null) {
+    attr.writeBigUInt64LE(addressOf(ids), 16)
+    attr.writeUInt32LE(ids.length / 4, 24)
+  }
+  if (flagsOfEach !== null) attr.writeBigUInt64LE(addressOf(flagsOfEach), 32)
+  let errno = 0
+  try {
+    bpf(BPF_PROG_QUERY, attr)
+  } catch (error) {
+    if (!(error instanceof SystemError && error.errno === ERRNO.ENOSPC)) throw error
+    errno = error.errno
+  }
+  keep(ids, flagsOfEach)
+  return {
+    errno,
+    attachFlags: attr.readUInt32LE(12),
+    count: attr.readUInt32LE(24),
+    revision: attr.readBigUInt64LE(56),
+  }
+}
+
+export interface ProgramInfo {
+  readonly type: number
+  readonly id: number
+  readonly uid: number
+}
+
+/** Who loaded a program, and what it is. EINVAL where the descriptor is of no program. */
+export function programInfo(program: number): ProgramInfo {
+  const info = Buffer.alloc(INFO_BYTES)
+  const attr = Buffer.alloc(16)
+  attr.writeUInt32LE(program, 0)
+  attr.writeUInt32LE(INFO_BYTES, 4)
+  attr.writeBigUInt64LE(addressOf(info), 8)
+  bpf(BPF_OBJ_GET_INFO_BY_FD, attr)
+  // struct bpf_prog_info: type, id, tag[8], two lengths, two pointers, load_time, created_by_uid.
+  return {type: info.readUInt32LE(0), id: info.readUInt32LE(4), uid: info.readUInt32LE(48)}
+}
+
+/** Throws ENOENT where no program has this number any more. */
+export function openProgram(id: number): number {
+  const attr = Buffer.alloc(12)
+  attr.writeUInt32LE(id, 0)
+  return bpf(BPF_PROG_GET_FD_BY_ID, attr)
+}
+
+function attachAttr({cgroup, program, flags, replaced = 0, relative = 0, expectedRevision = 0n}: Attachment): Buffer {
+  const attr = Buffer.alloc(32)
+  attr.writeInt32LE(cgroup, 0)
+  attr.writeInt32LE(program, 4)
+  attr.writeUInt32LE(BPF_CGROUP_DEVICE, 8)
+  attr.writeUInt32LE(flags, 12)
+  attr.writeInt32LE(replaced, 16)
+  attr.writeInt32LE(relative, 20)
+  attr.writeBigUInt64LE(expectedRevision, 24)
+  return attr
+}
+
+function keep(...buffers: readonly (Buffer | null | undefined)[]): number {
+  return buffers.reduce((sum, buffer) => sum + (buffer?.length ?? 0), 0)
 }
 
 function bpf(command: number, attr: Buffer): number {

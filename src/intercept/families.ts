@@ -1,9 +1,10 @@
 // Every family that interceptor ships, in the order of their names. A new one is added here and nowhere else.
 
 import type {AnyFamily} from './syscall.js'
+import {bpfFamily} from './syscalls/bpf.js'
 import {mknodFamily} from './syscalls/mknod.js'
 import {mountFamily} from './syscalls/mount.js'
 import {setxattrFamily} from './syscalls/setxattr.js'
 import {sysinfoFamily} from './syscalls/sysinfo.js'
 
-export const FAMILIES: readonly AnyFamily[] = [mknodFamily, mountFamily, setxattrFamily, sysinfoFamily]
+export const FAMILIES: readonly AnyFamily[] = [bpfFamily, mknodFamily, mountFamily, setxattrFamily, sysinfoFamily]
