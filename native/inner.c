@@ -86,6 +86,26 @@ void install_deny_filter(const struct plan *plan)
 		fail(STAGE_DENY_FILTER, 0);
 }
 
+/*
+ * The command is in the process group that interceptor was started in, where kill(0, signal) reaches whatever else is:
+ * a supervisor and a shell of the same user may be signalled by the container's root. Landlock keeps signals inside
+ * (LANDLOCK_SCOPE_SIGNAL, Linux 6.12). It restricts nothing else; without it the container is as without this.
+ */
+static void keep_signals_inside(void)
+{
+	const struct {
+		uint64_t handled_access_fs;
+		uint64_t handled_access_net;
+		uint64_t scoped;
+	} rules = { .scoped = LANDLOCK_SCOPE_SIGNAL };
+	const int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
+
+	if (ruleset < 0)
+		return;
+	(void)syscall(SYS_landlock_restrict_self, ruleset, 0);
+	close(ruleset);
+}
+
 _Noreturn void inner_run(const struct inner_context *context)
 {
 	const struct plan *plan = context->plan;
@@ -111,6 +131,8 @@ _Noreturn void inner_run(const struct inner_context *context)
 	 */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		fail(STAGE_IDENTITY, 0);
+	if (plan->flags & PLAN_ROOTLESS)
+		keep_signals_inside();
 	install_deny_filter(plan);
 	init_run(context);
 }

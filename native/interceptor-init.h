@@ -73,6 +73,7 @@ _Static_assert(sizeof(struct message) == 16, "src/container/channel.ts reads rec
 enum plan_flags {
 	PLAN_NETWORK_NONE = 1 << 0,
 	PLAN_WAIT_KILLABLE = 1 << 1,
+	PLAN_ROOTLESS = 1 << 2,
 };
 
 enum record_kind {

@@ -32,6 +32,7 @@ const INSIDE = 4
 
 const PLAN_NETWORK_NONE = 1
 const PLAN_WAIT_KILLABLE = 2
+const PLAN_ROOTLESS = 4
 
 // include/uapi/linux/mount.h
 const MOUNT_ATTR_RDONLY = 1
@@ -59,7 +60,10 @@ export function encodePlan(plan: LaunchPlan, stage: string): Buffer {
   const records = recordsOf(plan, stage).map(encodeRecord)
   const header = Buffer.alloc(HEADER_BYTES)
   const size = records.reduce((total, record) => total + record.length, HEADER_BYTES)
-  const flags = (plan.network === 'none' ? PLAN_NETWORK_NONE : 0) | (plan.waitKillable ? PLAN_WAIT_KILLABLE : 0)
+  const flags =
+    (plan.network === 'none' ? PLAN_NETWORK_NONE : 0) |
+    (plan.waitKillable ? PLAN_WAIT_KILLABLE : 0) |
+    (plan.rootless ? PLAN_ROOTLESS : 0)
   const words = [MAGIC, size, records.length, flags, plan.uid, plan.gid, rootOf(plan.uidMap), rootOf(plan.gidMap)]
   words.forEach((word, index) => header.writeUInt32LE(word, index * 4))
   const ignored = plan.ignoredSignals.reduce((mask, signal) => mask | (1n << BigInt(signal - 1)), 0n)

@@ -1,0 +1,206 @@
+// What root of an ordinary user's container tries in order to get at what that user has no right to on the host.
+
+import assert from 'node:assert/strict'
+import {spawn, spawnSync} from 'node:child_process'
+import {once} from 'node:events'
+import {accessSync, chmodSync, constants, lstatSync, readFileSync, readdirSync} from 'node:fs'
+import {userInfo} from 'node:os'
+import {join} from 'node:path'
+
+import {parseProcIdMap, subordinateRanges} from '../../src/container/idmap.js'
+import {decodeDevice} from '../../src/intercept/device-numbers.js'
+import {INTERCEPTOR, interceptorIn} from '../helpers/program.js'
+import {skipTestUnless, skipUnlessPrograms, skipUnlessRootless} from '../helpers/skip.js'
+import {temporaryDirectories} from '../helpers/temporary.js'
+
+describe('a hostile container of an ordinary user', () => {
+  skipUnlessRootless()
+  skipUnlessPrograms('newuidmap', 'python3')
+  const directory = temporaryDirectories()
+  const own = userInfo()
+  const ranges = (file: string) => subordinateRanges(readFileSync(file, 'utf8'), [own.username, String(own.uid)])
+  let cwd = ''
+  before(() => {
+    cwd = directory()
+  })
+  const run = (...words: string[]) => interceptorIn({cwd}, 'run', '--trace', 'none', ...words)
+  /** Each line of the script is one attempt; the shell goes on after a failure. */
+  const attempt = (script: string, ...flags: string[]) => run(...flags, '--', 'bash', '-c', `${script}\ntrue`)
+  const python = (source: string, ...words: string[]) => run('--', 'python3', '-c', source, ...words)
+
+  it('reads nothing that the user can not read', () => {
+    assert.throws(() => accessSync('/etc/shadow', constants.R_OK))
+    const {stdout} = attempt('cat /etc/shadow /etc/gshadow; ls /root; cat /proc/kcore; cat /proc/1/environ')
+    assert.equal(stdout, '')
+  })
+
+  it('gets no usable node of a device that the user may not open, under any name or mode', function () {
+    const node = devices().find(({path}) => !mayOpen(path))
+    skipTestUnless(this, node !== undefined, 'this user may open every device of the host')
+    const {type, major, minor} = node!
+    const script = [
+      `mknod n ${type} ${major} ${minor}; chmod 666 n; chown 0:0 n`,
+      'head -c 1 n | wc -c; echo x 2>/dev/null > n; mv n m; ln m l; head -c 1 m 2>&1 | tr -d x | wc -c',
+      'dd if=l of=/dev/null count=1 2>&1 | head -1',
+    ].join('\n')
+    const {status, stderr} = attempt(script, '--mknod-allow', `${type}:${major}:${minor}`)
+    assert.equal(status, 0, stderr)
+    // Whatever it was shown as, what was written went into an empty file of the user's own.
+    for (const name of readdirSync(cwd)) assert.ok(!lstatSync(join(cwd, name)).isBlockDevice(), name)
+    assert.ok(!mayOpen(node!.path))
+  })
+
+  it('changes nothing of the host’s own node through one that is bound from it', () => {
+    const facts = () => {
+      const {mode, uid, gid, mtimeMs} = lstatSync('/dev/null')
+      return {mode, uid, gid, mtimeMs}
+    }
+    const before = facts()
+    const script = [
+      'mknod n c 1 3; chmod 600 n; chown 5:5 n; touch -d 2001-01-01 n; setfattr -n user.x -v y n',
+      'chmod 600 /dev/null; chown 5:5 /dev/null; touch -d 2001-01-01 /dev/null; rm -f /dev/null; mv n o; rm o',
+    ].join('\n')
+    assert.equal(attempt(script, '--mknod').status, 0)
+    assert.deepEqual({...facts(), mtimeMs: 0}, {...before, mtimeMs: 0})
+    assert.ok(facts().mtimeMs >= before.mtimeMs)
+  })
+
+  it('leaves nothing that gives anyone another account’s rights outside', () => {
+    const script = 'for id in 0 1 33; do cp /usr/bin/id s$id; chown $id:$id s$id; chmod 6755 s$id; done'
+    assert.equal(attempt(script).status, 0)
+    chmodSync(cwd, 0o755)
+    assert.equal(spawnSync(join(cwd, 's0'), ['-u'], {encoding: 'utf8'}).stdout, `${own.uid}\n`)
+    for (const name of ['s0', 's1', 's33']) {
+      const {uid, gid} = lstatSync(join(cwd, name))
+      assert.ok(isOwn(uid, ranges('/etc/subuid'), own.uid), `${name} belongs to ${uid}`)
+      assert.ok(isOwn(gid, ranges('/etc/subgid'), own.gid), `${name} belongs to group ${gid}`)
+    }
+    assert.equal(attempt('rm s0 s1 s33').status, 0)
+  })
+
+  it('maps and uses no id beyond its range', () => {
+    const source = `
+import os, subprocess
+def tried(name, call):
+    try: call(); print(name, 'worked')
+    except OSError as error: print(name, error.errno)
+open('file', 'w').close()
+tried('chown', lambda: os.chown('file', 100000, -1))
+tried('setuid', lambda: os.setuid(100000))
+def write(path, text):
+    fd = os.open(path, os.O_WRONLY); os.write(fd, text.encode())
+tried('own map', lambda: write('/proc/self/uid_map', '0 0 4294967295'))
+tried('map of init', lambda: write('/proc/1/uid_map', '0 0 4294967295'))
+child = subprocess.Popen(['unshare', '-U', 'cat'], stdin=subprocess.PIPE)
+import time; time.sleep(0.3)
+tried('child map', lambda: write('/proc/%d/uid_map' % child.pid, '0 0 4294967295'))
+tried('good child map', lambda: write('/proc/%d/uid_map' % child.pid, '0 5 1'))
+child.stdin.close(); child.wait()
+`
+    const {stdout, stderr} = python(source)
+    assert.deepEqual(
+      stdout.trim().split('\n'),
+      ['chown 22', 'setuid 22', 'own map 1', 'map of init 1', 'child map 1', 'good child map worked'],
+      stderr,
+    )
+  })
+
+  it('sees, signals and traces no process of the host', async () => {
+    const script =
+      'read pid; kill -0 $pid; kill -KILL $pid; cat /proc/$pid/cmdline; ls -d /proc/[0-9]* | wc -l; kill -0 -- -$pid; kill -KILL -1; echo done'
+    const child = spawn(process.execPath, [INTERCEPTOR, 'run', 'bash', '-c', script], {
+      cwd,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
+    child.stdin.end(`${child.pid}\n`)
+    const chunks: Buffer[] = []
+    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+    const [status] = (await once(child, 'close')) as [number | null]
+    assert.deepEqual({status, stdout: Buffer.concat(chunks).toString()}, {status: 0, stdout: '4\ndone\n'})
+  })
+
+  it('signals nothing outside by way of the process group that it shares', function () {
+    skipTestUnless(this, landlockVersion() >= 6, 'this kernel can not keep signals inside (Landlock since Linux 6.12)')
+    const script = '"$0" "$1" run -- sh -c "kill -TERM 0; sleep 9"; echo "$?"'
+    const {stdout, signal} = spawnSync('sh', ['-c', script, process.execPath, INTERCEPTOR], {
+      cwd,
+      encoding: 'utf8',
+      detached: true,
+    } as object)
+    assert.deepEqual({stdout, signal}, {stdout: '143\n', signal: null})
+  })
+
+  it('finds nothing of the host beneath what covers it', () => {
+    const script = [
+      'umount -l /proc; ls -A /proc',
+      'mount -t proc proc /proc && ls -d /proc/[0-9]* | grep -vE "^/proc/[1-9][0-9]?$"; true',
+      'umount -l /run; umount -l /run; ls -A /run | grep -vxE "lock|mount"',
+      'umount -l /tmp; mount -o remount,bind,rw /; touch /usr/interceptor-was-here && echo written',
+      'mount --bind / /mnt && mount -o remount,bind,rw /mnt; touch /mnt/usr/interceptor-was-here && echo written',
+      'mknod /dev/sda b 8 0; echo 1 > /proc/sys/kernel/core_pattern && echo written; echo b > /proc/sysrq-trigger && echo written',
+    ].join('\n')
+    assert.deepEqual(attempt(script).stdout, '')
+  })
+
+  it('inherits no descriptor but the three streams', () => {
+    const {stdout} = python('import os; print(sorted(int(n) for n in os.listdir("/proc/self/fd")))')
+    assert.equal(stdout, '[0, 1, 2, 3]\n')
+  })
+
+  it('has no capability outside of its own user namespace', () => {
+    const source = `
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def tried(name, result): print(name, 'worked' if result == 0 else ctypes.get_errno())
+tried('sethostname', libc.sethostname(b'x', 1))
+tried('settimeofday', libc.settimeofday(ctypes.create_string_buffer(16), None))
+tried('swapoff', libc.swapoff(b'/file'))
+tried('reboot', libc.reboot(0))
+tried('syslog', min(0, libc.klogctl(5, None, 0)))
+tried('nice', 0 if libc.setpriority(0, 0, -5) == 0 else 1)
+`
+    const {stdout, stderr} = python(source)
+    // The host name is the container's own.
+    assert.deepEqual(
+      stdout.trim().split('\n'),
+      ['sethostname worked', 'settimeofday 1', 'swapoff 1', 'reboot 22', 'syslog 1', 'nice 13'],
+      stderr,
+    )
+  })
+
+  it('does not believe a person’s variable that it had entered a user namespace', () => {
+    const map = parseProcIdMap(
+      interceptorIn({cwd, env: {INTERCEPTOR_USER_NAMESPACE: '1:1:0:0:none:0:0:0'}}, 'run', 'cat', '/proc/self/uid_map')
+        .stdout,
+    )
+    assert.equal(map[0]?.count, 1)
+  })
+
+  function isOwn(id: number, mine: readonly {start: number; count: number}[], self: number): boolean {
+    return id === self || mine.some(({start, count}) => id >= start && id < start + count)
+  }
+})
+
+function mayOpen(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function devices(): readonly {path: string; type: 'b' | 'c'; major: number; minor: number}[] {
+  return readdirSync('/dev').flatMap((name) => {
+    const path = join('/dev', name)
+    const stats = lstatSync(path)
+    if (!stats.isBlockDevice() && !stats.isCharacterDevice()) return []
+    return [{path, type: stats.isBlockDevice() ? ('b' as const) : ('c' as const), ...decodeDevice(stats.rdev)}]
+  })
+}
+
+/** landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION. */
+function landlockVersion(): number {
+  const source = 'import ctypes; print(ctypes.CDLL(None).syscall(444, None, 0, 1))'
+  return Number(spawnSync('python3', ['-c', source], {encoding: 'utf8'}).stdout)
+}
