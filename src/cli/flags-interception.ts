@@ -28,6 +28,36 @@ export const interceptionFlags: readonly Flag[] = [
       'device node of the host. May be repeated. Switches --mknod on.',
   },
   {
+    name: 'sched-setscheduler',
+    group,
+    commands,
+    kind: 'switch',
+    summary: 'let the container give its processes real-time policies and priorities',
+    description:
+      'sched_setscheduler(2), sched_setattr(2) and sched_setparam(2) change processes of the container, for callers that ' +
+      'hold CAP_SYS_NICE in it, up to the priority of --sched-max-priority. Without root the limits RLIMIT_RTPRIO and ' +
+      'RLIMIT_NICE of the process hold too.',
+  },
+  {
+    name: 'sched-max-priority',
+    group,
+    commands,
+    kind: 'value',
+    placeholder: 'N',
+    summary: 'highest real-time priority, 1 to 99 (default 50)',
+    description: 'The highest real-time priority that the container may give. Switches --sched-setscheduler on.',
+  },
+  {
+    name: 'sched-deadline',
+    group,
+    commands,
+    kind: 'switch',
+    summary: 'allow SCHED_DEADLINE too',
+    description:
+      'SCHED_DEADLINE may be asked for too: it goes before every other process of the machine, as much as the kernel ' +
+      'admits. Switches --sched-setscheduler on.',
+  },
+  {
     name: 'setxattr',
     group,
     commands,

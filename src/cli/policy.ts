@@ -12,20 +12,23 @@ import type {
   MknodPolicy,
   MountPolicy,
   Policy,
+  SchedPolicy,
   SetxattrPolicy,
 } from '../intercept/policy.js'
 import type {FlagValues} from './flags.js'
-import {isOn, listOf} from './flags.js'
-import {parseAttributeName} from './values.js'
+import {isOn, listOf, valueOf} from './flags.js'
+import {parseAttributeName, parsePriority} from './values.js'
 
 /** What marks a directory that hides the layers below it. */
 const OPAQUE = 'trusted.overlay.opaque'
+const MAX_PRIORITY = 50
 
 /** One entry for each family: its part of the policy, or undefined where no flag switches it on. */
 const families: {readonly [F in FamilyName]?: (values: FlagValues) => Policy[F] | undefined} = {
   bpf: bpfPolicy,
   mknod: mknodPolicy,
   mount: mountPolicy,
+  sched: schedPolicy,
   setxattr: setxattrPolicy,
   sysinfo: (values) => (isOn(values, 'sysinfo') ? {} : undefined),
 }
@@ -49,6 +52,14 @@ function mknodPolicy(values: FlagValues): MknodPolicy | undefined {
     if (!devices.some((known) => sameDevice(known, device))) devices.push(device)
   }
   return {devices}
+}
+
+function schedPolicy(values: FlagValues): SchedPolicy | undefined {
+  const highest = valueOf(values, 'sched-max-priority')
+  const deadline = isOn(values, 'sched-deadline')
+  if (!isOn(values, 'sched-setscheduler') && !deadline && highest === undefined) return undefined
+  const maxPriority = highest === undefined ? MAX_PRIORITY : parsePriority('sched-max-priority', highest)
+  return {maxPriority, ...(deadline ? {deadline} : {})}
 }
 
 function setxattrPolicy(values: FlagValues): SetxattrPolicy | undefined {

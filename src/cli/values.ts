@@ -129,6 +129,12 @@ export function parseUser(flag: string, text: string): {readonly uid: number; re
   return {uid, gid}
 }
 
+export function parsePriority(flag: string, text: string): number {
+  const priority = /^\d{1,2}$/.test(text) ? Number(text) : 0
+  if (priority < 1) throw invalid(flag, text, 'a real-time priority', 'give a number from 1 to 99')
+  return priority
+}
+
 /** XATTR_NAME_MAX of linux/limits.h, less the prefix under which a rootless container keeps it. */
 const attributeNameMax = 255 - 'user.interceptor.'.length
 

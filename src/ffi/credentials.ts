@@ -5,8 +5,26 @@ import {SystemError} from './errors.js'
 
 const NUMBERS =
   process.arch === 'arm64'
-    ? {setfsuid: 151, setfsgid: 152, setgroups: 159, getgroups: 158, capget: 90, capset: 91, gettid: 178}
-    : {setfsuid: 122, setfsgid: 123, setgroups: 116, getgroups: 115, capget: 125, capset: 126, gettid: 186}
+    ? {
+        setresuid: 147,
+        setfsuid: 151,
+        setfsgid: 152,
+        setgroups: 159,
+        getgroups: 158,
+        capget: 90,
+        capset: 91,
+        gettid: 178,
+      }
+    : {
+        setresuid: 117,
+        setfsuid: 122,
+        setfsgid: 123,
+        setgroups: 116,
+        getgroups: 115,
+        capget: 125,
+        capset: 126,
+        gettid: 186,
+      }
 
 const LINUX_CAPABILITY_VERSION_3 = 0x20080522
 const PR_SET_SECUREBITS = 28
@@ -37,6 +55,7 @@ export function capabilityMask(...capabilities: readonly number[]): bigint {
 }
 
 const setId = declareUnchecked('syscall', 'long', ['long', 'ulong'])
+const setIds = declareUnchecked('syscall', 'long', ['long', 'ulong', 'ulong', 'ulong'])
 const setGroups = declareUnchecked('syscall', 'long', ['long', 'ulong', 'buffer'])
 const capability = declareUnchecked('syscall', 'long', ['long', 'buffer', 'buffer'])
 const callPrctl = declare('prctl', ['int', 'ulong', 'ulong', 'ulong', 'ulong'])
@@ -63,6 +82,11 @@ export function getfsuid(): number {
 
 export function getfsgid(): number {
   return setId(NUMBERS.setfsgid, ASK) >>> 0
+}
+
+/** The effective user of this thread alone; fsuid follows it (setresuid(2)). */
+export function seteuid(uid: number): void {
+  if (setIds(NUMBERS.setresuid, ASK, uid, ASK) < 0) throw new SystemError('setresuid', lastErrno())
 }
 
 export function setgroups(groups: Uint32Array): void {

@@ -4,7 +4,15 @@ import type {AnyFamily} from './syscall.js'
 import {bpfFamily} from './syscalls/bpf.js'
 import {mknodFamily} from './syscalls/mknod.js'
 import {mountFamily} from './syscalls/mount.js'
+import {schedFamily} from './syscalls/sched.js'
 import {setxattrFamily} from './syscalls/setxattr.js'
 import {sysinfoFamily} from './syscalls/sysinfo.js'
 
-export const FAMILIES: readonly AnyFamily[] = [bpfFamily, mknodFamily, mountFamily, setxattrFamily, sysinfoFamily]
+export const FAMILIES: readonly AnyFamily[] = [
+  bpfFamily,
+  mknodFamily,
+  mountFamily,
+  schedFamily,
+  setxattrFamily,
+  sysinfoFamily,
+]

@@ -33,6 +33,8 @@ export interface BpfPolicy {
 export interface SchedPolicy {
   /** Highest real-time priority that is granted, 1 to 99. */
   readonly maxPriority: number
+  /** SCHED_DEADLINE, which no priority can be a ceiling for. */
+  readonly deadline?: boolean
 }
 
 export interface ModulePolicy {
