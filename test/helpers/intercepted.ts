@@ -1,7 +1,7 @@
 // Runs a command in a real container under a real supervisor, from a plan built by hand, and gives back every decision.
 
 import {execFileSync} from 'node:child_process'
-import {closeSync, existsSync, readFileSync, statSync} from 'node:fs'
+import {closeSync, copyFileSync, existsSync, readFileSync, renameSync, statSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 
@@ -68,7 +68,7 @@ export async function runIntercepted(
   if (listener !== undefined) {
     const cgroups = cgroup === undefined ? {} : {cgroup: cgroup.description}
     const described = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...cgroups}
-    supervisor.attach({listener, container: described})
+    void supervisor.attach({listener, container: described})
   }
   container.go()
   const end = await container.ended
@@ -89,18 +89,21 @@ export function buildTestProgram(name: string, directory: string): string {
   const source = fileURLToPath(new URL(`../../native/test/${name}.c`, import.meta.url))
   const program = join(directory, name)
   if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs) {
-    execFileSync('cc', [
-      '-std=gnu11',
-      '-O1',
-      '-Wall',
-      '-Wextra',
-      '-Werror',
-      '-static',
-      '-pthread',
-      '-o',
-      program,
-      source,
-    ])
+    // A compiler takes longer than most tests.
+    const kept = fileURLToPath(new URL(`../../native/build/test-${name}`, import.meta.url))
+    if (!existsSync(kept) || statSync(kept).mtimeMs < statSync(source).mtimeMs) compile(source, program, kept)
+    else copyFileSync(kept, program)
   }
   return join(WORK, program.slice(dirname(program).length + 1))
+}
+
+/** Into `program`, and into `kept` for the next time where the user may write there. */
+function compile(source: string, program: string, kept: string): void {
+  execFileSync('cc', ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror', '-static', '-pthread', '-o', program, source])
+  try {
+    copyFileSync(program, `${kept}.${process.pid}`)
+    renameSync(`${kept}.${process.pid}`, kept)
+  } catch {
+    // An ordinary user builds it each time.
+  }
 }
