@@ -6,12 +6,17 @@
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 
 #include "interceptor-init.h"
 #include "kernel.h"
+
+#ifndef MNT_DETACH
+#define MNT_DETACH 2
+#endif
 
 enum { STEPS_MAX = 1024 };
 
@@ -170,6 +175,40 @@ static void seal(int root, const struct record *step)
 	close(target);
 }
 
+/*
+ * A device node of our own over the target, which exists: on a tmpfs that nothing else shows, because the host's own node
+ * belongs to ids that the container does not have, and because /dev may be nodev.
+ */
+static void attach_node(const struct plan *plan, int root, const struct record *step)
+{
+	const char *place = record_string(plan_find(plan, RECORD_STAGE), 0);
+	const dev_t device = (dev_t)strtoull(record_string(step, 1), NULL, 10);
+	int context = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+	int scratch;
+	int tree;
+
+	if (context < 0 || syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", "4k", 0) < 0 ||
+	    syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		fail(STAGE_FILE_SYSTEM, step->step);
+	scratch = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	if (scratch < 0)
+		fail(STAGE_FILE_SYSTEM, step->step);
+	close(context);
+	if (mknodat(scratch, "node", step->number & S_IFMT, device) < 0 ||
+	    fchownat(scratch, "node", plan->root_uid, plan->root_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(scratch, "node", step->number & 07777, 0) < 0)
+		fail(STAGE_CREATE, step->step);
+	/* Before 6.15 only what is attached can be cloned: over the new root, for a moment. */
+	if (sys_move_mount(scratch, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		fail(STAGE_ATTACH, step->step);
+	tree = sys_open_tree(scratch, "node", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree < 0 || syscall(SYS_umount2, place, MNT_DETACH) < 0)
+		fail(STAGE_ATTACH, step->step);
+	close(scratch);
+	attach(tree, root, step, record_string(step, 0));
+	close(tree);
+}
+
 static void stage_step(const struct plan *plan, const struct record *step, int root, int tree)
 {
 	switch ((enum record_kind)step->kind) {
@@ -190,6 +229,9 @@ static void stage_step(const struct plan *plan, const struct record *step, int r
 		break;
 	case RECORD_SEAL:
 		seal(root, step);
+		break;
+	case RECORD_NODE:
+		attach_node(plan, root, step);
 		break;
 	case RECORD_ROOT:
 	case RECORD_STAGE:

@@ -4,6 +4,7 @@ import {LaunchError, UsageError} from '../errors.js'
 import type {IdMapExtent} from '../intercept/container-description.js'
 import type {FileFacts, Host} from './host.js'
 import {toContainer, toHost} from './idmap.js'
+import type {NodeOption} from './mount-devices.js'
 import type {BindOption} from './run-options.js'
 import {MountPoints, resolveOnHost, SHOWN} from './mount-points.js'
 import {absolute, below, components, display, isAbsolute, join, parent, ROOT} from './path-bytes.js'
@@ -23,7 +24,9 @@ export interface FilesystemOptions {
   /** Device nodes of the host. */
   readonly devices: readonly Buffer[]
   /** What may be mounted: block devices, image files, directories of images. */
-  readonly sources: readonly {readonly path: Buffer; readonly writable: boolean}[]
+  readonly sources: readonly Buffer[]
+  /** Device nodes of the supervisor's own. */
+  readonly nodes: readonly NodeOption[]
   readonly workdir: Buffer | undefined
   readonly readOnly: boolean
   readonly network: 'host' | 'none'
@@ -206,6 +209,7 @@ function planRequests(options: FilesystemOptions, host: Host, points: MountPoint
     ...options.tmpfs.map((target) => tmpfsRequest(target, options)),
     ...options.devices.map((path) => deviceRequest(path, options, host)),
   ]
+  requests.push(...options.nodes.map(ownNodeRequest))
   requests.push(
     ...options.sources.flatMap((source) => {
       const request = sourceRequest(source, options, host)
@@ -279,15 +283,23 @@ function deviceRequest(path: Buffer, options: FilesystemOptions, host: Host): Re
   return nodeRequest(source, normal('--device', named))
 }
 
-function sourceRequest(
-  {path, writable}: {readonly path: Buffer; readonly writable: boolean},
-  options: FilesystemOptions,
-  host: Host,
-): Request {
+/** Images are as writable as their files: mounting writes to them too. */
+function sourceRequest(path: Buffer, options: FilesystemOptions, host: Host): Request {
   const {path: source, facts} = resolveOnHost(host, absolute(path, options.currentDirectory))
   if (facts === undefined)
     throw new UsageError(`cannot use --mount-source ${display(path)}: there is nothing of that name`)
-  return treeRequest({source, target: source, readOnly: !writable, idmap: !options.rootless}, options, host)
+  return treeRequest({source, target: source, readOnly: false, idmap: !options.rootless}, options, host)
+}
+
+function ownNodeRequest({path, device, mode}: NodeOption): Request {
+  const target = normal('--mount-source', path)
+  return {
+    target,
+    mount(points) {
+      const at = points.ensure(target, 'file')
+      points.steps.push({kind: 'node', target: at, device, mode})
+    },
+  }
 }
 
 function nodeRequest(source: Buffer, target: Buffer): Request {

@@ -1,6 +1,7 @@
 // LaunchPlan as the flat blob that interceptor-init maps. In step with native/interceptor-init.h; pure.
 
 import type {IdMapExtent} from '../intercept/container-description.js'
+import {encodeDevice} from '../intercept/device-numbers.js'
 import type {FilesystemStep, LaunchPlan, MountFlags} from './plan.js'
 
 const MAGIC = 0x31504e49
@@ -24,7 +25,11 @@ const RECORDS = {
   remove: 14,
   denyFilter: 15,
   notifyFilter: 16,
+  node: 17,
 } as const
+
+const S_IFCHR = 0o020_000
+const S_IFBLK = 0o060_000
 
 const IDMAP = 1
 const RECURSIVE = 2
@@ -127,6 +132,12 @@ function stepRecord(step: FilesystemStep, plan: LaunchPlan): NativeRecord {
       return {kind: RECORDS.symlink, strings: [step.target, step.to]}
     case 'seal':
       return {kind: RECORDS.seal, strings: [step.target]}
+    case 'node':
+      return {
+        kind: RECORDS.node,
+        number: (step.device.type === 'b' ? S_IFBLK : S_IFCHR) | step.mode,
+        strings: [step.target, String(encodeDevice(step.device))],
+      }
     case 'proc':
     case 'mqueue':
     case 'cgroup2':

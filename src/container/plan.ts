@@ -1,6 +1,7 @@
 // Everything that launching needs, decided before anything is done. Pure data; launch.ts carries it out.
 
 import type {IdMapExtent} from '../intercept/container-description.js'
+import type {Device} from '../intercept/policy.js'
 
 /** Flags of one mount in the container. What is set here the container can't clear (locked by the namespace copy). */
 export interface MountFlags {
@@ -48,6 +49,8 @@ export type FilesystemStep =
   | {readonly kind: 'directory'; readonly target: Buffer; readonly mode: number}
   | {readonly kind: 'file'; readonly target: Buffer; readonly mode: number}
   | {readonly kind: 'symlink'; readonly target: Buffer; readonly to: Buffer}
+  /** A node of the supervisor's own over an existing file, owned by the container's root. Needs CAP_MKNOD. */
+  | {readonly kind: 'node'; readonly target: Buffer; readonly device: Device; readonly mode: number}
   /** Makes the one mount at `target` read-only (a skeleton directory, after its mount points exist). */
   | {readonly kind: 'seal'; readonly target: Buffer}
   /** Before the old root is detached: a visible proc or sysfs must be in the namespace (mount_too_revealing in fs/namespace.c). */

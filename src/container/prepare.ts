@@ -8,6 +8,7 @@ import {homesOf, refusal, setuidWarning} from './guard.js'
 import {factsOf, physicalCurrentDirectory, thisHost, type FileFacts} from './host.js'
 import type {IdMaps} from './idmap.js'
 import type {ContainerOptions} from './run-options.js'
+import type {NodeOption} from './mount-devices.js'
 import {resolveOnHost} from './mount-points.js'
 import {absolute, below, display, join} from './path-bytes.js'
 
@@ -19,6 +20,8 @@ export interface FilesystemRequest {
   readonly maps: IdMaps
   /** Device path of the terminal among the standard streams. */
   readonly terminal: Buffer | undefined
+  /** Device nodes that are made for the container. */
+  readonly nodes: readonly NodeOption[]
   /** HOME of the environment. */
   readonly home: Buffer | undefined
   /** Where the container gets its own cgroup of the unified hierarchy. */
@@ -52,11 +55,8 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
       binds: container.binds,
       tmpfs: container.tmpfs,
       devices: container.devices,
-      // A FUSE program opens an image itself, as the caller, and writes to it.
-      sources: (policy.mount?.sources ?? []).map((path) => ({
-        path: Buffer.from(path),
-        writable: Object.keys(policy.mount?.fuse ?? {}).length > 0,
-      })),
+      sources: (policy.mount?.sources ?? []).map((path) => Buffer.from(path)),
+      nodes: request.nodes,
       workdir: container.workdir,
       readOnly: container.readOnly,
       network: container.network,

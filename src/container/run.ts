@@ -26,6 +26,7 @@ import {
 import {launch, type LaunchedContainer} from './launch.js'
 import {restoreOpenFiles} from './limits.js'
 import type {LaunchPlan} from './plan.js'
+import {prepareMountDevices, type MountDevices} from './mount-devices.js'
 import {prepareFilesystem, type PreparedFilesystem} from './prepare.js'
 import {entryWarnings, requireEntered} from './entry-advice.js'
 import type {Entry} from './reexecute.js'
@@ -58,6 +59,7 @@ class Run {
   #state: StateRecord | undefined
   #cgroup: ContainerCgroup | undefined
   #launched: LaunchedContainer | undefined
+  #mountDevices: MountDevices | undefined
   #stopSampling: (() => void) | undefined
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
@@ -99,6 +101,7 @@ class Run {
     await this.#supervisor?.stop()
     if (this.#launched?.listener !== undefined) close(this.#launched.listener)
     this.#cgroup?.destroy()
+    this.#mountDevices?.close()
     this.#state?.release()
   }
 
@@ -106,12 +109,14 @@ class Run {
     const {container, policy} = this.#options
     const maps = this.#maps()
     const terminal = standardTerminal()
+    if (!this.#rootless) this.#mountDevices = prepareMountDevices(policy.mount, container.devices)
     const filesystem = prepareFilesystem({
       container,
       policy,
       rootless: this.#rootless,
       maps,
       terminal,
+      nodes: this.#mountDevices?.nodes ?? [],
       home: variable(this.#options.environment, 'HOME'),
       cgroups: this.#delegates ? unifiedMountPoint() : undefined,
     })
@@ -149,9 +154,10 @@ class Run {
       const container = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...(cgroup && {cgroup})}
       const sampling = policy.sysinfo && startLoadSampling(container)
       this.#stopSampling = sampling?.stop
+      const loops = this.#mountDevices?.loops
       const begun = this.#supervisor?.attach({
         listener,
-        container: {...container, ...(sampling && {loadAverage: sampling.memory})},
+        container: {...container, ...(sampling && {loadAverage: sampling.memory}), ...(loops && {loops})},
       })
       // Nodes of an earlier run are there before the command looks for them.
       if (rootless && policy.mknod !== undefined) await this.#tellBeginning(await begun)
@@ -196,10 +202,13 @@ class Run {
       name,
       rootless: this.#rootless,
       realtime: policy.sched !== undefined,
-      devices: deviceRules(policy.mknod?.devices ?? [], [
-        ...container.devices,
-        ...(terminal === undefined ? [] : [terminal]),
-      ]),
+      devices: [
+        ...deviceRules(policy.mknod?.devices ?? [], [
+          ...container.devices,
+          ...(terminal === undefined ? [] : [terminal]),
+        ]),
+        ...(this.#mountDevices?.rules ?? []),
+      ],
       ...(this.#delegates && {delegateTo: {uid: toHost(uidMap, 0) ?? 0, gid: toHost(gidMap, 0) ?? 0}}),
       ...(memoryBytes !== undefined && {memoryBytes}),
       ...(pids !== undefined && {pids}),

@@ -52,3 +52,27 @@ function readData(memory: CallerMemory, address: number): Buffer {
     return memory.bytes(address, Math.min(here, DATA_MAX))
   }
 }
+
+// include/uapi/linux/loop.h
+const LOOP_REQUESTS: Readonly<Record<number, string>> = {
+  0x4c00: 'LOOP_SET_FD',
+  0x4c01: 'LOOP_CLR_FD',
+  0x4c02: 'LOOP_SET_STATUS',
+  0x4c03: 'LOOP_GET_STATUS',
+  0x4c04: 'LOOP_SET_STATUS64',
+  0x4c05: 'LOOP_GET_STATUS64',
+  0x4c06: 'LOOP_CHANGE_FD',
+  0x4c07: 'LOOP_SET_CAPACITY',
+  0x4c08: 'LOOP_SET_DIRECT_IO',
+  0x4c09: 'LOOP_SET_BLOCK_SIZE',
+  0x4c0a: 'LOOP_CONFIGURE',
+  0x4c80: 'LOOP_CTL_ADD',
+  0x4c81: 'LOOP_CTL_REMOVE',
+  0x4c82: 'LOOP_CTL_GET_FREE',
+}
+
+/** The request of an ioctl(2) on a loop device. */
+export function loopRequest(index: ArgumentIndex): Argument<number> {
+  const show = (value: number): string => LOOP_REQUESTS[value] ?? `0x${value.toString(16)}`
+  return {index, read: (registers) => registers.uint32(index), show, json: show}
+}

@@ -21,7 +21,7 @@ import {
 import type {ContainerDescription} from '../container-description.js'
 import {pathOfDescriptor} from '../descriptor-path.js'
 import type {OwnCapabilities} from '../own-capabilities.js'
-import type {MountPolicy} from '../policy.js'
+import type {Device, MountPolicy} from '../policy.js'
 import type {Caller, ManifestEntry, Performed} from '../syscall.js'
 import type {MountValues} from '../syscalls/mount-decide.js'
 import type {EmulatedMounts} from './emulated.js'
@@ -32,6 +32,7 @@ import type {MountOption} from './options.js'
 import {mountOverlay} from './overlay.js'
 import {needsDevice} from './sources.js'
 import type {MountSource, MountSources} from './sources.js'
+import type {StandIns} from './stand-in.js'
 import type {MadeMount, Workshop} from './workshop.js'
 
 const ADMIN = capabilityMask(CAP_SYS_ADMIN)
@@ -42,6 +43,7 @@ export interface MountState {
   readonly workshop: Workshop
   readonly sources: MountSources
   readonly emulated: EmulatedMounts
+  readonly standIns: StandIns
   readonly policy: MountPolicy
   readonly container: ContainerDescription
 }
@@ -62,18 +64,25 @@ export function makeMount(
 ): (MadeMount & {readonly kind: 'made'}) | Extract<Performed, {kind: 'refuse'}> {
   const type = request.type.toString('latin1')
   if (type === 'overlay') return {kind: 'made', ...mountOverlay(request, caller, state.workshop)}
-  const source = needsDevice(type) ? state.sources.find(request.source, caller) : undefined
+  const source = needsDevice(type) ? findSource(request.source, caller, state) : undefined
   if (source?.kind === 'refuse') return source
   const {device, release} = deviceOf(source, request, state)
   const userNamespace = state.policy.shift && type !== 'hugetlbfs' ? openUserNamespace(state) : undefined
   try {
     const data = type === 'hugetlbfs' ? hugetlbData(request.data, caller, state) : withSafeErrors(request.data, type)
     caller.assertAlive()
-    return {kind: 'made', ...state.workshop.mount({...request, data, device, idmap: userNamespace})}
+    const made = state.workshop.mount({...request, data, device, idmap: userNamespace})
+    if (source?.kind === 'stand-in') state.standIns.wasMounted(source.device.major, source.device.minor)
+    return {kind: 'made', ...made}
   } finally {
     release()
     if (userNamespace !== undefined) closeQuietly(userNamespace)
   }
+}
+
+/** A stand-in means the image that was set up on it. */
+function findSource(source: Buffer | null, caller: Caller, {sources, standIns}: MountState): MountSource {
+  return sources.find(source, caller, ({major, minor}) => standIns.imageOf(major, minor))
 }
 
 export function performNewMount(values: MountValues, type: Buffer, caller: Caller, state: MountState): Performed {
@@ -156,25 +165,42 @@ function untouched(): Performed {
   return {kind: 'continue', reason: 'it was not mounted for the container', quiet: true}
 }
 
+interface MountDevice {
+  readonly device: Device | undefined
+  readonly release: () => void
+}
+
 /** An image gets a loop device, which the kernel keeps for as long as it is mounted. */
 function deviceOf(
   source: Exclude<MountSource, {kind: 'refuse'}> | undefined,
   {flags}: NewMount,
-  {sources, workshop, own}: MountState,
-): {readonly device: Extract<MountSource, {kind: 'device'}>['device'] | undefined; readonly release: () => void} {
+  state: MountState,
+): MountDevice {
   if (source === undefined) return {device: undefined, release: () => undefined}
   if (source.kind === 'device') return {device: source.device, release: () => undefined}
+  const {own, sources, workshop} = state
+  const standIn = source.kind === 'stand-in' ? source.image : undefined
+  const file = standIn?.file ?? (source as Extract<MountSource, {kind: 'image'}>).file
   try {
-    const readOnly = (flags & MS_RDONLY) !== 0
-    const image = sources.openImage(source.file, readOnly)
+    const readOnly = (flags & MS_RDONLY) !== 0 || standIn?.readOnly === true
+    const image = sources.openImage(file, readOnly)
     try {
-      const {device, fd} = attachImage({image, readOnly, name: source.path}, workshop, own)
+      const request = {
+        image,
+        readOnly,
+        name: pathOfDescriptor(file),
+        ...(standIn && {offset: standIn.offset, sizeLimit: standIn.sizeLimit}),
+      }
+      const {device, fd} = attachImage(request, {
+        openDevice: (wanted, access) => workshop.openDevice(wanted, access),
+        privileged: (action) => own.with(ADMIN, action),
+      })
       return {device, release: () => closeQuietly(fd)}
     } finally {
       closeQuietly(image)
     }
   } finally {
-    closeQuietly(source.file)
+    if (source.kind === 'image') closeQuietly(file)
   }
 }
 

@@ -1,6 +1,5 @@
 // Loop devices for image files, set up by the supervisor; the kernel takes them away with the last mount (loop(4)).
 
-import {CAP_SYS_ADMIN, capabilityMask} from '../../ffi/credentials.js'
 import {ERRNO, SystemError, isSystemError} from '../../ffi/errors.js'
 import {
   AT_FDCWD,
@@ -14,13 +13,11 @@ import {
   openat,
   read,
 } from '../../ffi/libc.js'
-import type {OwnCapabilities} from '../own-capabilities.js'
 import type {Device} from '../policy.js'
-import type {Workshop} from './workshop.js'
 
 // include/uapi/linux/loop.h
-const LOOP_CTL_GET_FREE = 0x4c82
-const LOOP_CONFIGURE = 0x4c0a
+export const LOOP_CTL_GET_FREE = 0x4c82
+export const LOOP_CONFIGURE = 0x4c0a
 const LO_FLAGS_READ_ONLY = 1
 const LO_FLAGS_AUTOCLEAR = 4
 /** struct loop_config: descriptor, block size, struct loop_info64, reserved words. */
@@ -32,15 +29,13 @@ const LO_FLAGS = INFO + 52
 const LO_FILE_NAME = INFO + 56
 const LO_NAME_SIZE = 64
 
-const CONTROL: Device = {type: 'c', major: 10, minor: 237}
-const LOOP_MAJOR = 7
+export const LOOP_CONTROL: Device = {type: 'c', major: 10, minor: 237}
+export const LOOP_MAJOR = 7
 const TRIES = 16
 
 const LOCK_SH = 1
 const LOCK_EX = 2
 const LOCK_NB = 4
-
-const ADMIN = capabilityMask(CAP_SYS_ADMIN)
 
 export interface LoopDevice {
   readonly device: Device
@@ -58,17 +53,23 @@ export interface LoopRequest {
   readonly name: Buffer
 }
 
+/** How devices of the host are opened, and the privilege for their ioctls. */
+export interface LoopRights {
+  openDevice(device: Device, flags: number): number
+  privileged<T>(action: () => T): T
+}
+
 /** EBUSY where the image is in use by another loop device of ours: two file systems would write to it. */
-export function attachImage(request: LoopRequest, workshop: Workshop, own: OwnCapabilities): LoopDevice {
+export function attachImage(request: LoopRequest, rights: LoopRights): LoopDevice {
   lockImage(request)
-  const control = workshop.openDevice(CONTROL, O_RDWR)
+  const control = rights.openDevice(LOOP_CONTROL, O_RDWR)
   try {
     for (let tries = TRIES; ; tries--) {
-      const number = own.with(ADMIN, () => ioctlNumber(control, LOOP_CTL_GET_FREE, 0))
+      const number = rights.privileged(() => ioctlNumber(control, LOOP_CTL_GET_FREE, 0))
       const device = {type: 'b', major: LOOP_MAJOR, minor: minorOf(number)} as const
-      const fd = workshop.openDevice(device, request.readOnly ? O_RDONLY : O_RDWR)
+      const fd = rights.openDevice(device, request.readOnly ? O_RDONLY : O_RDWR)
       try {
-        own.with(ADMIN, () => ioctl(fd, LOOP_CONFIGURE, configuration(request)))
+        rights.privileged(() => ioctl(fd, LOOP_CONFIGURE, configuration(request)))
         return {device, fd}
       } catch (error) {
         closeQuietly(fd)

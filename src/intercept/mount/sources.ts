@@ -21,6 +21,7 @@ import {escapeBytes} from '../escape.js'
 import type {OwnCapabilities} from '../own-capabilities.js'
 import type {Device} from '../policy.js'
 import type {Caller, Verdict} from '../syscall.js'
+import type {StandInImage} from './stand-in.js'
 
 const S_IFMT = 0o170_000
 const S_IFBLK = 0o060_000
@@ -33,7 +34,8 @@ const OPENING = capabilityMask(CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)
 export type MountSource =
   | {readonly kind: 'device'; readonly device: Device}
   /** `path`: of the host. */
-  | {readonly kind: 'image'; readonly path: Buffer; readonly file: number}
+  | {readonly kind: 'image'; readonly file: number}
+  | {readonly kind: 'stand-in'; readonly device: Device; readonly image: StandInImage}
   | Extract<Verdict, {kind: 'refuse'}>
 
 /** The `sources` of a policy. A file of the container is one of them when it is the same inode on the host. */
@@ -47,7 +49,7 @@ export class MountSources {
   }
 
   /** What `source` leads to for the caller. The descriptor of an image is the host's file, and the caller's to close. */
-  find(source: Buffer | null, caller: Caller): MountSource {
+  find(source: Buffer | null, caller: Caller, standIn: (device: Device) => StandInImage | undefined): MountSource {
     // get_tree_bdev() and lookup_bdev() of fs/super.c and block/bdev.c.
     if (source === null) throw new SystemError('mount', ERRNO.EINVAL)
     if (source.length === 0) throw new SystemError('mount', ERRNO.ENOENT)
@@ -56,12 +58,17 @@ export class MountSources {
     switch (status.mode & S_IFMT) {
       case S_IFBLK:
         if ((fstatfs(fd).flags & ST_NODEV) !== 0) throw new SystemError('mount', ERRNO.EACCES)
-        return this.findDevice({type: 'b', major: status.rdevMajor, minor: status.rdevMinor}, source)
+        return this.#findBlock({type: 'b', major: status.rdevMajor, minor: status.rdevMinor}, source, standIn)
       case S_IFREG:
         return this.findImage(fd, source)
       default:
         throw new SystemError('mount', ERRNO.ENOTBLK)
     }
+  }
+
+  #findBlock(device: Device, shown: Buffer, standIn: (device: Device) => StandInImage | undefined): MountSource {
+    const image = standIn(device)
+    return image === undefined ? this.findDevice(device, shown) : {kind: 'stand-in', device, image}
   }
 
   findDevice(device: Device, shown: Buffer): MountSource {
@@ -84,7 +91,7 @@ export class MountSources {
     for (const path of this.#paths) {
       const file = this.#open(path, inside)
       if (file === undefined) continue
-      if (isSame(fstat(file), fstat(fd))) return {kind: 'image', path: inside, file}
+      if (isSame(fstat(file), fstat(fd))) return {kind: 'image', file}
       closeQuietly(file)
     }
     return refusal('this image', shown)

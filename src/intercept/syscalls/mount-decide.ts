@@ -117,3 +117,11 @@ function native(type: string): Verdict {
 function notAble(): Verdict {
   return {kind: 'refuse', errno: EPERM, reason: 'the caller lacks CAP_SYS_ADMIN'}
 }
+
+/** Whether a descriptor is of a loop device of the container is not to be seen here. */
+export function decideLoop(facts: CallerFacts): Verdict {
+  if (!facts.inContainerUserNamespace) {
+    return {kind: 'refuse', errno: EPERM, reason: 'the caller is in a user namespace of its own'}
+  }
+  return {kind: 'perform', reason: 'the image may be mounted'}
+}

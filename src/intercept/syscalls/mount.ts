@@ -1,19 +1,20 @@
 // mount: file systems that the policy names, made by the host's kernel or by a FUSE program for the container.
 
-import {flags, path} from '../arguments.js'
+import {flags, int32, path, pointer} from '../arguments.js'
 import {named} from '../make-node.js'
-import {mountData, mountString} from '../mount/arguments.js'
+import {loopRequest, mountData, mountString} from '../mount/arguments.js'
 import {EmulatedMounts, emulatedMountsMemory} from '../mount/emulated.js'
 import {MOUNT_CONDITION, MOUNT_FLAGS, MS_REMOUNT, plainFlags} from '../mount/flags.js'
 import {performNewMount, performRemount} from '../mount/kernel-mount.js'
 import type {MountState} from '../mount/kernel-mount.js'
 import {MountSources} from '../mount/sources.js'
+import {StandIns} from '../mount/stand-in.js'
 import {Workshop} from '../mount/workshop.js'
 import {OwnCapabilities} from '../own-capabilities.js'
 import type {MountPolicy} from '../policy.js'
 import {defineSyscall} from '../syscall.js'
-import type {Caller, Family, FamilyOptions, Performed} from '../syscall.js'
-import {decideMount} from './mount-decide.js'
+import type {Caller, CallerFacts, Family, FamilyOptions, Performed} from '../syscall.js'
+import {decideLoop, decideMount} from './mount-decide.js'
 import type {MountValues} from './mount-decide.js'
 
 export const mountFamily: Family<MountPolicy, MountState> = {
@@ -32,21 +33,43 @@ export const mountFamily: Family<MountPolicy, MountState> = {
       summary: 'mounted by the kernel with the rights of the host, and handed over with nosuid and nodev for good',
       needs: 'CAP_SYS_ADMIN in the initial user namespace, and a type that --mount-allowed names (Linux 5.12)',
     },
+    {
+      name: 'loop',
+      summary: 'loop devices of the container, which the supervisor sets up over images that --mount-source names',
+      needs: '/dev/loop-control, and CAP_SYS_ADMIN in the initial user namespace (Linux 5.8)',
+    },
   ],
   select: (policy) => policy.mount,
-  calls: (_policy, options) => [mountCall(options)],
+  calls: (policy, options) => [
+    mountCall(options),
+    // losetup(8) and mount -o loop, where there may be an image to set up.
+    ...(policy.sources.length > 0 ? [loopCall] : []),
+  ],
   start(policy, container) {
     const own = new OwnCapabilities()
+    const sources = new MountSources(own, policy.sources)
     return {
       own,
       workshop: new Workshop(own),
-      sources: new MountSources(own, policy.sources),
+      sources,
+      standIns: new StandIns(container.loops, sources, own),
       emulated: new EmulatedMounts(container.mounts ?? emulatedMountsMemory()),
       policy,
       container,
     }
   },
 }
+
+const LOOP_REQUESTS = {argument: 1, width: 32, mask: 0xffff_ff00n, operator: 'eq', value: 0x4c00n} as const
+
+const loopCall = defineSyscall({
+  name: 'ioctl',
+  arguments: {fd: int32(0), request: loopRequest(1), argument: pointer(2)},
+  condition: [[LOOP_REQUESTS]],
+  lane: 'slow',
+  decide: (_values, facts: CallerFacts, _policy: MountPolicy) => decideLoop(facts),
+  perform: (values, caller, state: MountState) => named('loop', () => state.standIns.serve(values, caller)),
+})
 
 function mountCall(options: FamilyOptions) {
   return defineSyscall({

@@ -18,6 +18,7 @@ const DEFAULTS: FilesystemOptions = {
   tmpfs: [],
   devices: [],
   sources: [],
+  nodes: [],
   workdir: undefined,
   readOnly: false,
   network: 'host',
@@ -267,12 +268,9 @@ describe('planFilesystem', () => {
 
   it('shows what may be mounted, unless it is to be seen anyway', () => {
     const extra = {'/dev/vdb': 'b', '/srv/build/i.img': 'f644'}
-    const sources = ['/dev/vdb', '/srv/build/i.img', '/home'].map((path) => ({
-      path: Buffer.from(path),
-      writable: false,
-    }))
+    const sources = ['/dev/vdb', '/srv/build/i.img', '/home'].map((path) => Buffer.from(path))
     assert.deepEqual(show({sources, extra}).slice(1), [
-      'bind /home /home idmap recursive readOnly nodev',
+      'bind /home /home idmap recursive nodev',
       CWD_STEP,
       'file /dev/vdb',
       'bind /dev/vdb /dev/vdb nosuid noexec',

@@ -1,0 +1,276 @@
+// Loop devices as mount(8) and losetup(8) of the container set them up: what they configure are stand-ins of its own.
+
+import {CAP_SYS_ADMIN, capabilityMask} from '../../ffi/credentials.js'
+import {ERRNO, SystemError} from '../../ffi/errors.js'
+import {closeQuietly, fcntl, ftruncate, ioctlNumber, pread, pwrite} from '../../ffi/libc.js'
+import {fstat} from '../../ffi/mount.js'
+import type {Statx} from '../../ffi/mount.js'
+import type {LoopStandIn, LoopStandIns} from '../container-description.js'
+import {pathOfDescriptor} from '../descriptor-path.js'
+import type {OwnCapabilities} from '../own-capabilities.js'
+import type {Caller, Performed} from '../syscall.js'
+import {LOOP_CONFIGURE, LOOP_CTL_GET_FREE, LOOP_MAJOR} from './loop.js'
+import type {MountSources} from './sources.js'
+
+// include/uapi/linux/loop.h
+const LOOP_SET_FD = 0x4c00
+const LOOP_CLR_FD = 0x4c01
+const LOOP_SET_STATUS64 = 0x4c04
+const LOOP_GET_STATUS64 = 0x4c05
+const LOOP_SET_CAPACITY = 0x4c07
+const LOOP_SET_DIRECT_IO = 0x4c08
+const LOOP_SET_BLOCK_SIZE = 0x4c09
+const BLKFLSBUF = 0x1261
+const LO_FLAGS_READ_ONLY = 1
+const LO_FLAGS_AUTOCLEAR = 4
+/** struct loop_info64. */
+const INFO_BYTES = 232
+const INFO = {device: 0, inode: 8, offset: 24, sizeLimit: 32, number: 40, flags: 52, fileName: 56} as const
+const FILE_NAME_BYTES = 64
+/** struct loop_config, up to the end of its struct loop_info64. */
+const CONFIG_BYTES = 240
+
+const F_GETFL = 3
+const O_ACCMODE = 3
+const S_IFMT = 0o170_000
+const S_IFBLK = 0o060_000
+const S_IFCHR = 0o020_000
+const S_IFREG = 0o100_000
+/** Where file systems and partition tables have the marks that blkid(8) looks for. */
+const HEAD_BYTES = 1_048_576
+const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+
+/** Words of one stand-in in the memory that workers share. */
+const WORD = {state: 0, file: 1, offset: 2, sizeLimit: 3, flags: 4, words: 5} as const
+const STATE = {free: 0n, configured: 1n, mounted: 2n} as const
+
+export function standInMemory(count: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(count * WORD.words * 8)
+}
+
+/** What is behind a stand-in that was configured. */
+export interface StandInImage {
+  /** O_PATH descriptor of the host's file; stays the stand-in's. */
+  readonly file: number
+  readonly offset: bigint
+  readonly sizeLimit: bigint
+  readonly readOnly: boolean
+}
+
+export interface LoopRequestValues {
+  readonly fd: number
+  readonly request: number
+  readonly argument: number
+}
+
+/**
+ * A stand-in is a real loop device over memory, so that it has a node that can be opened and looks like what it is for.
+ * Nothing that the container asks of it by ioctl reaches it: the image is checked and remembered, and its beginning is
+ * copied there for blkid(8). When the stand-in is mounted, the supervisor sets up another device over the image itself.
+ */
+export class StandIns {
+  readonly #standIns: readonly LoopStandIn[]
+  readonly #words: BigInt64Array
+  readonly #sources: MountSources
+  readonly #own: OwnCapabilities
+
+  constructor(described: LoopStandIns | undefined, sources: MountSources, own: OwnCapabilities) {
+    this.#standIns = described?.devices ?? []
+    this.#words = new BigInt64Array(described?.memory ?? standInMemory(0))
+    this.#sources = sources
+    this.#own = own
+  }
+
+  /** The image of a configured stand-in; ENXIO where nothing was configured, as for a loop device. */
+  imageOf(major: number, minor: number): StandInImage | undefined {
+    const index = this.#find(major, minor)
+    if (index === -1) return undefined
+    const state = this.#get(index, 'state')
+    if (state === STATE.free) throw new SystemError('mount', ERRNO.ENXIO)
+    return {
+      file: Number(this.#get(index, 'file')),
+      offset: this.#get(index, 'offset'),
+      sizeLimit: this.#get(index, 'sizeLimit'),
+      readOnly: (this.#get(index, 'flags') & BigInt(LO_FLAGS_READ_ONLY)) !== 0n,
+    }
+  }
+
+  /** From now on somebody else may have it: what is mounted has a device of its own. */
+  wasMounted(major: number, minor: number): void {
+    const index = this.#find(major, minor)
+    if (index !== -1) Atomics.store(this.#words, this.#at(index, 'state'), STATE.mounted)
+  }
+
+  serve(values: LoopRequestValues, caller: Caller): Performed {
+    const fd = caller.openDescriptor(values.fd)
+    const status = fstat(fd)
+    const type = status.mode & S_IFMT
+    if (type === S_IFCHR && status.rdevMajor === 1 && status.rdevMinor === 3) return this.#control(values.request)
+    if (type !== S_IFBLK || status.rdevMajor !== LOOP_MAJOR) {
+      return {kind: 'continue', reason: 'it is no loop device', quiet: true}
+    }
+    const index = this.#find(status.rdevMajor, status.rdevMinor)
+    if (index === -1) return this.#foreign(status)
+    switch (values.request) {
+      case LOOP_SET_FD:
+        return this.#configure(index, caller, {image: values.argument, offset: 0n, sizeLimit: 0n, flags: 0})
+      case LOOP_CONFIGURE:
+        return this.#configure(index, caller, readConfig(caller.memory.bytes(values.argument, CONFIG_BYTES)))
+      case LOOP_SET_STATUS64:
+        return this.#setStatus(index, caller.memory.bytes(values.argument, INFO_BYTES))
+      case LOOP_GET_STATUS64:
+        return this.#getStatus(index, values.argument, caller)
+      case LOOP_CLR_FD:
+        return this.#clear(index)
+      case LOOP_SET_CAPACITY:
+      case LOOP_SET_DIRECT_IO:
+      case LOOP_SET_BLOCK_SIZE:
+        this.#requireConfigured(index)
+        return done(0)
+      default:
+        return {kind: 'refuse', errno: ERRNO.EINVAL, reason: 'this is not done with a loop device of the container'}
+    }
+  }
+
+  #control(request: number): Performed {
+    if (request !== LOOP_CTL_GET_FREE) return {kind: 'continue', reason: 'it is no loop device', quiet: true}
+    if (this.#standIns.length === 0) return {kind: 'continue', reason: 'no images may be mounted', quiet: true}
+    const states = this.#standIns.map((_, index) => this.#get(index, 'state'))
+    const free = states.indexOf(STATE.free)
+    const index = free === -1 ? states.indexOf(STATE.mounted) : free
+    if (index === -1) return {kind: 'refuse', errno: ERRNO.ENOSPC, reason: 'every loop device is set up already'}
+    return done(this.#standIns[index]!.number)
+  }
+
+  #foreign({rdevMajor, rdevMinor}: Statx): Performed {
+    const device = {type: 'b', major: rdevMajor, minor: rdevMinor} as const
+    const source = this.#sources.findDevice(device, Buffer.from(`/dev/loop${rdevMinor}`))
+    if (source.kind === 'device') return {kind: 'continue', reason: 'the device was given to the container'}
+    return {kind: 'refuse', errno: ERRNO.EPERM, reason: 'the loop device is not of this container'}
+  }
+
+  #configure(index: number, caller: Caller, config: LoopConfig): Performed {
+    if (this.#get(index, 'state') === STATE.configured) throw new SystemError('ioctl', ERRNO.EBUSY)
+    const fd = caller.openDescriptor(config.image)
+    if ((fstat(fd).mode & S_IFMT) !== S_IFREG) throw new SystemError('ioctl', ERRNO.EINVAL)
+    const source = this.#sources.findImage(fd, pathOfDescriptor(fd))
+    if (source.kind === 'refuse') return source
+    if (source.kind !== 'image') throw new Error('a file is no device')
+    const isReadOnly = (fcntl(fd, F_GETFL, 0) & O_ACCMODE) === 0
+    const flags = config.flags | LO_FLAGS_AUTOCLEAR | (isReadOnly ? LO_FLAGS_READ_ONLY : 0)
+    caller.assertAlive()
+    this.#forget(index)
+    this.#remember(index, source.file, {...config, flags})
+    return done(0)
+  }
+
+  #setStatus(index: number, info: Buffer): Performed {
+    this.#requireConfigured(index)
+    const offset = info.readBigUInt64LE(INFO.offset)
+    const sizeLimit = info.readBigUInt64LE(INFO.sizeLimit)
+    const kept = this.#get(index, 'flags') & BigInt(LO_FLAGS_READ_ONLY)
+    const flags = Number(kept) | LO_FLAGS_AUTOCLEAR
+    this.#remember(index, Number(this.#get(index, 'file')), {offset, sizeLimit, flags})
+    return done(0)
+  }
+
+  #getStatus(index: number, address: number, caller: Caller): Performed {
+    this.#requireConfigured(index)
+    const file = Number(this.#get(index, 'file'))
+    const status = fstat(file)
+    const info = Buffer.alloc(INFO_BYTES)
+    info.writeBigUInt64LE(BigInt(((status.devMajor << 8) | status.devMinor) >>> 0), INFO.device)
+    info.writeBigUInt64LE(status.inode, INFO.inode)
+    info.writeBigUInt64LE(this.#get(index, 'offset'), INFO.offset)
+    info.writeBigUInt64LE(this.#get(index, 'sizeLimit'), INFO.sizeLimit)
+    info.writeUInt32LE(this.#standIns[index]!.number, INFO.number)
+    info.writeUInt32LE(Number(this.#get(index, 'flags')), INFO.flags)
+    pathOfDescriptor(file).copy(info, INFO.fileName, 0, FILE_NAME_BYTES - 1)
+    caller.memory.write(address, info)
+    return done(0)
+  }
+
+  #clear(index: number): Performed {
+    if (this.#get(index, 'state') === STATE.free) throw new SystemError('ioctl', ERRNO.ENXIO)
+    this.#forget(index)
+    return done(0)
+  }
+
+  #requireConfigured(index: number): void {
+    if (this.#get(index, 'state') !== STATE.configured) throw new SystemError('ioctl', ERRNO.ENXIO)
+  }
+
+  #forget(index: number): void {
+    if (this.#get(index, 'state') === STATE.free) return
+    closeQuietly(Number(this.#get(index, 'file')))
+    Atomics.store(this.#words, this.#at(index, 'state'), STATE.free)
+  }
+
+  #remember(
+    index: number,
+    file: number,
+    {offset, sizeLimit, flags}: {readonly offset: bigint; readonly sizeLimit: bigint; readonly flags: number},
+  ): void {
+    this.#copyHead(this.#standIns[index]!, file, offset, sizeLimit)
+    Atomics.store(this.#words, this.#at(index, 'file'), BigInt(file))
+    Atomics.store(this.#words, this.#at(index, 'offset'), BigInt.asIntN(64, offset))
+    Atomics.store(this.#words, this.#at(index, 'sizeLimit'), BigInt.asIntN(64, sizeLimit))
+    Atomics.store(this.#words, this.#at(index, 'flags'), BigInt(flags))
+    Atomics.store(this.#words, this.#at(index, 'state'), STATE.configured)
+  }
+
+  /** Its size, and what tells the type of its file system. */
+  #copyHead({fd, memory}: LoopStandIn, file: number, offset: bigint, sizeLimit: bigint): void {
+    const image = this.#sources.openImage(file, true)
+    try {
+      const rest = BigInt(fstat(image).size) - offset
+      const size = sizeLimit !== 0n && sizeLimit < rest ? sizeLimit : rest
+      if (offset < 0n || size <= 0n) throw new SystemError('ioctl', ERRNO.EINVAL)
+      const head = Buffer.alloc(Number(size < BigInt(HEAD_BYTES) ? size : BigInt(HEAD_BYTES)))
+      const length = pread(image, head, head.length, Number(offset))
+      ftruncate(memory, 0)
+      ftruncate(memory, Number(size))
+      pwrite(memory, head, length, 0)
+      this.#own.with(ADMIN, () => {
+        ioctlNumber(fd, LOOP_SET_CAPACITY, 0)
+        ioctlNumber(fd, BLKFLSBUF, 0)
+      })
+    } finally {
+      closeQuietly(image)
+    }
+  }
+
+  #find(major: number, minor: number): number {
+    return this.#standIns.findIndex(({device}) => device.major === major && device.minor === minor)
+  }
+
+  #get(index: number, word: Exclude<keyof typeof WORD, 'words'>): bigint {
+    return Atomics.load(this.#words, this.#at(index, word))
+  }
+
+  #at(index: number, word: Exclude<keyof typeof WORD, 'words'>): number {
+    return index * WORD.words + WORD[word]
+  }
+}
+
+interface LoopConfig {
+  /** Descriptor of the caller. */
+  readonly image: number
+  readonly offset: bigint
+  readonly sizeLimit: bigint
+  readonly flags: number
+}
+
+function readConfig(bytes: Buffer): LoopConfig {
+  const info = bytes.subarray(8)
+  return {
+    image: bytes.readInt32LE(0),
+    offset: info.readBigUInt64LE(INFO.offset),
+    sizeLimit: info.readBigUInt64LE(INFO.sizeLimit),
+    flags: info.readUInt32LE(INFO.flags) & LO_FLAGS_READ_ONLY,
+  }
+}
+
+function done(value: number): Performed {
+  return {kind: 'done', value, strategy: 'loop'}
+}
