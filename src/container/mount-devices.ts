@@ -57,7 +57,9 @@ export function prepareMountDevices(policy: MountPolicy | undefined, shown: read
   )
   const fuse = usesFuse && !isShown('/dev/fuse') ? [{path: Buffer.from('/dev/fuse'), device: FUSE, mode: 0o666}] : []
   const nodes: NodeOption[] = [...blocks, ...fuse]
-  const loops = sources.some(({device}) => device === undefined) ? makeStandIns([...shown, ...nodes.map(({path}) => path)]) : []
+  const loops = sources.some(({device}) => device === undefined)
+    ? makeStandIns([...shown, ...nodes.map(({path}) => path)])
+    : []
   if (loops.length > 0) {
     // The requests of its ioctls are taken by the filter: any node that opens will do.
     nodes.push({path: Buffer.from('/dev/loop-control'), device: NULL, mode: 0o660})
