@@ -142,6 +142,26 @@ export const containerFlags: readonly Flag[] = [
     description:
       "The container's root is read-only, and so is the current directory. --bind and --tmpfs stay as they say.",
   },
+  {
+    ...common,
+    name: 'export',
+    kind: 'value',
+    placeholder: 'FILE',
+    summary: 'when the command succeeded, write the tree it made as a tar archive',
+    description:
+      'When the command succeeded, the directory of --export-root is written to FILE as a tar archive in which owners, ' +
+      'device nodes, whiteouts and extended attributes are what the container saw, whoever started it. - is standard ' +
+      "output; the command's own output then goes to standard error. What is mounted below the directory is left out.",
+  },
+  {
+    ...common,
+    name: 'export-root',
+    kind: 'value',
+    placeholder: 'DIR',
+    summary: 'directory that --export writes (that of --rootfs)',
+    description:
+      'The directory of the host that --export writes, also one that the command makes. Without it that of --rootfs.',
+  },
 ]
 
 function idMap(id: 'gid' | 'uid'): Flag {

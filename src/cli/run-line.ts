@@ -49,9 +49,26 @@ function runOptions(
     policy: toPolicy(values),
     container: containerOptions(values),
     output: outputOptions(values),
+    ...exportOption(values),
     words: ['run', ...words].map(toBytes),
     ownWords: words.length - operands.length + 1,
   }
+}
+
+function exportOption(values: FlagValues): Pick<RunOptions, 'export'> {
+  const [file, given, rootfs] = ['export', 'export-root', 'rootfs'].map((name) => {
+    const text = valueOf(values, name)
+    return text === undefined ? undefined : read.parsePath(name, text)
+  })
+  if (file === undefined) {
+    if (given === undefined) return {}
+    throw new UsageError('--export-root says what is exported, but not where to', {hints: ['add --export FILE.tar']})
+  }
+  const root = given ?? rootfs
+  if (root !== undefined) return {export: {file, root}}
+  throw new UsageError('--export says where to, but not what is exported', {
+    hints: ['add --export-root DIR, the directory that the command makes'],
+  })
 }
 
 export function noCommand(name: 'exec' | 'run'): UsageError {

@@ -6,7 +6,7 @@ import {basename, dirname, isAbsolute, join, resolve} from 'node:path'
 import {wrong} from './document.js'
 import type {ConfigurationValues} from './schema.js'
 
-const SINGLE = ['export', 'learn', 'log-file', 'manifest', 'rootfs', 'seccomp'] as const
+const SINGLE = ['export', 'export-root', 'learn', 'log-file', 'manifest', 'rootfs', 'seccomp'] as const
 const LISTS = ['handler', 'mount-source'] as const
 const PROFILES = ['docker', 'podman', 'unconfined']
 
@@ -37,6 +37,8 @@ export function resolvePaths(values: ConfigurationValues, rules: PathRules): Con
   for (const key of SINGLE) {
     const path = values[key]
     if (typeof path !== 'string' || (key === 'seccomp' && PROFILES.includes(path))) continue
+    // Standard output.
+    if (key === 'export' && path === '-') continue
     result[key] = absolute(key, path)
   }
   for (const key of LISTS) {

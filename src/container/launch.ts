@@ -94,7 +94,15 @@ class Launch {
     const planFd = memoryFile(encodePlan(plan, join === undefined ? stageFor(plan) : '/'))
     try {
       this.#child = spawn(helper, [join === undefined ? 'launch' : 'join'], {
-        stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', planFd, ...(join === undefined ? [] : [join])],
+        stdio: [
+          'inherit',
+          plan.stdoutToStderr === true ? 2 : 'inherit',
+          'inherit',
+          'pipe',
+          'pipe',
+          planFd,
+          ...(join === undefined ? [] : [join]),
+        ],
         env: {},
       })
     } finally {

@@ -87,6 +87,8 @@ export interface LaunchPlan {
   /** struct sock_filter array with SECCOMP_RET_USER_NOTIF; undefined when nothing is intercepted. */
   readonly notifyFilter: Buffer | undefined
   readonly waitKillable: boolean
+  /** Our own standard output is for something else: what the command writes there goes to standard error. */
+  readonly stdoutToStderr?: boolean
   /** Path of the terminal for /dev/console, if any of the three streams is one. */
   readonly terminal: Buffer | undefined
   /** Host paths of files and empty directories (cgroups) to remove at the end, also when the supervisor was killed. */

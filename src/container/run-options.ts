@@ -46,6 +46,13 @@ export interface OutputOptions {
   readonly failOnRefused: boolean
 }
 
+/** Paths as typed. */
+export interface ExportOption {
+  /** `-`: standard output. */
+  readonly file: Buffer
+  readonly root: Buffer
+}
+
 export interface RunOptions {
   /** Never empty. */
   readonly command: readonly Buffer[]
@@ -54,6 +61,7 @@ export interface RunOptions {
   readonly policy: Policy
   readonly container: ContainerOptions
   readonly output: OutputOptions
+  readonly export?: ExportOption
   /** Words of the whole command line behind `interceptor`, to show it again with one more flag. */
   readonly words: readonly Buffer[]
   readonly configuration?: RunConfiguration

@@ -23,7 +23,8 @@ import {
   toHost,
   type IdMaps,
 } from './idmap.js'
-import {launch, type LaunchedContainer} from './launch.js'
+import type {Export} from './export.js'
+import {launch, type ContainerEnd, type LaunchedContainer} from './launch.js'
 import {restoreOpenFiles} from './limits.js'
 import type {LaunchPlan} from './plan.js'
 import {prepareMountDevices, type MountDevices} from './mount-devices.js'
@@ -60,6 +61,7 @@ class Run {
   #cgroup: ContainerCgroup | undefined
   #launched: LaunchedContainer | undefined
   #mountDevices: MountDevices | undefined
+  #export: Export | undefined
   #stopSampling: (() => void) | undefined
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
@@ -89,6 +91,9 @@ class Run {
       // The last decisions are written before anything is said of the end.
       await this.#supervisor?.stop()
       if (this.#fatal !== undefined) throw this.#fatal
+      // Signals are for ourselves now: an export can be ended.
+      unfollow()
+      await this.#writeExport(end)
       return await reportEnd(this.#reporter, end, this.#options.command)
     } finally {
       unfollow()
@@ -98,6 +103,7 @@ class Run {
   /** Also after a failure half-way: what was made is taken back, in reverse. */
   async cleanUp(): Promise<void> {
     this.#stopSampling?.()
+    this.#export?.close()
     await this.#supervisor?.stop()
     if (this.#launched?.listener !== undefined) close(this.#launched.listener)
     this.#cgroup?.destroy()
@@ -127,6 +133,7 @@ class Run {
     const plan = this.#plan(this.#state, maps, filesystem, terminal)
     const warnings = [...entryWarnings(this.#entry), ...filesystem.warnings, ...this.#cgroup.warnings]
     for (const warning of warnings) await this.#reporter.note(warning)
+    this.#export = await this.#prepareExport(filesystem, maps)
     const launched = await launch(plan, {
       mapped: (pid) => {
         this.#cgroup?.join(pid)
@@ -169,6 +176,20 @@ class Run {
     if (beginning === undefined) return
     this.#reporter.found(beginning.entries)
     for (const note of beginning.notes) await this.#reporter.note(note)
+  }
+
+  async #prepareExport({currentDirectory, steps}: PreparedFilesystem, maps: IdMaps): Promise<Export | undefined> {
+    const {export: asked, policy} = this.#options
+    if (asked === undefined) return undefined
+    const {Export} = await import('./export.js')
+    return Export.prepare({...asked, currentDirectory, steps, maps, devices: policy.mknod?.devices ?? []})
+  }
+
+  async #writeExport(end: ContainerEnd): Promise<void> {
+    if (this.#export === undefined) return
+    const isWanted = end.kind === 'exited' && end.status === 0
+    const notes = isWanted ? await this.#export.write() : ['nothing is exported, as the command failed']
+    for (const note of notes) await this.#reporter.note(note)
   }
 
   #stateDirectory(): string {
@@ -244,6 +265,7 @@ class Run {
       }).bytes,
       notifyFilter: notifyFilter(enabledCalls(FAMILIES, policy, {rootless: this.#rootless}))?.bytes,
       waitKillable: true,
+      stdoutToStderr: this.#options.export?.file.equals(Buffer.from('-')) === true,
       terminal,
       remove: [...(this.#cgroup?.directories ?? []), state.file].map((path) => Buffer.from(path)),
     }
