@@ -28,6 +28,7 @@ export const PACKAGES = [
   {name: 'busybox-static', purpose: 'test', file: 'busybox', why: 'the smallest root directory to run something in'},
   {name: 'cpio', purpose: 'test', file: 'cpio', why: 'unpacks archives with device nodes'},
   {name: 'e2fsprogs', purpose: 'test', file: 'mkfs.ext4', why: 'makes file-system images for mount tests'},
+  {name: 'fish', purpose: 'test', file: 'fish', why: 'checks its completion'},
   {name: 'fuse2fs', purpose: 'test', file: 'fuse2fs', why: 'mounts ext4 images through FUSE'},
   {name: 'fuse3', purpose: 'test', file: 'fusermount3', why: 'FUSE for ordinary users'},
   ...crossCompiler(),
@@ -36,6 +37,7 @@ export const PACKAGES = [
   {name: 'rsync', purpose: 'test', file: 'rsync', why: 'copies trees with device nodes'},
   {name: 'strace', purpose: 'test', file: 'strace', why: 'shows what a program really called'},
   {name: 'tmux', purpose: 'test', file: 'tmux', why: 'a terminal to run the program in'},
+  {name: 'zsh', purpose: 'test', file: 'zsh', why: 'checks its completion'},
 ]
 
 /** What compiles the helper for the other kind of processor, for the package. */

@@ -5,9 +5,7 @@ import {execFileSync} from 'node:child_process'
 import {existsSync, readFileSync, readdirSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 
-import {flags} from '../../src/cli/flags.js'
 import {PROJECT} from '../helpers/program.js'
-import {skipTestUnless} from '../helpers/skip.js'
 
 /** Files under version control, or of the whole tree where that can't be asked (a copy of the project). */
 function filesOfProject(): readonly string[] {
@@ -70,17 +68,6 @@ describe('the code base', () => {
     const imported = [...text('src/intercept/families.ts').matchAll(/from '\.\/syscalls\/([^']+)\.js'/gu)]
     const listed = imported.map((match) => match[1] ?? '')
     assert.deepEqual(listed, familyFiles())
-  })
-
-  it('names every flag in the manual', function () {
-    const pages = names.filter((name) => /^man\/.*\.[1-8]$/u.test(name))
-    skipTestUnless(this, pages.length > 0, 'the manual is not written yet')
-    // groff writes a hyphen that may be copied as \-.
-    const manual = pages.map(text).join('\n').replaceAll('\\-', '-')
-    assert.deepEqual(
-      flags.map(({name}) => `--${name}`).filter((flag) => !manual.includes(flag)),
-      [],
-    )
   })
 })
 

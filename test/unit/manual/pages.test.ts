@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import {spawnSync} from 'node:child_process'
+import {readFileSync} from 'node:fs'
+import {join} from 'node:path'
+
+import type {CommandName} from '../../../src/cli/flags.js'
+import {flags, flagsOf} from '../../../src/cli/flags.js'
+import {commandHelp, programHelp, widthOf} from '../../../src/cli/help.js'
+import {COMMANDS} from '../../../src/commands/index.js'
+import {readSchema} from '../../../src/config/schema.js'
+import {FAMILIES} from '../../../src/intercept/families.js'
+import {documents} from '../../../src/manual/documents.js'
+import {hasProgram, PROJECT} from '../../helpers/program.js'
+import {skipTestUnless} from '../../helpers/skip.js'
+
+const made = documents()
+const pages = Object.entries(made).filter(([name]) => name.startsWith('man/'))
+/** As it is read: hyphens that may be copied are hyphens, and fonts do not matter. */
+const read = (roff: string): string => roff.replaceAll('\\-', '-').replace(/\\f[BIPR]/g, '')
+const page = (name: string): string => read(made[`man/${name}`] ?? '')
+const names = Object.keys(COMMANDS) as CommandName[]
+
+describe('the manual', () => {
+  it('has a page for the program, each command and the configuration, which the package names', () => {
+    const expected = ['interceptor.1', ...names.map((name) => `interceptor-${name}.1`), 'interceptor.yaml.5']
+    assert.deepEqual(pages.map(([name]) => name.replace('man/', '')).sort(), expected.sort())
+    const {man} = JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8')) as {man: readonly string[]}
+    assert.deepEqual([...man].sort(), expected.map((name) => `./man/${name}`).sort())
+  })
+
+  for (const name of names) {
+    it(`names exactly the flags of ${name}, each with its description`, () => {
+      const options = /\n\.SH OPTIONS\n(.*?)\n\.SH /s.exec(page(`interceptor-${name}.1`))?.[1] ?? ''
+      const tags = [...options.matchAll(/^\.TP\n(?:-\w, )?--([\w-]+)(?: (.*))?$/gm)]
+      assert.deepEqual(
+        tags.map(([, flag, value]) => [flag, value]).sort(),
+        [...flagsOf(name).map((flag) => [flag.name, flag.placeholder]), ['help', undefined]].sort(),
+      )
+      const plain = options
+        .replaceAll('\\(dq', '"')
+        .replaceAll('\\(aq', "'")
+        .replaceAll('\\e', '\\')
+        .replaceAll('\\&', '')
+      for (const {name: flag, description} of flagsOf(name)) {
+        assert.ok(plain.includes(description.replaceAll('`', '').slice(0, 40)), flag)
+      }
+    })
+  }
+
+  it('names every family with its flag and its ways', () => {
+    for (const {flag, strategies, lxdKeys} of FAMILIES) {
+      for (const text of [flag, ...strategies.map(({name}) => `${name}: `), ...lxdKeys]) {
+        assert.ok(page('interceptor.1').includes(text), text)
+      }
+    }
+  })
+
+  it('names every key of the configuration', () => {
+    const missing = Object.keys(readSchema().properties).filter(
+      (key) => !page('interceptor.yaml.5').includes(`\n${key}: `),
+    )
+    assert.deepEqual(missing, [])
+  })
+
+  it('names no flag that there is not', () => {
+    // Of the programs in examples.
+    const foreign = ['variant', 'version']
+    const known = new Set([...flags.map(({name}) => name), 'help', ...foreign])
+    const files = [...pages.map(([, text]) => read(text))]
+    const named = files.flatMap((text) =>
+      [...text.matchAll(/(?<![\w-])--([a-z][\w-]*)/g)].map(([, flag]) => flag ?? ''),
+    )
+    assert.deepEqual([...new Set(named)].filter((flag) => !known.has(flag)).sort(), [])
+  })
+
+  it('is taken by groff without a warning', function () {
+    skipTestUnless(this, hasProgram('groff'), 'groff not installed')
+    for (const [name, text] of pages) {
+      const {status, stderr} = spawnSync('groff', ['-man', '-ww', '-Tutf8', '-z'], {input: text, encoding: 'utf8'})
+      assert.deepEqual([status, stderr], [0, ''], name)
+    }
+  })
+})
+
+describe('help', () => {
+  it('shows the flags of a command in the order of its groups', () => {
+    const help = commandHelp('run', COMMANDS['run']!, 80)
+    const groups = [...help.matchAll(/^(\w+):$/gm)].map(([, group]) => group)
+    const expected = ['Usage', 'Examples', 'Interception', 'Container', 'Output', 'Configuration', 'Help']
+    assert.deepEqual(groups, expected)
+    const shown = [...help.matchAll(/^ {2}(?:-\w, )?--([\w-]+)/gm)].map(([, flag]) => flag)
+    const inOrder = expected.flatMap((group) => flagsOf('run').filter((flag) => flag.group === group))
+    assert.deepEqual(shown, [...inOrder.map(({name}) => name), 'help'])
+  })
+
+  it('has an example for each command', () => {
+    for (const name of names) {
+      assert.match(commandHelp(name, COMMANDS[name]!, 80), new RegExp(`^    \\$ interceptor ${name} `, 'm'))
+    }
+  })
+
+  for (const width of [30, 47, 60, 80, 100]) {
+    it(`fits into ${width} columns, but for commands to copy`, () => {
+      const texts = [programHelp(COMMANDS, width), ...names.map((name) => commandHelp(name, COMMANDS[name]!, width))]
+      const long = texts.flatMap((text) => text.split('\n')).filter((line) => line.length > width)
+      // A name or word that is longer than the line stands alone on it.
+      assert.deepEqual(
+        long.filter((line) => !/^ +\$ /.test(line) && /\S {2,}\S|\S+ \S+ \S/.test(line.trim())),
+        [],
+      )
+    })
+  }
+
+  it('is as wide as the terminal, within reason', () => {
+    assert.deepEqual([undefined, 0, 10, 72, 500].map(widthOf), [80, 80, 30, 72, 100])
+  })
+})
