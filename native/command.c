@@ -165,7 +165,8 @@ static _Noreturn void become_command(const struct plan *plan, struct command_pag
 
 	if (plan->flags & PLAN_WAIT_KILLABLE)
 		flags |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-	if (take_credentials(plan) < 0)
+	/* A session may be killed by the container before `go`: nobody would ever let us go then. */
+	if (take_credentials(plan) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		give_up(page, STAGE_CREDENTIALS);
 	if (workdir && chdir(record_string(workdir, 0)) < 0)
 		give_up(page, STAGE_WORKDIR);
@@ -179,6 +180,7 @@ static _Noreturn void become_command(const struct plan *plan, struct command_pag
 	atomic_store(&page->state, COMMAND_READY);
 	while (!atomic_load(&page->go))
 		pause_processor();
+	(void)prctl(PR_SET_PDEATHSIG, 0);
 	execute(plan, vectors);
 	page->exec_error = errno;
 	page->exists = any_exists(plan);

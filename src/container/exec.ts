@@ -2,6 +2,7 @@
 // removing anything.
 
 import {readFileSync, readlinkSync} from 'node:fs'
+import {setTimeout as sleep} from 'node:timers/promises'
 
 import {LaunchError, UnavailableError, UsageError} from '../errors.js'
 import {close, pidfd_open} from '../ffi/libc.js'
@@ -29,6 +30,10 @@ import {isPrivileged, ownStanding} from './standing.js'
 import {findRun, isAlive, stateDirectory, type ProcessIdentity, type RunState} from './state.js'
 
 const SIGKILL = 9
+
+/** How long a container takes to end at most, once its first processes are gone. */
+const LAST_WAIT_MS = 1000
+const LAST_PAUSE_MS = 10
 
 /** A container that can be entered: its init is held by `pidfd`, so that the number can't become another process. */
 export interface Target {
@@ -217,7 +222,11 @@ class Exec {
     try {
       return await launched.ended
     } catch (error) {
-      if (isAlive(this.#target.init)) throw error
+      // PID 1 is the last to go: it waits for the others (zap_pid_ns_processes() in kernel/pid_namespace.c).
+      for (let waited = 0; isAlive(this.#target.init); waited += LAST_PAUSE_MS) {
+        if (waited >= LAST_WAIT_MS) throw error
+        await sleep(LAST_PAUSE_MS)
+      }
       await this.#reporter.note(`${this.#target.state.name} has ended, and the command with it`)
       return {kind: 'signaled', signal: SIGKILL, coreDumped: false}
     }

@@ -234,7 +234,8 @@ class Launch {
     if (this.#initStatus === undefined)
       return new LaunchError(`cannot go on: the launcher ended early (${signalCode ?? `status ${exitCode ?? '?'}`})`)
     const how = (status & 0x7f) === 0 ? `status ${status >> 8}` : `signal ${status & 0x7f}`
-    return new LaunchError(`cannot go on: the container's init ended early (${how})`)
+    const which = this.#plan.join === undefined ? "the container's init" : `what started it in ${this.#plan.name}`
+    return new LaunchError(`cannot go on: ${which} ended early (${how})`)
   }
 }
 
