@@ -35,6 +35,7 @@ export const PACKAGES = [
   {name: 'groff', purpose: 'test', file: 'groff', why: 'checks the manual pages'},
   {name: 'python3', purpose: 'test', file: 'python3', why: 'makes system calls that the shell has no program for'},
   {name: 'rsync', purpose: 'test', file: 'rsync', why: 'copies trees with device nodes'},
+  {name: 'runc', purpose: 'test', file: 'runc', why: 'a container around interceptor, as CI has it'},
   {name: 'strace', purpose: 'test', file: 'strace', why: 'shows what a program really called'},
   {name: 'tmux', purpose: 'test', file: 'tmux', why: 'a terminal to run the program in'},
   {name: 'zsh', purpose: 'test', file: 'zsh', why: 'checks its completion'},

@@ -16,6 +16,8 @@ export interface FilesystemRequest {
   readonly container: ContainerOptions
   readonly policy: Policy
   readonly rootless: boolean
+  /** What the container's root writes is root's outside: on the host, or in a container that we were started in. */
+  readonly writesAsRoot: boolean
   /** Those chosen for the container, as the supervisor's user namespace sees them. */
   readonly maps: IdMaps
   /** Device path of the terminal among the standard streams. */
@@ -37,9 +39,10 @@ export interface PreparedFilesystem extends FilesystemPlan {
 /** Throws UsageError where a path can't be had, or where writing to it would endanger the host. */
 export function prepareFilesystem(request: FilesystemRequest): PreparedFilesystem {
   const currentDirectory = physicalCurrentDirectory()
-  const {container, policy, rootless, terminal} = request
+  const {container, policy, rootless, writesAsRoot, terminal} = request
   const rootfs = container.rootfs && resolveOnHost(thisHost, absolute(container.rootfs, currentDirectory)).path
-  const refused = (directory: Buffer) => refusal({directory, rootless, homes: homes(request.home), stat: followed})
+  const refused = (directory: Buffer) =>
+    refusal({directory, rootless: !writesAsRoot, homes: homes(request.home), stat: followed})
   if (rootfs !== undefined) {
     const cause = refused(rootfs)
     if (cause !== undefined) throw new UsageError(`cannot use --rootfs ${display(rootfs)}: ${cause}`)
@@ -67,7 +70,8 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
     thisHost,
   )
   const written = rootfs ?? (bindCurrentDirectory ? currentDirectory : undefined)
-  const warning = written === undefined || rootless || container.readOnly ? undefined : setuidWarning(written, followed)
+  const warning =
+    written === undefined || !writesAsRoot || container.readOnly ? undefined : setuidWarning(written, followed)
   return {...plan, currentDirectory, warnings: warning === undefined ? [] : [warning]}
 }
 
@@ -86,7 +90,7 @@ function decideBind(
   if (isBound) return false
   const cause = refused(currentDirectory)
   if (cause === undefined) return true
-  if (request.container.workdir !== undefined || request.rootless) return false
+  if (request.container.workdir !== undefined || !request.writesAsRoot) return false
   throw new UsageError(`cannot make the current directory ${display(currentDirectory)} writable: ${cause}`, {
     hints: [
       'change to a directory of its own for this work',

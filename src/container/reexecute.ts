@@ -5,7 +5,7 @@
 import {accessSync, constants, readFileSync} from 'node:fs'
 
 import {helperPath} from '../native-helper.js'
-import {chooseRootlessMaps, formatIdMap, nestedMap, readIdSources} from './idmap.js'
+import {chooseRootlessMaps, formatIdMap, isInitialUserNamespace, nestedMap, readIdSources} from './idmap.js'
 import type {IdMaps} from './idmap.js'
 import {MARKER, ownCommandLine, ownEnvironment} from './own-strings.js'
 import {isPrivileged, mayMapIds, ownStanding} from './standing.js'
@@ -47,7 +47,9 @@ export async function enterUserNamespace(): Promise<Entry | undefined> {
 export function takeEntry(): Entry | undefined {
   const marker = process.env[MARKER]
   Reflect.deleteProperty(process.env, MARKER)
-  return marker === undefined ? undefined : parseMarker(marker, ownIdentity())
+  const entry = marker === undefined ? undefined : parseMarker(marker, ownIdentity())
+  // Root of the host has entered nothing, whatever its environment says.
+  return entry?.stage === 'entered' && isInitialUserNamespace(ownStanding().uidMap) ? undefined : entry
 }
 
 /** Executes this program again in the user namespace of the process that `pidfd` stands for. */

@@ -120,6 +120,7 @@ class Run {
       container,
       policy,
       rootless: this.#rootless,
+      writesAsRoot: !this.#rootless || toHost(ownIdMaps().uidMap, 0) === 0,
       maps,
       terminal,
       nodes: this.#mountDevices?.nodes ?? [],
