@@ -33,11 +33,15 @@ export const PACKAGES = [
   {name: 'fuse3', purpose: 'test', file: 'fusermount3', why: 'FUSE for ordinary users'},
   ...crossCompiler(),
   {name: 'groff', purpose: 'test', file: 'groff', why: 'checks the manual pages'},
+  {name: 'kmod', purpose: 'test', file: 'insmod', why: 'asks for kernel modules, as programs do'},
   {name: 'python3', purpose: 'test', file: 'python3', why: 'makes system calls that the shell has no program for'},
   {name: 'rsync', purpose: 'test', file: 'rsync', why: 'copies trees with device nodes'},
   {name: 'runc', purpose: 'test', file: 'runc', why: 'a container around interceptor, as CI has it'},
   {name: 'strace', purpose: 'test', file: 'strace', why: 'shows what a program really called'},
   {name: 'tmux', purpose: 'test', file: 'tmux', why: 'a terminal to run the program in'},
+  {name: 'wget', purpose: 'test', file: 'wget', why: 'fetches a kernel module of Debian'},
+  {name: 'xz-utils', purpose: 'test', file: 'xz', why: 'packs kernel modules'},
+  {name: 'zstd', purpose: 'test', file: 'zstd', why: 'packs kernel modules'},
   {name: 'zsh', purpose: 'test', file: 'zsh', why: 'checks its completion'},
 ]
 

@@ -7,6 +7,19 @@ const commands = ['run', 'exec', 'explain', 'check'] as const
 
 export const interceptionFlags: readonly Flag[] = [
   {
+    name: 'finit-module',
+    group,
+    commands,
+    kind: 'list',
+    separator: ',',
+    placeholder: 'NAME',
+    summary: 'kernel modules that the host loads when the container asks for them',
+    description:
+      'finit_module(2) and init_module(2) of these modules have the host load its own module of that name with ' +
+      "modprobe(8); the container's file is only read for its name. Several names are separated by commas. Parameters " +
+      'and force are refused. Modules of all containers are one: what is loaded stays loaded.',
+  },
+  {
     name: 'mknod',
     group,
     commands,

@@ -10,6 +10,7 @@ import type {
   Device,
   FamilyName,
   MknodPolicy,
+  ModulePolicy,
   MountPolicy,
   Policy,
   SchedPolicy,
@@ -17,7 +18,7 @@ import type {
 } from '../intercept/policy.js'
 import type {FlagValues} from './flags.js'
 import {isOn, listOf, valueOf} from './flags.js'
-import {parseAttributeName, parsePriority} from './values.js'
+import {parseAttributeName, parseModuleName, parsePriority} from './values.js'
 
 /** What marks a directory that hides the layers below it. */
 const OPAQUE = 'trusted.overlay.opaque'
@@ -27,6 +28,7 @@ const MAX_PRIORITY = 50
 const families: {readonly [F in FamilyName]?: (values: FlagValues) => Policy[F] | undefined} = {
   bpf: bpfPolicy,
   mknod: mknodPolicy,
+  modules: modulePolicy,
   mount: mountPolicy,
   sched: schedPolicy,
   setxattr: setxattrPolicy,
@@ -52,6 +54,11 @@ function mknodPolicy(values: FlagValues): MknodPolicy | undefined {
     if (!devices.some((known) => sameDevice(known, device))) devices.push(device)
   }
   return {devices}
+}
+
+function modulePolicy(values: FlagValues): ModulePolicy | undefined {
+  const names = listOf(values, 'finit-module').map((text) => parseModuleName('finit-module', text))
+  return names.length === 0 ? undefined : {names: [...new Set(names)]}
 }
 
 function schedPolicy(values: FlagValues): SchedPolicy | undefined {

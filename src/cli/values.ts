@@ -129,6 +129,14 @@ export function parseUser(flag: string, text: string): {readonly uid: number; re
   return {uid, gid}
 }
 
+/** As the kernel writes it: `-` and `_` are the same. */
+export function parseModuleName(flag: string, text: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,54}$/.test(text)) {
+    throw invalid(flag, text, 'the name of a kernel module', 'write it as lsmod does, such as nf_nat_ftp, without .ko')
+  }
+  return text.replaceAll('-', '_')
+}
+
 export function parsePriority(flag: string, text: string): number {
   const priority = /^\d{1,2}$/.test(text) ? Number(text) : 0
   if (priority < 1) throw invalid(flag, text, 'a real-time priority', 'give a number from 1 to 99')

@@ -191,3 +191,19 @@ describe('parseAttributeName', () => {
     )
   })
 })
+
+table('parsePriority', read.parsePriority, [
+  ['1', 1],
+  ['99', 99],
+  ['0', 'UsageError: --flag: "0" is not a real-time priority'],
+  ['100', 'UsageError: --flag: "100" is not a real-time priority'],
+  ['-1', 'UsageError: --flag: "-1" is not a real-time priority'],
+])
+
+table('parseModuleName', read.parseModuleName, [
+  ['nf-nat-ftp', 'nf_nat_ftp'],
+  ['loop', 'loop'],
+  ['loop.ko/', 'UsageError: --flag: "loop.ko/" is not the name of a kernel module'],
+  ['-r', 'UsageError: --flag: "-r" is not the name of a kernel module'],
+  ['', 'UsageError: --flag: "" is not the name of a kernel module'],
+])
