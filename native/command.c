@@ -161,12 +161,16 @@ static _Noreturn void become_command(const struct plan *plan, struct command_pag
 {
 	const struct record *workdir = plan_find(plan, RECORD_WORKDIR);
 	const struct record *notify = plan_find(plan, RECORD_NOTIFY_FILTER);
+	const bool late = (plan->flags & PLAN_SPAWNER) && plan->uid != 0;
 	unsigned int flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
 
 	if (plan->flags & PLAN_WAIT_KILLABLE)
 		flags |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	/* The spawner acts for callers of every kind, so that it must still be root when it is forked. */
+	if (!late && take_credentials(plan) < 0)
+		give_up(page, STAGE_CREDENTIALS);
 	/* A session may be killed by the container before `go`: nobody would ever let us go then. */
-	if (take_credentials(plan) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		give_up(page, STAGE_CREDENTIALS);
 	if (workdir && chdir(record_string(workdir, 0)) < 0)
 		give_up(page, STAGE_WORKDIR);
@@ -181,7 +185,11 @@ static _Noreturn void become_command(const struct plan *plan, struct command_pag
 	while (!atomic_load(&page->go))
 		pause_processor();
 	(void)prctl(PR_SET_PDEATHSIG, 0);
-	execute(plan, vectors);
+	/* From here on calls are answered. Without a spawner no program can be started, which is told when one is to be. */
+	if (plan->flags & PLAN_SPAWNER)
+		(void)spawner_start();
+	if (!late || take_credentials(plan) == 0)
+		execute(plan, vectors);
 	page->exec_error = errno;
 	page->exists = any_exists(plan);
 	_exit(127);

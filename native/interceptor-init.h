@@ -14,6 +14,9 @@
 /* Descriptors that Node hands over (stdio of child_process.spawn). */
 enum { CONTROL_FD = 3, INIT_FD = 4, PLAN_FD = 5, JOIN_FD = 6 /* pidfd of the PID 1 to join */ };
 
+/* In a launch, with PLAN_SPAWNER: where requests to start programs come from. */
+enum { SPAWNER_FD = 6 };
+
 /* In step with STAGES in src/container/launch-failure.ts; test/unit/container/native-protocol.test.ts compares them. */
 enum stage {
 	STAGE_PLAN,
@@ -74,6 +77,7 @@ enum plan_flags {
 	PLAN_NETWORK_NONE = 1 << 0,
 	PLAN_WAIT_KILLABLE = 1 << 1,
 	PLAN_ROOTLESS = 1 << 2,
+	PLAN_SPAWNER = 1 << 3,
 };
 
 enum record_kind {
@@ -160,6 +164,9 @@ void stage_inside(const struct plan *plan, int root);
 /* userns.c */
 _Noreturn void userns_run(int argc, char **argv);
 _Noreturn void enter_run(int argc, char **argv);
+
+/* spawner.c */
+int spawner_start(void);
 
 /* lock.c */
 _Noreturn void lock_run(const char *path);

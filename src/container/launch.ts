@@ -91,6 +91,8 @@ class Launch {
     this.#hasEnded.promise.catch(() => undefined)
     const helper = helperPath()
     const {join} = plan
+    // The same place: one is for `launch`, the other for `join`.
+    const last = join ?? plan.spawner
     const planFd = memoryFile(encodePlan(plan, join === undefined ? stageFor(plan) : '/'))
     try {
       this.#child = spawn(helper, [join === undefined ? 'launch' : 'join'], {
@@ -101,7 +103,7 @@ class Launch {
           'pipe',
           'pipe',
           planFd,
-          ...(join === undefined ? [] : [join]),
+          ...(last === undefined ? [] : [last]),
         ],
         env: {},
       })

@@ -38,6 +38,7 @@ const INSIDE = 4
 const PLAN_NETWORK_NONE = 1
 const PLAN_WAIT_KILLABLE = 2
 const PLAN_ROOTLESS = 4
+const PLAN_SPAWNER = 8
 
 // include/uapi/linux/mount.h
 const MOUNT_ATTR_RDONLY = 1
@@ -68,7 +69,8 @@ export function encodePlan(plan: LaunchPlan, stage: string): Buffer {
   const flags =
     (plan.network === 'none' ? PLAN_NETWORK_NONE : 0) |
     (plan.waitKillable ? PLAN_WAIT_KILLABLE : 0) |
-    (plan.rootless ? PLAN_ROOTLESS : 0)
+    (plan.rootless ? PLAN_ROOTLESS : 0) |
+    (plan.spawner === undefined ? 0 : PLAN_SPAWNER)
   const words = [MAGIC, size, records.length, flags, plan.uid, plan.gid, rootOf(plan.uidMap), rootOf(plan.gidMap)]
   words.forEach((word, index) => header.writeUInt32LE(word, index * 4))
   const ignored = plan.ignoredSignals.reduce((mask, signal) => mask | (1n << BigInt(signal - 1)), 0n)

@@ -89,6 +89,8 @@ export interface LaunchPlan {
   readonly waitKillable: boolean
   /** Our own standard output is for something else: what the command writes there goes to standard error. */
   readonly stdoutToStderr?: boolean
+  /** Socket over which the supervisor has programs started in the container; stays the caller's. Not with `join`. */
+  readonly spawner?: number
   /** Path of the terminal for /dev/console, if any of the three streams is one. */
   readonly terminal: Buffer | undefined
   /** Host paths of files and empty directories (cgroups) to remove at the end, also when the supervisor was killed. */

@@ -57,7 +57,7 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
       bindCurrentDirectory,
       binds: container.binds,
       tmpfs: container.tmpfs,
-      devices: container.devices,
+      devices: [...container.devices, ...fuseDevice(request)],
       sources: (policy.mount?.sources ?? []).map((path) => Buffer.from(path)),
       nodes: request.nodes,
       workdir: container.workdir,
@@ -73,6 +73,14 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
   const warning =
     written === undefined || !writesAsRoot || container.readOnly ? undefined : setuidWarning(written, followed)
   return {...plan, currentDirectory, warnings: warning === undefined ? [] : [warning]}
+}
+
+/** An ordinary user's supervisor makes no nodes: the host's own has to do. */
+function fuseDevice({policy, rootless, container}: FilesystemRequest): readonly Buffer[] {
+  const path = Buffer.from('/dev/fuse')
+  const isWanted = rootless && Object.keys(policy.mount?.fuse ?? {}).length > 0
+  if (!isWanted || container.devices.some((device) => device.equals(path))) return []
+  return thisHost.lstat(path)?.type === 'character' ? [path] : []
 }
 
 /** Not where --bind names it already; a refused one is passed over where the person said where to work instead. */

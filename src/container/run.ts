@@ -1,6 +1,7 @@
 // One run from its options to its end: plan, launch, supervise, clean up. Nothing here decides about calls.
 
 import {UsageError} from '../errors.js'
+import {socketPair} from '../ffi/descriptors.js'
 import {close} from '../ffi/libc.js'
 import {FAMILIES} from '../intercept/families.js'
 import {denyFilter, notifyFilter} from '../intercept/filter.js'
@@ -62,6 +63,8 @@ class Run {
   #launched: LaunchedContainer | undefined
   #mountDevices: MountDevices | undefined
   #export: Export | undefined
+  /** Ours, and that of the container until it is launched. */
+  #spawner: readonly [ours: number, theirs: number] | undefined
   #stopSampling: (() => void) | undefined
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
@@ -108,6 +111,7 @@ class Run {
     if (this.#launched?.listener !== undefined) close(this.#launched.listener)
     this.#cgroup?.destroy()
     this.#mountDevices?.close()
+    for (const fd of this.#spawner ?? []) close(fd)
     this.#state?.release()
   }
 
@@ -131,6 +135,7 @@ class Run {
     this.#state = StateRecord.claim(this.#stateDirectory(), container.name, {policy, rootless: this.#rootless})
     this.#cgroup = this.#makeCgroup(this.#state.state.name, terminal, maps)
     this.#state.update({cgroups: this.#cgroup.directories})
+    if (Object.keys(policy.mount?.fuse ?? {}).length > 0) this.#spawner = socketPair()
     const plan = this.#plan(this.#state, maps, filesystem, terminal)
     const warnings = [...entryWarnings(this.#entry), ...filesystem.warnings, ...this.#cgroup.warnings]
     for (const warning of warnings) await this.#reporter.note(warning)
@@ -163,9 +168,15 @@ class Run {
       const sampling = policy.sysinfo && startLoadSampling(container)
       this.#stopSampling = sampling?.stop
       const loops = this.#mountDevices?.loops
+      const [spawner] = this.#spawner ?? []
       const begun = this.#supervisor?.attach({
         listener,
-        container: {...container, ...(sampling && {loadAverage: sampling.memory}), ...(loops && {loops})},
+        container: {
+          ...container,
+          ...(sampling && {loadAverage: sampling.memory}),
+          ...(loops && {loops}),
+          ...(spawner !== undefined && {spawner}),
+        },
       })
       // Nodes of an earlier run are there before the command looks for them.
       if (rootless && policy.mknod !== undefined) await this.#tellBeginning(await begun)
@@ -267,6 +278,7 @@ class Run {
       notifyFilter: notifyFilter(enabledCalls(FAMILIES, policy, {rootless: this.#rootless}))?.bytes,
       waitKillable: true,
       stdoutToStderr: this.#options.export?.file.equals(Buffer.from('-')) === true,
+      ...(this.#spawner && {spawner: this.#spawner[1]}),
       terminal,
       remove: [...(this.#cgroup?.directories ?? []), state.file].map((path) => Buffer.from(path)),
     }

@@ -71,6 +71,23 @@ export class MountSources {
     return image === undefined ? this.findDevice(device, shown) : {kind: 'stand-in', device, image}
   }
 
+  /** The image behind a stand-in that `source` names; undefined for everything else, which is not looked at. */
+  imageOfDevice(
+    source: Buffer,
+    caller: Caller,
+    standIn: (major: number, minor: number) => StandInImage | undefined,
+  ): StandInImage | undefined {
+    let status: Statx
+    try {
+      status = fstat(caller.openPath(AT_FDCWD, source, {follow: true}))
+    } catch (error) {
+      // A source of its own kind, such as host:directory.
+      if (error instanceof SystemError) return undefined
+      throw error
+    }
+    return (status.mode & S_IFMT) === S_IFBLK ? standIn(status.rdevMajor, status.rdevMinor) : undefined
+  }
+
   findDevice(device: Device, shown: Buffer): MountSource {
     const {major, minor} = device
     const isListed = this.#paths.some((path) => {

@@ -96,7 +96,7 @@ export class StandIns {
   }
 
   /** From now on somebody else may have it: what is mounted has a device of its own. */
-  wasMounted(major: number, minor: number): void {
+  wasMounted(major: number, minor: number): undefined {
     const index = this.#find(major, minor)
     if (index !== -1) Atomics.store(this.#words, this.#at(index, 'state'), STATE.mounted)
   }

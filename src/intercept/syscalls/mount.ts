@@ -5,6 +5,7 @@ import {named} from '../make-node.js'
 import {loopRequest, mountData, mountString} from '../mount/arguments.js'
 import {EmulatedMounts, emulatedMountsMemory} from '../mount/emulated.js'
 import {MOUNT_CONDITION, MOUNT_FLAGS, MS_REMOUNT, plainFlags} from '../mount/flags.js'
+import {performFuseMount} from '../mount/fuse.js'
 import {performNewMount, performRemount} from '../mount/kernel-mount.js'
 import type {MountState} from '../mount/kernel-mount.js'
 import {MountSources} from '../mount/sources.js'
@@ -14,7 +15,7 @@ import {OwnCapabilities} from '../own-capabilities.js'
 import type {MountPolicy} from '../policy.js'
 import {defineSyscall} from '../syscall.js'
 import type {Caller, CallerFacts, Family, FamilyOptions, Performed} from '../syscall.js'
-import {decideLoop, decideMount} from './mount-decide.js'
+import {decideLoop, decideMount, fuseHelper} from './mount-decide.js'
 import type {MountValues} from './mount-decide.js'
 
 export const mountFamily: Family<MountPolicy, MountState> = {
@@ -32,6 +33,11 @@ export const mountFamily: Family<MountPolicy, MountState> = {
       name: 'kernel',
       summary: 'mounted by the kernel with the rights of the host, and handed over with nosuid and nodev for good',
       needs: 'CAP_SYS_ADMIN in the initial user namespace, and a type that --mount-allowed names (Linux 5.12)',
+    },
+    {
+      name: 'fuse',
+      summary: 'a FUSE program of the container, started there with the rights of the caller',
+      needs: 'the program and libfuse in the container, and /dev/fuse',
     },
     {
       name: 'loop',
@@ -92,5 +98,8 @@ function performMount(values: MountValues, caller: Caller, state: MountState): P
   if ((plainFlags(values.flags) & MS_REMOUNT) !== 0) return named('kernel', () => performRemount(values, caller, state))
   const {type} = values
   if (type === null) throw new Error('a mount without a type is never performed')
+  const name = type.toString('latin1')
+  const helper = fuseHelper(name, state.policy)
+  if (helper !== undefined) return named('fuse', () => performFuseMount(values, name, helper, caller, state))
   return named('kernel', () => performNewMount(values, type, caller, state))
 }
