@@ -125,14 +125,14 @@ function configuration({
     destination,
     type: 'tmpfs',
     source: 'tmpfs',
-    options: ['nosuid', 'mode=1777'],
+    options: ['nosuid', `uid=${uid}`, 'mode=700'],
   })
   return {
     ociVersion: '1.0.2',
     process: {
       user: {uid, gid: uid},
       args: command,
-      env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/var/tmp'],
+      env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root'],
       cwd: '/var/tmp',
       capabilities: {bounding: CAPABILITIES, effective: capabilities, permitted: capabilities},
     },
