@@ -100,8 +100,8 @@ export const interceptionFlags: readonly Flag[] = [
     kind: 'switch',
     summary: 'mount file systems for the container, as the next four flags allow',
     description:
-      'mount(2) of the types that --mount-allowed and --mount-fuse name. What the kernel lets a user namespace mount by ' +
-      'itself, bind mounts and propagation never leave the kernel.',
+      'mount(2), and fsopen(2) with the calls that go with it, for the types that --mount-allowed and --mount-fuse name. ' +
+      'What the kernel lets a user namespace mount by itself, bind mounts and propagation never leave the kernel.',
   },
   {
     name: 'mount-allowed',

@@ -22,6 +22,7 @@ const OUTCOMES: Readonly<Record<Performed['kind'], Outcome>> = {
   done: 'emulated',
   failed: 'failed',
   refuse: 'refused',
+  replaced: 'emulated',
 }
 
 interface SentAnswer {
@@ -140,6 +141,8 @@ export class Answerer {
         return {arrived: notifier.answer(answer.value), value: answer.value, errno: null}
       case 'descriptor':
         return this.#sendDescriptor(answer.fd, answer.closeOnExec)
+      case 'replaced':
+        return this.#replaceDescriptor(answer.fd, answer.at, answer.closeOnExec)
       case 'failed':
       case 'refuse':
         return {arrived: notifier.fail(answer.errno), value: -1, errno: answer.errno}
@@ -166,10 +169,22 @@ export class Answerer {
     }
   }
 
+  #replaceDescriptor(fd: number, at: number, closeOnExec: boolean): SentAnswer {
+    const notifier = this.#notifier
+    try {
+      const result = notifier.addDescriptor(fd, closeOnExec, at)
+      if (result >= 0) return {arrived: notifier.answer(0), value: 0, errno: null}
+      if (result === -ERRNO.ENOENT) return {arrived: false, value: -1, errno: null}
+      return {arrived: notifier.fail(-result), value: -1, errno: -result}
+    } finally {
+      closeQuietly(fd)
+    }
+  }
+
   #decision(call: OneCall, performed: Performed, sent: SentAnswer, identity: Identity, receivedMs: number): Decision {
     const hasStrategy = 'strategy' in performed && performed.strategy !== ''
     // Adding a descriptor can fail in the caller alone (its limit): then nothing was emulated after all.
-    const isFailed = performed.kind === 'descriptor' && sent.errno !== null
+    const isFailed = (performed.kind === 'descriptor' || performed.kind === 'replaced') && sent.errno !== null
     const reason = isFailed ? KERNEL_ERROR : reasonOf(performed, call)
     return {
       timeMs: performance.timeOrigin + receivedMs,
@@ -214,6 +229,7 @@ function reasonOf(performed: Performed, call: OneCall): string {
     case 'refuse':
       return performed.reason
     case 'descriptor':
+    case 'replaced':
       return call.performReason
     case 'done':
       return performed.reason ?? call.performReason

@@ -57,4 +57,6 @@ export interface ContainerDescription {
   readonly loops?: LoopStandIns
   /** What workers tell each other about mounts: mount/emulated.ts. The supervisor adds it. */
   readonly mounts?: SharedArrayBuffer
+  /** Contexts of the new mount calls: mount/contexts.ts. The supervisor adds it. */
+  readonly mountContexts?: SharedArrayBuffer
 }

@@ -8,6 +8,7 @@ import {EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write} from '../ffi/libc.js'
 import {isSource, packageFile} from '../package-files.js'
 import type {ContainerDescription} from './container-description.js'
 import type {DecisionBatch} from './decision.js'
+import {fsContextsMemory} from './mount/contexts.js'
 import {emulatedMountsMemory} from './mount/emulated.js'
 import type {Policy} from './policy.js'
 import {SlowLane} from './slow-lane.js'
@@ -106,7 +107,7 @@ class ThreadSupervisor implements Supervisor {
   attach(attachment: Attachment): Promise<Beginning> {
     if (this.#attachment !== undefined) throw new Error('a supervisor takes one listener')
     const {listener, container} = attachment
-    this.#attachment = {listener, container: {mounts: emulatedMountsMemory(), ...container}}
+    this.#attachment = {listener, container: {mounts: emulatedMountsMemory(), mountContexts: fsContextsMemory(), ...container}}
     for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', isFirst: true, ...this.#attachment})
     // Not unref'd workers but the container keep the process alive; a timer must not.
     this.#timer = setInterval(() => this.#watch(), Math.max(20, this.#stuckMs / 4)).unref()

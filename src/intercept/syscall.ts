@@ -104,6 +104,15 @@ export type Performed =
       readonly strategy: string
       readonly created?: ManifestEntry
     }
+  /** As `descriptor`, in place of descriptor `at` of the caller; the result of the call is 0. */
+  | {
+      readonly kind: 'replaced'
+      readonly fd: number
+      readonly at: number
+      readonly closeOnExec: boolean
+      readonly strategy: string
+      readonly created?: ManifestEntry
+    }
   | Extract<Verdict, {kind: 'continue' | 'refuse'}>
 
 /** Where the last component of a path would be made. */

@@ -24,6 +24,7 @@ import type {OwnCapabilities} from '../own-capabilities.js'
 import type {Device, MountPolicy} from '../policy.js'
 import type {Caller, ManifestEntry, Performed} from '../syscall.js'
 import type {MountValues} from '../syscalls/mount-decide.js'
+import type {FsContexts} from './contexts.js'
 import type {EmulatedMounts} from './emulated.js'
 import {MS_RDONLY, plainFlags, remountAttributes, remountWords} from './flags.js'
 import {attachImage} from './loop.js'
@@ -44,6 +45,7 @@ export interface MountState {
   readonly sources: MountSources
   readonly emulated: EmulatedMounts
   readonly standIns: StandIns
+  readonly contexts: FsContexts
   readonly policy: MountPolicy
   readonly container: ContainerDescription
 }
@@ -64,19 +66,34 @@ export function makeMount(
 ): (MadeMount & {readonly kind: 'made'}) | Extract<Performed, {kind: 'refuse'}> {
   const type = request.type.toString('latin1')
   if (type === 'overlay') return {kind: 'made', ...mountOverlay(request, caller, state.workshop)}
-  const source = needsDevice(type) ? findSource(request.source, caller, state) : undefined
-  if (source?.kind === 'refuse') return source
-  const {device, release} = deviceOf(source, request, state)
+  const data = type === 'hugetlbfs' ? hugetlbData(request.data, caller, state) : withSafeErrors(request.data, type)
   const userNamespace = state.policy.shift && type !== 'hugetlbfs' ? openUserNamespace(state) : undefined
   try {
-    const data = type === 'hugetlbfs' ? hugetlbData(request.data, caller, state) : withSafeErrors(request.data, type)
+    return withSource({...request, type}, caller, state, (device) => {
+      return {kind: 'made', ...state.workshop.mount({...request, data, device, idmap: userNamespace})}
+    })
+  } finally {
+    if (userNamespace !== undefined) closeQuietly(userNamespace)
+  }
+}
+
+/** Looks the source up, checks it against the policy, and runs `action` with the device that it leads to. */
+export function withSource<T>(
+  request: Pick<NewMount, 'flags' | 'source'> & {readonly type: string},
+  caller: Caller,
+  state: MountState,
+  action: (device: Device | undefined) => T,
+): T | Extract<Performed, {kind: 'refuse'}> {
+  const source = needsDevice(request.type) ? findSource(request.source, caller, state) : undefined
+  if (source?.kind === 'refuse') return source
+  const {device, release} = deviceOf(source, request, state)
+  try {
     caller.assertAlive()
-    const made = state.workshop.mount({...request, data, device, idmap: userNamespace})
+    const result = action(device)
     if (source?.kind === 'stand-in') state.standIns.wasMounted(source.device.major, source.device.minor)
-    return {kind: 'made', ...made}
+    return result
   } finally {
     release()
-    if (userNamespace !== undefined) closeQuietly(userNamespace)
   }
 }
 
@@ -173,7 +190,7 @@ interface MountDevice {
 /** An image gets a loop device, which the kernel keeps for as long as it is mounted. */
 function deviceOf(
   source: Exclude<MountSource, {kind: 'refuse'}> | undefined,
-  {flags}: NewMount,
+  {flags}: Pick<NewMount, 'flags'>,
   state: MountState,
 ): MountDevice {
   if (source === undefined) return {device: undefined, release: () => undefined}
@@ -209,7 +226,7 @@ function hugetlbData(data: Buffer | null, caller: Caller, {container}: MountStat
   return withHugetlbIds(data, {uid: fsuid, gid: fsgid}, container)
 }
 
-function openUserNamespace({container}: MountState): number {
+export function openUserNamespace({container}: Pick<MountState, 'container'>): number {
   return openat(AT_FDCWD, `/proc/${container.initPid}/ns/user`, O_RDONLY | O_CLOEXEC, 0)
 }
 

@@ -46,12 +46,16 @@ export function hasOption(options: readonly MountOption[], key: string): boolean
 /** ext4(5) journal_dev and journal_path, logdev and rtdev of xfs(5), device of btrfs(5): a second device, unchecked. */
 const DEVICE_KEYS = new Set(['device', 'journal_dev', 'journal_path', 'jdev', 'logdev', 'rtdev'])
 
+/** 9p, and FUSE on a device: a number would be that of a descriptor of the supervisor. */
+const DESCRIPTOR_KEYS = new Set(['fd', 'rfdno', 'wfdno'])
+
 /** Why these options can't be passed on: they would end the host, or open a device that nobody has looked at. */
 export function dangerOf(options: readonly MountOption[]): string | undefined {
   for (const {key, value} of options) {
     if (value === 'panic' || (key === 'fatal_errors' && value !== undefined))
       return `${key}=${value} would stop the host when the file system is damaged`
     if (DEVICE_KEYS.has(key)) return `the option ${key} names one more device, which nobody has checked`
+    if (DESCRIPTOR_KEYS.has(key)) return `the option ${key} names a descriptor, which would not be the caller's`
   }
   return undefined
 }
@@ -63,10 +67,14 @@ const HAS_ERRORS_OPTION = new Set(['ext2', 'ext3', 'ext4'])
  * precedence, so that one is always given.
  */
 export function withSafeErrors(data: Buffer | null, type: string): Buffer | null {
-  if (!HAS_ERRORS_OPTION.has(type)) return data
+  if (!needsSafeErrors(type)) return data
   if (data !== null && hasOption(parseOptions(data, type), 'errors')) return data
   const safe = Buffer.from('errors=remount-ro')
   return data === null || data.length === 0 ? safe : Buffer.concat([data, Buffer.from(','), safe])
+}
+
+export function needsSafeErrors(type: string): boolean {
+  return HAS_ERRORS_OPTION.has(type)
 }
 
 /**
@@ -76,18 +84,26 @@ export function withSafeErrors(data: Buffer | null, type: string): Buffer | null
 export function withHugetlbIds(
   data: Buffer | null,
   caller: {readonly uid: number; readonly gid: number},
-  maps: {readonly uidMap: readonly IdMapExtent[]; readonly gidMap: readonly IdMapExtent[]},
+  maps: IdMaps,
 ): Buffer {
   const options = data === null ? [] : parseOptions(data, 'hugetlbfs')
   const words = options.map(({key, value}) => {
-    if (value === undefined) return key
-    if (key === 'uid') return `uid=${translate(value, maps.uidMap)}`
-    if (key === 'gid') return `gid=${translate(value, maps.gidMap)}`
-    return `${key}=${value}`
+    return value === undefined ? key : `${key}=${hugetlbId(key, value, maps)}`
   })
   if (!hasOption(options, 'uid')) words.push(`uid=${caller.uid}`)
   if (!hasOption(options, 'gid')) words.push(`gid=${caller.gid}`)
   return Buffer.from(words.join(','), 'latin1')
+}
+
+interface IdMaps {
+  readonly uidMap: readonly IdMapExtent[]
+  readonly gidMap: readonly IdMapExtent[]
+}
+
+/** The value of one option, translated where it is an id. */
+export function hugetlbId(key: string, value: string, {uidMap, gidMap}: IdMaps): string {
+  if (key !== 'uid' && key !== 'gid') return value
+  return translate(value, key === 'uid' ? uidMap : gidMap)
 }
 
 function translate(value: string, map: readonly IdMapExtent[]): string {

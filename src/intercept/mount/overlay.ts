@@ -56,7 +56,7 @@ export function mountOverlay(request: NewMount, caller: Caller, workshop: Worksh
   const options = data === null ? [] : parseOptions(data, 'overlay')
   const attributes = (mountAttributes(flags) & ~UNLOCKED_ATTRIBUTES) | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID
   const tree = caller.inPlace(() => {
-    const {context, looksUpEarly} = open(caller)
+    const context = caller.act(ADMIN, undefined, () => fsopen('overlay', FSOPEN_CLOEXEC))
     try {
       // Directories are looked up here, with the caller's rights alone: CAP_SYS_ADMIN opens no directory.
       caller.act(ADMIN, undefined, () => {
@@ -64,8 +64,7 @@ export function mountOverlay(request: NewMount, caller: Caller, workshop: Worksh
         for (const word of superBlockWords(flags)) fsconfig(context, FSCONFIG_SET_FLAG, word, null, 0)
         for (const option of options) set(context, option)
       })
-      // Where they are looked up only now, before 6.5, the overlay gets no more rights than that.
-      return caller.act(looksUpEarly ? LAYER_CAPABILITIES : ADMIN, undefined, () => {
+      return caller.act(layerCapabilities(caller), undefined, () => {
         fsconfig(context, FSCONFIG_CMD_CREATE, null, null, 0)
         return fsmount(context, FSMOUNT_CLOEXEC, attributes)
       })
@@ -76,20 +75,29 @@ export function mountOverlay(request: NewMount, caller: Caller, workshop: Worksh
   return {tree: workshop.lock(tree, flags), isShifted: true}
 }
 
-/** A context, and whether this kernel looks directories up as they are named (since 6.5). */
-function open(caller: Caller): {readonly context: number; readonly looksUpEarly: boolean} {
+/** Makes the overlay of a context whose directories were named one by one, by fsconfig(2). `command`: FSCONFIG_CMD_CREATE or its like. */
+export function createOverlay(context: number, source: Buffer | null, command: number, caller: Caller): void {
+  caller.inPlace(() => {
+    if (source !== null) {
+      caller.act(ADMIN, undefined, () => fsconfig(context, FSCONFIG_SET_STRING, 'source', cString(source), 0))
+    }
+    caller.act(layerCapabilities(caller), undefined, () => fsconfig(context, command, null, null, 0))
+  })
+}
+
+/** Where directories are not looked up as they are named (before 6.5) but only now, the overlay gets no more rights than that. */
+function layerCapabilities(caller: Caller): bigint {
   return caller.act(ADMIN, undefined, () => {
     const probe = fsopen('overlay', FSOPEN_CLOEXEC)
-    let looksUpEarly = false
     try {
       fsconfig(probe, FSCONFIG_SET_STRING, 'upperdir', cString(NOWHERE), 0)
+      return ADMIN
     } catch (error) {
       if (!(error instanceof SystemError)) throw error
-      looksUpEarly = true
+      return LAYER_CAPABILITIES
     } finally {
       closeQuietly(probe)
     }
-    return {context: fsopen('overlay', FSOPEN_CLOEXEC), looksUpEarly}
   })
 }
 

@@ -73,6 +73,12 @@ export interface MountRequest {
   readonly idmap: number | undefined
 }
 
+/** A context of the new mount calls; the rest as above. */
+export interface ContextRequest extends Pick<MountRequest, 'device' | 'source'> {
+  readonly context: number
+  readonly command: number
+}
+
 export interface MadeMount {
   /** A detached mount, locked; to be moved to its place and closed. */
   readonly tree: number
@@ -115,7 +121,7 @@ export class Workshop {
         throw error
       }
     })
-    return {tree: this.#lock(flags), isShifted}
+    return {tree: this.#lock(mountAttributes(flags)), isShifted}
   }
 
   /** Locks a detached mount that was made elsewhere, with MOUNT_ATTR_NOSUID and NODEV on it; takes the descriptor over. */
@@ -127,7 +133,46 @@ export class Workshop {
         closeQuietly(tree)
       }
     })
-    return this.#lock(flags)
+    return this.#lock(mountAttributes(flags))
+  }
+
+  /**
+   * The same, with a copy that is not locked, from which another one can be locked later: access times are locked too
+   * (lock_mnt_tree() in fs/namespace.c), and can't be changed afterwards. `attributes`: MOUNT_ATTR_*.
+   */
+  lockKeeping(tree: number, attributes: number): {readonly locked: number; readonly spare: number} {
+    const spare = this.#inside(() => {
+      try {
+        move_mount(tree, '', AT_FDCWD, PLACE, MOVE_MOUNT_F_EMPTY_PATH)
+      } finally {
+        closeQuietly(tree)
+      }
+      try {
+        return open_tree(AT_FDCWD, PLACE, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
+      } catch (error) {
+        umount2(PLACE, MNT_DETACH)
+        throw error
+      }
+    })
+    try {
+      return {locked: this.#lock(attributes), spare}
+    } catch (error) {
+      closeQuietly(spare)
+      throw error
+    }
+  }
+
+  /** Makes the file system of a context that was opened elsewhere. `command`: FSCONFIG_CMD_CREATE or its like. */
+  create({context, source, device, command}: ContextRequest): void {
+    this.#inside(() => {
+      const shown = source === null || device === undefined ? source : placeNode(source, device)
+      try {
+        if (shown !== null) fsconfig(context, FSCONFIG_SET_STRING, 'source', cString(shown), 0)
+        fsconfig(context, command, null, null, 0)
+      } finally {
+        if (device !== undefined && shown !== null) removeNode(shown)
+      }
+    })
   }
 
   /** Opens a device of the host by its number alone. */
@@ -143,15 +188,13 @@ export class Workshop {
   }
 
   /** Of the mount at PLACE, which is gone from there afterwards. */
-  #lock(flags: number): number {
+  #lock(attributes: number): number {
     let tree: number | undefined
     try {
       tree = lockedCopy(this.#opened())
-      const attributes = mountAttributes(flags) & UNLOCKED_ATTRIBUTES
       const locked = tree
-      if (attributes !== 0) {
-        this.#own.with(MAKING, () => mount_setattr(locked, '', AT_EMPTY_PATH, {set: attributes}))
-      }
+      const set = attributes & UNLOCKED_ATTRIBUTES
+      if (set !== 0) this.#own.with(MAKING, () => mount_setattr(locked, '', AT_EMPTY_PATH, {set}))
       return tree
     } catch (error) {
       if (tree !== undefined) closeQuietly(tree)

@@ -3,6 +3,7 @@
 import {flags, int32, path, pointer} from '../arguments.js'
 import {named} from '../make-node.js'
 import {loopRequest, mountData, mountString} from '../mount/arguments.js'
+import {FsContexts, fsContextsMemory} from '../mount/contexts.js'
 import {EmulatedMounts, emulatedMountsMemory} from '../mount/emulated.js'
 import {MOUNT_CONDITION, MOUNT_FLAGS, MS_REMOUNT, plainFlags} from '../mount/flags.js'
 import {performFuseMount} from '../mount/fuse.js'
@@ -17,10 +18,11 @@ import {defineSyscall} from '../syscall.js'
 import type {Caller, CallerFacts, Family, FamilyOptions, Performed} from '../syscall.js'
 import {decideLoop, decideMount, fuseHelper} from './mount-decide.js'
 import type {MountValues} from './mount-decide.js'
+import {newMountCalls} from './new-mount-api.js'
 
 export const mountFamily: Family<MountPolicy, MountState> = {
   name: 'mount',
-  summary: 'file systems: mount',
+  summary: 'file systems: mount, fsopen, fsconfig, fsmount, fspick',
   flag: '--mount',
   lxdKeys: [
     'security.syscalls.intercept.mount',
@@ -48,6 +50,7 @@ export const mountFamily: Family<MountPolicy, MountState> = {
   select: (policy) => policy.mount,
   calls: (policy, options) => [
     mountCall(options),
+    ...newMountCalls(options),
     // losetup(8) and mount -o loop, where there may be an image to set up.
     ...(policy.sources.length > 0 ? [loopCall] : []),
   ],
@@ -60,6 +63,7 @@ export const mountFamily: Family<MountPolicy, MountState> = {
       sources,
       standIns: new StandIns(container.loops, sources, own),
       emulated: new EmulatedMounts(container.mounts ?? emulatedMountsMemory()),
+      contexts: new FsContexts(container.mountContexts ?? fsContextsMemory()),
       policy,
       container,
     }
