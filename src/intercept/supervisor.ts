@@ -107,7 +107,10 @@ class ThreadSupervisor implements Supervisor {
   attach(attachment: Attachment): Promise<Beginning> {
     if (this.#attachment !== undefined) throw new Error('a supervisor takes one listener')
     const {listener, container} = attachment
-    this.#attachment = {listener, container: {mounts: emulatedMountsMemory(), mountContexts: fsContextsMemory(), ...container}}
+    this.#attachment = {
+      listener,
+      container: {mounts: emulatedMountsMemory(), mountContexts: fsContextsMemory(), ...container},
+    }
     for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', isFirst: true, ...this.#attachment})
     // Not unref'd workers but the container keep the process alive; a timer must not.
     this.#timer = setInterval(() => this.#watch(), Math.max(20, this.#stuckMs / 4)).unref()
