@@ -76,7 +76,7 @@ describe('interceptor in a container of runc', () => {
     assert.equal(status, 125)
     assert.match(
       stderr,
-      /^interceptor: cannot mount proc on \/proc: .*\nhint: start the outer container with: docker run --security-opt systempaths=unconfined\n$/u,
+      /^interceptor: cannot mount proc on \/proc: .*\nhint: start the outer container with: docker run --security-opt systempaths=unconfined\n$/mu,
     )
   })
 
@@ -85,7 +85,7 @@ describe('interceptor in a container of runc', () => {
     assert.equal(status, 125)
     assert.match(
       stderr,
-      /^interceptor: cannot make a user namespace: .*\nhint: start the outer container with: docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined\n$/u,
+      /^interceptor: cannot make a user namespace: .*\nhint: start the outer container with: docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined\n$/mu,
     )
   })
 
