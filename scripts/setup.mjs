@@ -160,6 +160,8 @@ async function announce({npm, packages, user}) {
 // Installing
 
 function installNpmPackages() {
+  // Left by an `npm pack` that was interrupted: npm would take it for the lock file.
+  rmSync(join(PROJECT, 'npm-shrinkwrap.json'), {force: true})
   const result = run('npm', [
     'ci',
     '--include=dev',

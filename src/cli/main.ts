@@ -4,6 +4,7 @@
 import {enterUserNamespace} from '../container/reexecute.js'
 import {UsageError} from '../errors.js'
 import {wordsWithBytes} from './bytes.js'
+import {flags} from './flags.js'
 import {nearest} from './suggest.js'
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -65,6 +66,13 @@ function asksForHelp(words: readonly string[]): boolean {
 function unknownCommand(word: string, names: readonly string[]): UsageError {
   const meant = nearest(word, names)
   const known = names.length === 0 ? '' : `, commands are ${names.join(', ')}`
+  const flag = word.replace(/=.*$/s, '')
+  if (word.startsWith('-') && !flags.some(({name, char}) => flag === `--${name}` || flag === `-${char ?? ''}`)) {
+    const near = nearest(flag.replace(/^-+/, ''), ['help', 'version'])
+    return new UsageError(`unknown flag ${flag}`, {
+      hints: [near === undefined || flag.length < 4 ? 'see interceptor --help' : `did you mean --${near}?`],
+    })
+  }
   if (word.startsWith('-')) {
     return new UsageError(`flags come after the command, and ${word} comes before it`, {
       hints: ['see interceptor --help'],

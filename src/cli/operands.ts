@@ -31,6 +31,7 @@ export function parseLine(words: readonly string[], known: readonly Flag[]): Par
       break
     }
     if (!word.startsWith('-') || word === '-') break
+    if (word.startsWith('--help=')) throw new UsageError('--help takes no value')
     if (word === '--help' || word === '-h') {
       help = true
       continue

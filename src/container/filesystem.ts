@@ -339,7 +339,17 @@ function planWorkdir(options: FilesystemOptions, points: MountPoints): Buffer {
     throw new UsageError(`cannot use --workdir ${display(options.workdir)}: with --rootfs it must be an absolute path`)
   const path = absolute(options.workdir, options.currentDirectory)
   if (points.resolve(path).path.equals(ROOT)) return ROOT
-  return points.ensure(path, 'directory')
+  try {
+    return points.ensure(path, 'directory')
+  } catch (cause) {
+    if (!(cause instanceof UsageError)) throw cause
+    throw new UsageError(
+      `cannot use --workdir ${display(path)}: it is not in the container, and can not be made there`,
+      {
+        hints: ['name a directory that exists, or one below /mnt, /tmp or /run'],
+      },
+    )
+  }
 }
 
 /**

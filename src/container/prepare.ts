@@ -44,6 +44,8 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
   const refused = (directory: Buffer) =>
     refusal({directory, rootless: !writesAsRoot, homes: homes(request.home), stat: followed})
   if (rootfs !== undefined) {
+    if (followed(rootfs) === undefined)
+      throw new UsageError(`cannot use --rootfs ${display(rootfs)}: there is nothing of that name`)
     const cause = refused(rootfs)
     if (cause !== undefined) throw new UsageError(`cannot use --rootfs ${display(rootfs)}: ${cause}`)
   }

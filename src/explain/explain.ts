@@ -142,6 +142,13 @@ async function explainFile(
     throw new UsageError(`cannot read ${path}`, {cause: error})
   }
   const report = judge.finish()
+  if (judge.isForeign) {
+    const what = format === 'log' ? 'no line of a log of interceptor' : 'no call in the notation of strace'
+    const other = format === 'log' ? '--strace' : '--log'
+    throw new UsageError(`cannot judge ${path}: it holds ${what}`, {
+      hints: [`${other} FILE reads ${format === 'log' ? 'what strace printed' : 'a log that run wrote'}`],
+    })
+  }
   if (json) {
     const refused = report.refused.map((group) => ({...group, advice: group.advice.flat()}))
     const summary = {...report, refused, flags: report.flags.flat(), command_line: showFlags(report.flags)}

@@ -62,6 +62,7 @@ export class FileJudge {
   readonly #counts = new Map<string, number>()
   #line = 0
   #untouched = 0
+  #isKnown = false
   #unreadable = 0
 
   constructor(options: FileJudgeOptions) {
@@ -79,9 +80,17 @@ export class FileJudge {
       return
     }
     if (line.trim() === '') return
+    // A log may hold no call at all, but its other lines are known too.
+    this.#isKnown ||= /^(interceptor: |\{"v":1,)/.test(line)
     const logged = readLogLine(line, this.#options.native, (name) => this.#declared.get(name))
     if (logged !== undefined) this.#take(logged.call, logged.abi, logged.pid, undefined, logged.logged)
     else if (/^\{.*"syscall"/.test(line)) this.#unreadable++
+  }
+
+  /** Not empty, and no line of it is what it should be. */
+  get isForeign(): boolean {
+    const judged = this.#untouched + this.#unreadable + this.#strace.unreadable + this.#counts.size
+    return this.#line > 0 && judged === 0 && !this.#isKnown
   }
 
   finish(): FileReport {
