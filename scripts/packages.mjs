@@ -24,6 +24,7 @@ export const PACKAGES = [
   {name: 'gpgv', purpose: 'start', file: 'gpgv', why: 'the program with which debootstrap checks it'},
   {name: 'uidmap', purpose: 'start', file: 'newuidmap', why: 'maps the subordinate ids of an ordinary user (rootless)'},
 
+  {name: 'acl', purpose: 'test', file: 'setfacl', why: 'sets access lists, which archives must keep'},
   {name: 'attr', purpose: 'test', file: 'getfattr', why: 'reads and sets extended attributes, as programs do'},
   {name: 'busybox-static', purpose: 'test', file: 'busybox', why: 'the smallest root directory to run something in'},
   {name: 'cpio', purpose: 'test', file: 'cpio', why: 'unpacks archives with device nodes'},
@@ -34,6 +35,7 @@ export const PACKAGES = [
   ...crossCompiler(),
   {name: 'groff', purpose: 'test', file: 'groff', why: 'checks the manual pages'},
   {name: 'kmod', purpose: 'test', file: 'insmod', why: 'asks for kernel modules, as programs do'},
+  {name: 'mmdebstrap', purpose: 'test', file: 'mmdebstrap', why: 'the other program that makes Debian trees'},
   {name: 'python3', purpose: 'test', file: 'python3', why: 'makes system calls that the shell has no program for'},
   {name: 'rsync', purpose: 'test', file: 'rsync', why: 'copies trees with device nodes'},
   {name: 'runc', purpose: 'test', file: 'runc', why: 'a container around interceptor, as CI has it'},

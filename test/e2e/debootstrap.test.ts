@@ -1,11 +1,13 @@
 // The main job: a Debian tree made in the container is the tree that root makes.
 
 import assert from 'node:assert/strict'
-import {mkdirSync} from 'node:fs'
+import {existsSync, mkdirSync} from 'node:fs'
 import {join} from 'node:path'
 
 import {DIFFERS_BETWEEN_RUNS, debootstrap, mirrorAnswers} from '../helpers/debian.js'
 import type {Ended} from '../helpers/program.js'
+import {hasOrdinaryUser, ordinaryUser} from '../helpers/ordinary-user.js'
+import type {OrdinaryUser} from '../helpers/ordinary-user.js'
 import {interceptorIn, succeed} from '../helpers/program.js'
 import {skipTestUnless, skipUnlessPrivileged, skipUnlessPrograms} from '../helpers/skip.js'
 import {temporaryDirectories} from '../helpers/temporary.js'
@@ -24,12 +26,13 @@ const NODES = [
   ['console', '666', '5:1'],
 ] as const
 
-describe('debootstrap in a container of root', function () {
+describe('debootstrap in a container', function () {
   this.timeout(LIMIT_MS)
   skipUnlessPrivileged()
   skipUnlessPrograms('debootstrap', 'wget')
   const temporary = temporaryDirectories()
   const ours = {ended: undefined as Ended | undefined, directory: ''}
+  const theirs = {ended: undefined as Ended | undefined, user: undefined as OrdinaryUser | undefined}
 
   before(function () {
     skipTestUnless(this, mirrorAnswers(), 'no Debian mirror can be reached')
@@ -41,7 +44,17 @@ describe('debootstrap in a container of root', function () {
     const [plain = '', ...words] = debootstrap(cache, 'plain')
     succeed(surroundings, plain, ...words)
     ours.ended = interceptorIn(surroundings, 'run', '--mknod', '--sysinfo', '--', ...debootstrap(cache, 'contained'))
+    if (hasOrdinaryUser()) theirs.ended = runAsOrdinaryUser(cache)
   })
+
+  function runAsOrdinaryUser(cache: string): Ended {
+    const user = ordinaryUser(temporary())
+    theirs.user = user
+    succeed({cwd: user.home}, 'sh', '-c', `cp -r ${cache} . && chown -R ${user.uid}:${user.gid} cache`)
+    const flags = ['--mknod', '--sysinfo', '--export', 'rootfs.tar', '--export-root', 'rootfs']
+    const words = debootstrap(join(user.home, 'cache'), 'rootfs')
+    return user.interceptor({timeoutMs: LIMIT_MS}, 'run', ...flags, '--', ...words)
+  }
 
   it('ends well', () => {
     assert.equal(ours.ended?.status, 0, ours.ended?.stderr)
@@ -73,5 +86,34 @@ describe('debootstrap in a container of root', function () {
 
   it('is refused nothing', () => {
     assert.doesNotMatch(ours.ended?.stderr ?? '', /^interceptor: .* {2}(refused|failed)/mu)
+  })
+
+  describe('of an ordinary user', () => {
+    before(function () {
+      skipTestUnless(this, theirs.ended !== undefined, 'the set-up has made no ordinary user')
+    })
+
+    it('ends well', () => {
+      assert.equal(theirs.ended?.status, 0, theirs.ended?.stderr)
+      assert.match(theirs.ended.stdout, /Base system installed successfully/u)
+      assert.doesNotMatch(theirs.ended.stderr, /^interceptor: .* {2}(refused|failed)/mu)
+    })
+
+    it('is exported as the tree of plain root', () => {
+      const unpacked = join(ours.directory, 'unpacked')
+      mkdirSync(unpacked)
+      const flags = ['--xattrs', '--xattrs-include=*', '--acls', '--numeric-owner']
+      succeed({}, 'tar', '-C', unpacked, ...flags, '-xpf', join(theirs.user!.home, 'rootfs.tar'))
+      const expected = readTree(join(ours.directory, 'plain'))
+      assert.deepEqual(compareTrees(expected, readTree(unpacked), DIFFERS_BETWEEN_RUNS), [])
+    })
+
+    it('leaves a tree on whose nodes a later run works', () => {
+      const script = 'cd rootfs/dev && echo x > null && head -c 3 zero | wc -c && stat -c %F tty && rm random'
+      const {status, stdout, stderr} = theirs.user!.interceptor({}, 'run', '--mknod', '--', 'sh', '-euc', script)
+      assert.deepEqual([status, stdout], [0, '3\ncharacter special file\n'], stderr)
+      assert.equal(theirs.user!.interceptor({}, 'run', '--', 'rm', '-rf', 'rootfs').status, 0)
+      assert.equal(existsSync(join(theirs.user!.home, 'rootfs')), false)
+    })
   })
 })

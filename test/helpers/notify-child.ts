@@ -78,7 +78,7 @@ export class NotifyChild {
       onFatal: (error) => this.fatal.push(error),
     })
     const namespace = (name: string): number => statSync(`/proc/${pid}/ns/${name}`).ino
-    this.supervisor.attach({
+    void this.supervisor.attach({
       listener: this.#listener,
       container: {
         name: 'test',

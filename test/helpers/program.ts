@@ -22,6 +22,8 @@ export interface Surroundings {
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly input?: string
   readonly timeoutMs?: number
+  /** Of stdout and stderr; utf8 unless told otherwise. */
+  readonly encoding?: 'latin1' | 'utf8'
 }
 
 /** Runs the built program. */
@@ -39,12 +41,12 @@ export function program(command: string, ...args: string[]): Ended {
 }
 
 export function programIn(surroundings: Surroundings, command: string, ...args: string[]): Ended {
-  const {cwd = PROJECT, env = {}, input = '', timeoutMs = 50_000} = surroundings
+  const {cwd = PROJECT, env = {}, input = '', timeoutMs = 50_000, encoding = 'utf8'} = surroundings
   const {status, signal, stdout, stderr, error} = spawnSync(command, args, {
     cwd,
     env: environment(env),
     input,
-    encoding: 'utf8',
+    encoding,
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
     maxBuffer: 1 << 28,
