@@ -44,11 +44,14 @@ describe('FileJudge', () => {
         [4, 12, 'refused', '--mknod'],
         [5, 13, 'refused', '--mknod-allow b:8:0'],
         [6, 12, 'refused', '--mknod-allow b:8:0'],
-        [7, 12, 'refused', ''],
+        [7, 12, 'refused', '--finit-module NAME'],
       ],
     )
-    assert.deepEqual(report.flags, [['--mknod-allow', 'b:8:0']])
-    assert.deepEqual([report.allowed, report.untouched, report.unreadable], [4, 2, 1])
+    assert.deepEqual(report.flags, [
+      ['--mknod-allow', 'b:8:0'],
+      ['--finit-module', 'NAME'],
+    ])
+    assert.deepEqual([report.allowed, report.untouched, report.unreadable], [5, 2, 1])
     assert.deepEqual(report.counts, {refused: 5})
     assert.deepEqual(
       report.refused.map(({calls: count, syscall}) => [count, syscall]),
