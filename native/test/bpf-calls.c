@@ -5,7 +5,7 @@
  *   load:N:KIND[:FLAGS]   KIND as in load() below; deny refuses 1:5
  *   open:PATH             the cgroup that the following words mean
  *   attach:N:FLAGS[:R]    R is replaced; detach:N  detach-none  link:N  type:N (another attach type)  query  effective
- *   close:N  cloexec:N  device:PATH  mkdir:PATH  enter:PATH  nested (a user namespace)
+ *   wait  close:N  cloexec:N  device:PATH  mkdir:PATH  enter:PATH  nested (a user namespace)
  *   raw:CMD:SIZE:FILL     an attribute of SIZE bytes, each FILL; null:CMD:SIZE  log (the first line of the verifier)
  *   flip:N:PATH:ROUNDS    attaches to the cgroup while a thread puts PATH's descriptor into the attribute: successes there
  */
@@ -231,6 +231,8 @@ static long word_result(char *word)
 		return attach(BPF_PROG_DETACH, -1, DEVICE_ATTACH, 0, 0);
 	if (strncmp(word, "raw:", 4) == 0 || strncmp(word, "null:", 5) == 0)
 		return raw(word);
+	if (strcmp(word, "wait") == 0)
+		return usleep(300000);
 	if (!field[1])
 		return -ENOSYS;
 	number = atoi(field[1]) % 10;

@@ -4,6 +4,7 @@ import {UsageError} from '../errors.js'
 import type {Adviser, FlagWords} from '../explain/advise.js'
 import {Judge} from '../explain/judge.js'
 import {FAMILIES} from '../intercept/families.js'
+import type {HandlerPolicy} from '../intercept/policy.js'
 import type {FamilyOptions} from '../intercept/syscall.js'
 import type {FlagValues} from './flags.js'
 import {flagsOf, listOf} from './flags.js'
@@ -12,14 +13,14 @@ import {toPolicy} from './policy.js'
 /** Combinations that are kept, so that a file of calls with ever new advice needs bounded memory. */
 const KEPT_MAX = 256
 
-export function adviserFor(values: FlagValues, options: FamilyOptions): Adviser {
+export function adviserFor(values: FlagValues, options: FamilyOptions, handler?: HandlerPolicy): Adviser {
   const judges = new Map<string, Judge | undefined>()
   return {
     families: FAMILIES,
     withFlags(flags) {
       const key = JSON.stringify(flags)
       if (judges.has(key)) return judges.get(key)
-      const judge = judgeWith(values, flags, options)
+      const judge = judgeWith(values, flags, options, handler)
       if (judges.size >= KEPT_MAX) judges.clear()
       judges.set(key, judge)
       return judge
@@ -27,11 +28,16 @@ export function adviserFor(values: FlagValues, options: FamilyOptions): Adviser 
   }
 }
 
-function judgeWith(values: FlagValues, flags: readonly FlagWords[], options: FamilyOptions): Judge | undefined {
+function judgeWith(
+  values: FlagValues,
+  flags: readonly FlagWords[],
+  options: FamilyOptions,
+  handler: HandlerPolicy | undefined,
+): Judge | undefined {
   const merged = withWords(values, flags)
   if (merged === undefined) return undefined
   try {
-    return new Judge({families: FAMILIES, policy: toPolicy(merged), rootless: options.rootless})
+    return new Judge({families: FAMILIES, policy: toPolicy(merged, handler), rootless: options.rootless})
   } catch (error) {
     // What was typed is checked before anything is tried out.
     if (error instanceof UsageError && flags.length > 0) return undefined

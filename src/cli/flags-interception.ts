@@ -173,6 +173,19 @@ export const interceptionFlags: readonly Flag[] = [
       '--bpf on.',
   },
   {
+    name: 'handler',
+    group,
+    commands,
+    kind: 'list',
+    placeholder: 'FILE.js',
+    summary: 'let a module of your own answer a system call, or a number that no kernel uses',
+    description:
+      'FILE.js is a module whose default export declares one call, or an array of them: its name, or a number that no ' +
+      'kernel uses, its arguments, and the function that answers it. It runs with the rights of the supervisor, in a ' +
+      'worker of its own; a handler that throws, takes longer than its time limit or returns nonsense refuses that call ' +
+      'alone. May be repeated. Never taken from a configuration file that was found, only from one that --config names.',
+  },
+  {
     name: 'sysinfo',
     group,
     commands,

@@ -9,6 +9,7 @@ import type {
   BpfPolicy,
   Device,
   FamilyName,
+  HandlerPolicy,
   MknodPolicy,
   ModulePolicy,
   MountPolicy,
@@ -35,9 +36,11 @@ const families: {readonly [F in FamilyName]?: (values: FlagValues) => Policy[F] 
   sysinfo: (values) => (isOn(values, 'sysinfo') ? {} : undefined),
 }
 
-export function toPolicy(values: FlagValues): Policy {
+/** `handler`: what the modules of --handler declare, which takes loading them. */
+export function toPolicy(values: FlagValues, handler?: HandlerPolicy): Policy {
   const entries = Object.entries(families).map(([family, select]) => [family, select(values)] as const)
-  return Object.fromEntries(entries.filter(([, part]) => part !== undefined))
+  const policy: Policy = Object.fromEntries(entries.filter(([, part]) => part !== undefined))
+  return handler === undefined ? policy : {...policy, handler}
 }
 
 function bpfPolicy(values: FlagValues): BpfPolicy | undefined {

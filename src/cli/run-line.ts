@@ -2,6 +2,8 @@
 
 import type {ContainerOptions, OutputOptions, RunOptions} from '../container/run-options.js'
 import {UsageError} from '../errors.js'
+import {handlersOf} from './handlers.js'
+import type {HandlerPolicy} from '../intercept/policy.js'
 import {toBytes} from './bytes.js'
 import type {FlagValues} from './flags.js'
 import {flagsOf, isOn, listOf, valueOf} from './flags.js'
@@ -25,7 +27,8 @@ export async function configureRun(
   const line = readLine(words)
   if (line === undefined) return undefined
   const {values, ...configuration} = await withConfiguration(line.values, 'run')
-  return {...runOptions(words, line, values, ownEnvironment), configuration}
+  const handler = await handlersOf(values)
+  return {...runOptions(words, line, values, ownEnvironment, handler), configuration}
 }
 
 function readLine(words: readonly string[]): ParsedLine | undefined {
@@ -42,11 +45,12 @@ function runOptions(
   {operands}: ParsedLine,
   values: FlagValues,
   ownEnvironment: readonly Buffer[],
+  handler?: HandlerPolicy,
 ): RunOptions {
   return {
     command: operands.map(toBytes),
     environment: read.environmentOf(ownEnvironment, isOn(values, 'clear-env'), listOf(values, 'env')),
-    policy: toPolicy(values),
+    policy: toPolicy(values, handler),
     container: containerOptions(values),
     output: outputOptions(values),
     ...exportOption(values),

@@ -12,6 +12,7 @@ import {nearest} from '../cli/suggest.js'
 import {EXIT, UsageError} from '../errors.js'
 import {explain} from '../explain/explain.js'
 import type {ExplainRequest, FilterForm} from '../explain/explain.js'
+import {handlersOf} from '../cli/handlers.js'
 import type {Abi} from '../intercept/syscall.js'
 import {machineAbis} from '../intercept/tables/index.js'
 import {printable} from '../render/printable.js'
@@ -53,9 +54,10 @@ export class Explain extends Command {
     const calls = (parsed.argv as string[]).map((word) => toBytes(word).toString('latin1'))
     const request = requestOf(values, calls)
     const rootless = process.getuid?.() !== 0
+    const handler = await handlersOf(values)
     const good = await explain(request, {
-      policy: toPolicy(values),
-      adviser: adviserFor(values, {rootless}),
+      policy: toPolicy(values, handler),
+      adviser: adviserFor(values, {rootless}, handler),
       options: {rootless},
       write: (data) => new Promise((resolve) => process.stdout.write(data, () => resolve())),
       nearest,

@@ -16,7 +16,7 @@ import type {
   Json,
   Verdict,
 } from '../intercept/syscall.js'
-import {AUDIT_ARCH, machineAbis, syscallNumber} from '../intercept/tables/index.js'
+import {AUDIT_ARCH, callNumber, machineAbis} from '../intercept/tables/index.js'
 import {applyRules} from './rules.js'
 import type {PolicyRule} from './rules.js'
 import {UnknownArgument, imagine} from './registers.js'
@@ -125,7 +125,7 @@ export class Judge {
   }
 
   judge(call: ParsedCall, abi: Abi): Judgement {
-    const number = syscallNumber(abi, call.name)
+    const number = callNumber(abi, this.#covered.get(call.name)?.call ?? call)
     const base: Judgement = {
       syscall: call.name,
       abi,

@@ -6,7 +6,7 @@ import {runProgram} from '../intercept/bpf-vm.js'
 import {showComparison} from '../intercept/filter.js'
 import type {FamilyName, Policy} from '../intercept/policy.js'
 import type {Abi, AnyCall, AnyFamily, FamilyOptions, Strategy} from '../intercept/syscall.js'
-import {AUDIT_ARCH, machineAbis, syscallNames, syscallNumber} from '../intercept/tables/index.js'
+import {AUDIT_ARCH, callNumber, machineAbis, syscallNames, syscallNumber} from '../intercept/tables/index.js'
 import type {Judge} from './judge.js'
 import {applyRules} from './rules.js'
 
@@ -15,7 +15,7 @@ export interface CallOverview {
   readonly abis: readonly Abi[]
   /** Any one line suffices; empty: every call is notified. */
   readonly condition: readonly string[]
-  readonly lane: 'hot' | 'slow'
+  readonly lane: 'handler' | 'hot' | 'slow'
   /** Only looked at once something was emulated. */
   readonly followUp: boolean
 }
@@ -89,10 +89,10 @@ function describeFamily(
   }
 }
 
-function describeCall({name, condition, lane = 'hot', early}: AnyCall, abis: readonly Abi[]): CallOverview {
+function describeCall({name, number, condition, lane = 'hot', early}: AnyCall, abis: readonly Abi[]): CallOverview {
   return {
     name,
-    abis: abis.filter((abi) => syscallNumber(abi, name) !== undefined),
+    abis: abis.filter((abi) => callNumber(abi, {name, number}) !== undefined),
     condition: (condition ?? []).map((group) => group.map(showComparison).join(' and ')),
     lane,
     followUp: early !== undefined,

@@ -3,6 +3,7 @@
 import type {AnyFamily} from './syscall.js'
 import {bpfFamily} from './syscalls/bpf.js'
 import {moduleFamily} from './syscalls/finit-module.js'
+import {handlerFamily} from './syscalls/handler.js'
 import {mknodFamily} from './syscalls/mknod.js'
 import {mountFamily} from './syscalls/mount.js'
 import {schedFamily} from './syscalls/sched.js'
@@ -12,6 +13,7 @@ import {sysinfoFamily} from './syscalls/sysinfo.js'
 export const FAMILIES: readonly AnyFamily[] = [
   bpfFamily,
   moduleFamily,
+  handlerFamily,
   mknodFamily,
   mountFamily,
   schedFamily,

@@ -4,7 +4,7 @@ import type {Action, Program} from './bpf.js'
 import {compileFilter} from './bpf-compiler.js'
 import type {Rule} from './bpf-compiler.js'
 import type {Abi, AnyCall, Condition} from './syscall.js'
-import {X32_SYSCALL_BIT, machineAbis, syscallNumber} from './tables/index.js'
+import {X32_SYSCALL_BIT, callNumber, machineAbis} from './tables/index.js'
 
 export {FilterTooLong, compileFilter, showComparison} from './bpf-compiler.js'
 export type {FilterOptions, Rule} from './bpf-compiler.js'
@@ -20,15 +20,16 @@ const MNT_FORCE = 1n
 
 const errno = (value: number): Action => ({kind: 'errno', errno: value})
 
-/** One rule for each ABI that has the call. */
+/** One rule for each ABI that has the call; on every one where its number is given. */
 export function rulesFor(
   name: string,
   action: Action,
   condition?: Condition,
   abis: readonly Abi[] = machineAbis(process.arch),
+  given?: number,
 ): Rule[] {
   return abis.flatMap((abi) => {
-    const number = syscallNumber(abi, name)
+    const number = callNumber(abi, {name, number: given})
     if (number === undefined) return []
     return [{abi, number, name, action, ...(condition === undefined ? {} : {condition})}]
   })
@@ -89,15 +90,15 @@ export function denyFilter(options: DenyOptions = {}): Program {
 
 /** The calls that the enabled families declare, on every ABI that has them. */
 export function notifyRules(
-  calls: readonly Pick<AnyCall, 'condition' | 'name'>[],
+  calls: readonly Pick<AnyCall, 'condition' | 'name' | 'number'>[],
   abis: readonly Abi[] = machineAbis(process.arch),
 ): Rule[] {
-  return calls.flatMap(({name, condition}) => rulesFor(name, {kind: 'notify'}, condition, abis))
+  return calls.flatMap(({name, number, condition}) => rulesFor(name, {kind: 'notify'}, condition, abis, number))
 }
 
 /** Undefined when nothing is intercepted: then no listener is needed. */
 export function notifyFilter(
-  calls: readonly Pick<AnyCall, 'condition' | 'name'>[],
+  calls: readonly Pick<AnyCall, 'condition' | 'name' | 'number'>[],
   abis: readonly Abi[] = machineAbis(process.arch),
 ): Program | undefined {
   const rules = notifyRules(calls, abis)

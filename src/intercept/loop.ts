@@ -6,6 +6,7 @@ import type {Notifier} from '../ffi/seccomp.js'
 import type {Answerer} from './answer.js'
 import type {Recorder} from './recorder.js'
 import {PULSE} from './worker-protocol.js'
+import type {HandedOver} from './worker-protocol.js'
 
 export interface LoopOptions {
   readonly notifier: Notifier
@@ -14,7 +15,7 @@ export interface LoopOptions {
   readonly stopEvent: number
   readonly pulse: Int32Array
   /** Takes a call that may block: a copy of the notification. */
-  readonly handOver: (bytes: Uint8Array, receivedMs: number) => void
+  readonly handOver: (call: HandedOver) => void
 }
 
 /** Decisions wait this long for more of them before they are handed over. */
@@ -51,8 +52,10 @@ export function runLoop(options: LoopOptions): 'hangup' | 'replaced' | 'stop' {
 function answerOne({notifier, answerer, pulse, handOver}: LoopOptions): void {
   const receivedMs = performance.now()
   const registered = answerer.find()
-  if (registered?.call.lane === 'slow') {
-    handOver(Uint8Array.from(notifier.bytes), receivedMs)
+  const {lane, name, timeLimitMs = 0} = registered?.call ?? {lane: 'hot', name: ''}
+  if (lane === 'slow' || lane === 'handler') {
+    const bytes = Uint8Array.from(notifier.bytes)
+    handOver({kind: 'notification', lane, bytes, receivedMs: performance.timeOrigin + receivedMs, name, timeLimitMs})
     return
   }
   Atomics.add(pulse, PULSE.beat, 1)

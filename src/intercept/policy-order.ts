@@ -31,6 +31,11 @@ const families: Readonly<Required<Record<FamilyName, Compare>>> = {
     ({sysinfo}) => sysinfo,
     () => [],
   ),
+  handler: compare(
+    'handler',
+    ({handler}) => handler?.calls.map(({file, name}) => `${name} of ${file}`),
+    (asked, given) => missing(asked, given).map((call) => `the handler ${call}`),
+  ),
   modules: compare(
     'modules',
     ({modules}) => modules?.names,

@@ -42,6 +42,41 @@ export interface ModulePolicy {
   readonly names: readonly string[]
 }
 
+/** One register in a filter; numbers are text in hexadecimal. */
+export interface HandlerComparison {
+  readonly argument: 0 | 1 | 2 | 3 | 4 | 5
+  readonly width: 32 | 64
+  readonly operator: 'eq' | 'ge' | 'gt' | 'le' | 'lt' | 'ne'
+  readonly value: string
+  readonly mask?: string
+}
+
+export interface HandlerArgument {
+  readonly name: string
+  readonly kind: 'bytes' | 'fd' | 'int' | 'mode' | 'path' | 'pointer' | 'size' | 'string' | 'uint'
+  readonly index: 0 | 1 | 2 | 3 | 4 | 5
+  readonly limit?: number
+  /** The argument that tells how many bytes there are. */
+  readonly length?: 0 | 1 | 2 | 3 | 4 | 5
+}
+
+/** A call that a module of the user's own answers; handler.ts makes it from what the module exports. */
+export interface HandlerDeclaration {
+  /** Absolute path of the module, and which of its handlers it is. */
+  readonly file: string
+  readonly index: number
+  readonly name: string
+  /** For a call that no kernel has. */
+  readonly number?: number
+  readonly timeLimitMs: number
+  readonly arguments: readonly HandlerArgument[]
+  readonly condition?: readonly (readonly HandlerComparison[])[]
+}
+
+export interface HandlerPolicy {
+  readonly calls: readonly HandlerDeclaration[]
+}
+
 /** A family is on exactly when its member is present. */
 export interface Policy {
   readonly mknod?: MknodPolicy
@@ -51,6 +86,7 @@ export interface Policy {
   readonly sched?: SchedPolicy
   readonly sysinfo?: Readonly<Record<string, never>>
   readonly modules?: ModulePolicy
+  readonly handler?: HandlerPolicy
 }
 
 export type FamilyName = keyof Policy

@@ -3,7 +3,7 @@
 import type {ContainerDescription} from './container-description.js'
 import type {Policy} from './policy.js'
 import type {Abi, AnyCall, AnyFamily, Beginning, FamilyOptions} from './syscall.js'
-import {AUDIT_ARCH, machineAbis, syscallNumber} from './tables/index.js'
+import {AUDIT_ARCH, callNumber, machineAbis} from './tables/index.js'
 
 /** A call of an enabled family, ready to be decided. */
 export interface RegisteredCall {
@@ -53,7 +53,7 @@ export class Registry {
 
   #add(registered: RegisteredCall): void {
     for (const abi of machineAbis(process.arch)) {
-      const number = syscallNumber(abi, registered.call.name)
+      const number = callNumber(abi, registered.call)
       if (number === undefined) continue
       const calls = this.#callsOf(abi)
       if (calls.has(number)) throw new Error(`${registered.call.name} is declared by two families`)

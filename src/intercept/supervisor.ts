@@ -9,8 +9,11 @@ import {isSource, packageFile} from '../package-files.js'
 import type {ContainerDescription} from './container-description.js'
 import type {DecisionBatch} from './decision.js'
 import {fsContextsMemory} from './mount/contexts.js'
+import {HandlerLane} from './handler-lane.js'
+import type {HandlerCall} from './handler-lane.js'
 import {emulatedMountsMemory} from './mount/emulated.js'
 import type {Policy} from './policy.js'
+import {Refuser} from './refusal.js'
 import {SlowLane} from './slow-lane.js'
 import type {Beginning} from './syscall.js'
 import {PULSE, TRAFFIC} from './worker-protocol.js'
@@ -76,6 +79,14 @@ class ThreadSupervisor implements Supervisor {
     start: () => this.#start('slow'),
     tell: (watched, message) => this.#tell(watched, message),
   })
+  readonly #handlers = new HandlerLane<Watched>({
+    start: () => this.#start('handler'),
+    tell: (watched, call) => this.#tell(watched, {...call, kind: 'notification'}),
+    isInCall: ({pulse}) => Atomics.load(pulse, PULSE.beat) % 2 === 1,
+    end: ({worker}) => void worker.terminate(),
+    refuse: (call, reason) => this.#refuse(call, reason),
+  })
+  #refuser: Refuser | undefined
   #attachment: Attachment | undefined
   #timer: NodeJS.Timeout | undefined
   #replacements = 0
@@ -112,6 +123,7 @@ class ThreadSupervisor implements Supervisor {
       container: {mounts: emulatedMountsMemory(), mountContexts: fsContextsMemory(), ...container},
     }
     for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', isFirst: true, ...this.#attachment})
+    if (this.#options.policy.handler !== undefined) this.#handlers.start()
     // Not unref'd workers but the container keep the process alive; a timer must not.
     this.#timer = setInterval(() => this.#watch(), Math.max(20, this.#stuckMs / 4)).unref()
     return this.#begun
@@ -130,7 +142,7 @@ class ThreadSupervisor implements Supervisor {
     const watched: Watched = {worker, lane, pulse: new Int32Array(pulse), beat: 0, sinceMs: 0, isReplaced: false}
     this.#workers.add(watched)
     worker.on('message', (message: FromWorker) => this.#receive(watched, message))
-    worker.on('error', (error: unknown) => this.#fail(error))
+    worker.on('error', (error: unknown) => this.#crashed(watched, error))
     worker.on('exit', () => this.#forget(watched))
     if (this.#attachment !== undefined) this.#tell(watched, {kind: 'attach', isFirst: false, ...this.#attachment})
     return watched
@@ -146,16 +158,20 @@ class ThreadSupervisor implements Supervisor {
         this.#written = this.#written.then(() => this.#write(message))
         break
       case 'notification':
-        this.#slow.give(message)
+        if (message.lane === 'handler') this.#handlers.give(message)
+        else this.#slow.give(message)
         break
       case 'answered':
-        this.#slow.answered(watched)
+        if (watched.lane === 'handler') this.#handlers.answered(watched)
+        else this.#slow.answered(watched)
         break
       case 'begun':
         this.#resolveBegun({entries: message.entries.map(restore), notes: message.notes})
         break
       case 'end':
-        if (message.reason !== 'replaced') this.#beginEnd()
+        // What the user's module has left running must not keep its worker.
+        if (watched.lane === 'handler') void watched.worker.terminate()
+        else if (message.reason !== 'replaced') this.#beginEnd()
         break
       default:
         message satisfies never
@@ -195,8 +211,23 @@ class ThreadSupervisor implements Supervisor {
     this.#start('hot')
   }
 
+  #crashed(watched: Watched, error: unknown): void {
+    if (watched.lane !== 'handler') this.#fail(error)
+    else if (!this.#isEnding) this.#handlers.gone(watched, error instanceof Error ? error.message : String(error))
+  }
+
+  #refuse(call: HandlerCall, reason: string): void {
+    if (this.#attachment === undefined) return
+    this.#refuser ??= new Refuser(this.#attachment)
+    const decision = this.#refuser.refuse(call, reason)
+    if (decision === undefined) return
+    Atomics.add(new Int32Array(this.#traffic), TRAFFIC.outstanding, 1)
+    this.#written = this.#written.then(() => this.#write({kind: 'decisions', decisions: [decision], quiet: {}}))
+  }
+
   #forget(watched: Watched): void {
     this.#workers.delete(watched)
+    if (watched.lane === 'handler' && !this.#isEnding) this.#handlers.gone(watched, 'it left by itself')
     const isGone = ![...this.#workers].some(({lane, isReplaced}) => lane === 'hot' && !isReplaced)
     if (isGone && !this.#isEnding) this.#fail(new Error('the worker ended by itself'))
     if (this.#workers.size === 0) this.#finish()
@@ -212,6 +243,7 @@ class ThreadSupervisor implements Supervisor {
     if (!this.#isClosed) write(this.#stopEvent, new BigUint64Array([1n]), 8)
     // The hot worker looks at the event; before it has a listener, and on the slow lane, messages are read.
     for (const watched of this.#workers) this.#tell(watched, {kind: 'stop'})
+    this.#handlers.stop()
     setTimeout(() => this.#finish(), STOP_GRACE_MS).unref()
     if (this.#workers.size === 0) this.#finish()
   }

@@ -172,11 +172,15 @@ export interface CallerCredentials {
 export interface InterceptedCall<A extends Arguments, P, S> {
   /** The kernel's name. ABIs that lack it are passed over. */
   readonly name: string
+  /** For a call that no kernel has: its number on every ABI. */
+  readonly number?: number
   readonly arguments: A
   /** As narrow as registers allow; without it every call is notified. */
   readonly condition?: Condition
-  /** slow: may block (mounts, programs); performed by another worker. */
-  readonly lane?: 'hot' | 'slow'
+  /** slow: may block (mounts, programs); performed by another worker. handler: by code that is not ours. */
+  readonly lane?: 'handler' | 'hot' | 'slow'
+  /** handler: after this time the call is refused and the worker ended. */
+  readonly timeLimitMs?: number
   /** Answers before anything is read of the caller, e.g. `continue` while no emulated node exists. */
   readonly early?: (state: S) => Verdict | undefined
   /** Pure. Same values, facts and policy: same verdict. */

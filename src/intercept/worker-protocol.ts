@@ -2,11 +2,12 @@
 
 import type {ContainerDescription} from './container-description.js'
 import type {DecisionBatch} from './decision.js'
+import type {HandlerCall} from './handler-lane.js'
 import type {Policy} from './policy.js'
 import type {Beginning} from './syscall.js'
 
-/** hot: takes notifications from the listener. slow: answers those that are handed to it. */
-export type Lane = 'hot' | 'slow'
+/** hot: takes notifications from the listener. slow, handler: answer those that are handed to them. */
+export type Lane = 'handler' | 'hot' | 'slow'
 
 export interface WorkerStart {
   readonly lane: Lane
@@ -26,6 +27,12 @@ export interface Attachment {
   readonly container: ContainerDescription
 }
 
+/** A call for another worker; `name` and `timeLimitMs` are for the lane `handler`. */
+export interface HandedOver extends HandlerCall {
+  readonly kind: 'notification'
+  readonly lane: 'handler' | 'slow'
+}
+
 export type ToWorker =
   /** `isFirst`: nobody has supervised this container yet. */
   | ({readonly kind: 'attach'; readonly isFirst: boolean} & Attachment)
@@ -35,7 +42,7 @@ export type ToWorker =
 
 export type FromWorker =
   | DecisionBatch
-  | {readonly kind: 'notification'; readonly bytes: Uint8Array; readonly receivedMs: number}
+  | HandedOver
   /** The slow worker is ready for another call. */
   | {readonly kind: 'answered'}
   /** The answer to the first `attach`: from now on calls are answered. */

@@ -1,4 +1,4 @@
-// Entry of the worker threads, hot and slow: waits for a container, then answers its calls.
+// Entry of the worker threads, hot, slow and for handlers: waits for a container, then answers its calls.
 
 import {parentPort, workerData} from 'node:worker_threads'
 
@@ -8,12 +8,14 @@ import {Notifier, setSyncWakeUp} from '../ffi/seccomp.js'
 import {Answerer} from './answer.js'
 import {pidColumnOf} from './caller.js'
 import {FAMILIES} from './families.js'
+import {loadHandlerFunctions} from './handler.js'
 import {ThreadIdentity} from './identity.js'
 import {isHungUp, runLoop} from './loop.js'
 import {Recorder} from './recorder.js'
 import {Registry} from './registry.js'
 import {StatusReader} from './status-reader.js'
 import type {AnyFamily} from './syscall.js'
+import {handlerFamily, handlerFamilyWith} from './syscalls/handler.js'
 import {PULSE} from './worker-protocol.js'
 import type {Attachment, FromWorker, ToWorker, WorkerStart} from './worker-protocol.js'
 
@@ -29,7 +31,8 @@ const start = workerData as WorkerStart
 const send = (message: FromWorker): void => port.postMessage(message)
 
 // What costs time is made while the container is still being launched.
-const families: readonly AnyFamily[] = [...FAMILIES, ...(await Promise.all(start.familyModules.map(loadFamily)))]
+const shipped = start.lane === 'handler' ? await withHandlers() : FAMILIES
+const families: readonly AnyFamily[] = [...shipped, ...(await Promise.all(start.familyModules.map(loadFamily)))]
 const identity = new ThreadIdentity()
 const memory = new ProcessMemory()
 const statuses = new StatusReader()
@@ -54,6 +57,13 @@ port.on('message', (message: ToWorker) => {
       message satisfies never
   }
 })
+
+/** The functions of --handler are in this worker alone. */
+async function withHandlers(): Promise<readonly AnyFamily[]> {
+  const functions = start.policy.handler && (await loadHandlerFunctions(start.policy.handler))
+  if (functions === undefined) return FAMILIES
+  return FAMILIES.map((family) => (family === handlerFamily ? handlerFamilyWith(functions) : family))
+}
 
 async function loadFamily(url: string): Promise<AnyFamily> {
   const {family} = (await import(url)) as {readonly family: AnyFamily}
@@ -97,8 +107,7 @@ function superviseUntilEnd({notifier, answerer}: Engine): void {
     recorder,
     stopEvent: start.stopEvent,
     pulse,
-    handOver: (bytes, receivedMs) =>
-      send({kind: 'notification', bytes, receivedMs: performance.timeOrigin + receivedMs}),
+    handOver: send,
   })
   end(reason)
 }

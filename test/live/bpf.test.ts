@@ -125,8 +125,8 @@ describe('bpf', () => {
       ['link:0', 0],
       ['device:/dev/zero', EPERM],
       ['close:9', 0],
-      // The supervisor's own descriptor of it goes before its next answer.
-      ['query', '0 count=0 flags=0 ids=0'],
+      // The supervisor's own descriptor of it goes a moment after its answer.
+      ['wait', 0],
       ['device:/dev/zero', 0],
     ])
   })

@@ -54,6 +54,15 @@ export function syscallNumber(abi: Abi, name: string): number | undefined {
   return TABLES[abi].numbers.get(name)
 }
 
+/** The number of a declared call: its own, or that of its name. */
+export function callNumber(
+  abi: Abi,
+  {name, number}: {readonly name: string; readonly number?: number | undefined},
+): number | undefined {
+  if (number === undefined) return syscallNumber(abi, name)
+  return abi === 'x32' ? (number | X32_SYSCALL_BIT) >>> 0 : number
+}
+
 export function syscallName(abi: Abi, number: number): string | undefined {
   return TABLES[abi].names.get(number >>> 0)
 }
