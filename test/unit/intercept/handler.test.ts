@@ -63,15 +63,15 @@ describe('answerOfHandler', () => {
     ...[{errno: 0}, {errno: 4096}, {errno: 'ENOSUCH'}, {errno: -2}, {continue: false}, {continue: 1}],
     ...[{descriptor: -1}, {descriptor: 2 ** 31}, {value: 1, reason: 5}],
   ]
-  for (const result of nonsense) {
-    it(`refuses ${typeof result === 'bigint' ? 'a bigint' : String(JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value)))}`, () => {
-      assert.equal(answer(result).kind, 'refuse')
+  for (const [index, result] of nonsense.entries()) {
+    it(`refuses nonsense number ${index}`, () => {
+      assert.equal(answer(result).kind, 'refuse', String(result))
     })
   }
 
   it('bounds what a reason may say', () => {
     const answered = answer({value: 1, reason: 'x'.repeat(10_000)})
-    assert.ok('reason' in answered && (answered.reason?.length ?? 0) < 500)
+    assert.equal('reason' in answered && answered.reason?.length, 400)
   })
 })
 
