@@ -8,6 +8,7 @@ import {
   FSCONFIG_CMD_CREATE_EXCL,
   FSCONFIG_SET_FD,
   FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_PATH,
   FSCONFIG_SET_STRING,
   FSOPEN_CLOEXEC,
   FSPICK_CLOEXEC,
@@ -93,7 +94,7 @@ export function performFsconfig(values: FsconfigValues, caller: Caller, state: M
       default:
         return values.cmd >= FSCONFIG_CMD_CREATE
           ? command(context, values.cmd, caller, state)
-          : noSuchKind(context, state)
+          : setOther(context, values, caller, state)
     }
   })
 }
@@ -161,16 +162,29 @@ function setSource(context: FsContext, given: string | undefined, state: MountSt
 
 /** Layers of an overlay (Linux 6.13); no other file system that gets here takes a descriptor. */
 function setDescriptor(context: FsContext, {key, aux}: FsconfigValues, caller: Caller, state: MountState): Performed {
-  const type = typeOf(context, state)
-  if (type !== 'overlay') return noSuchKind(context, state)
   const name = textOf(key)
   const fd = caller.openDescriptor(aux)
+  const type = typeOf(context, state)
+  if (type !== 'overlay') return noSuchKind(type)
   inContext(type, caller, state, () => fsconfig(context.fd, FSCONFIG_SET_FD, name, null, fd))
   return done(context, state)
 }
 
-function noSuchKind(context: FsContext, state: MountState): Performed {
-  const reason = `${typeOf(context, state) ?? 'this file system'} has no option of this kind`
+/** Bytes and paths, which no file system that gets here takes: only what the kernel would look at first. */
+function setOther(
+  context: FsContext,
+  {cmd, key, value, aux}: FsconfigValues,
+  caller: Caller,
+  state: MountState,
+): Performed {
+  textOf(key)
+  if (typeof value === 'number') caller.memory.bytes(value, aux)
+  else if (textOf(value) === '' && cmd === FSCONFIG_SET_PATH) throw new SystemError('fsconfig', ERRNO.ENOENT)
+  return noSuchKind(typeOf(context, state))
+}
+
+function noSuchKind(type: string | undefined): Performed {
+  const reason = `${type ?? 'this file system'} has no option of this kind`
   return {kind: 'failed', errno: ERRNO.EINVAL, strategy: STRATEGY, reason}
 }
 
