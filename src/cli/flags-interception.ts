@@ -58,7 +58,9 @@ export const interceptionFlags: readonly Flag[] = [
     kind: 'value',
     placeholder: 'N',
     summary: 'highest real-time priority, 1 to 99 (default 50)',
-    description: 'The highest real-time priority that the container may give. Switches --sched-setscheduler on.',
+    description:
+      'The highest real-time priority that the container may give. Real-time processes go before all others of the ' +
+      'machine, interceptor too, as far as sched_rt_runtime_us lets them. Switches --sched-setscheduler on.',
   },
   {
     name: 'sched-deadline',

@@ -9,8 +9,8 @@ import type {ModuleBytes} from './module-name.js'
 import type {CallerMemory} from './syscall.js'
 
 /** Compressed, and unpacked: the largest that distributions ship are a quarter of it. */
-const PACKED_BYTES_MAX = 64 * 1024 * 1024
-const UNPACKED_BYTES_MAX = 256 * 1024 * 1024
+const PACKED_BYTES_MAX = 32 * 1024 * 1024
+const UNPACKED_BYTES_MAX = 128 * 1024 * 1024
 const UNPACK_MS = 20_000
 const NOBODY = 65_534
 const SEARCH_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'

@@ -16,6 +16,7 @@ const F_GETFL = 3
 const ST_RDONLY = 1
 const PATH_MAX = 4096
 const XATTR_LIST_MAX = 65_536
+const SHORT_LIST_BYTES = 1024
 const TRUSTED = 'trusted.'
 
 export interface AttributeState {
@@ -143,14 +144,17 @@ export function performList(
 
 /** All names, trusted ones too; undefined where the kernel has an error, which it then tells the caller itself. */
 function listOf(fd: number, caller: Caller, state: AttributeState): string | undefined {
-  const bytes = Buffer.allocUnsafe(XATTR_LIST_MAX)
-  try {
-    const length = caller.act(state.capabilities, undefined, () => listxattr(pathTo(fd), bytes, bytes.length))
-    return bytes.toString('latin1', 0, length)
-  } catch (error) {
-    if (error instanceof SystemError) return undefined
-    throw error
+  for (const size of [SHORT_LIST_BYTES, XATTR_LIST_MAX]) {
+    const bytes = Buffer.allocUnsafe(size)
+    try {
+      const length = caller.act(state.capabilities, undefined, () => listxattr(pathTo(fd), bytes, size))
+      return bytes.toString('latin1', 0, length)
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error
+      if (error.errno !== ERRNO.ERANGE) return undefined
+    }
   }
+  return undefined
 }
 
 /** What the caller is to see; undefined where that is what the kernel shows it. */

@@ -32,7 +32,7 @@ export function decideModule({flags = 0}: ModuleValues, facts: CallerFacts, _pol
     return {kind: 'refuse', errno: EINVAL, reason: 'finit_module(2) does not know these flags'}
   }
   if ((flags & FORCE) !== 0) return {kind: 'refuse', errno: EPERM, reason: 'no module is loaded by force'}
-  return {kind: 'perform', reason: 'the module is one that the host may load'}
+  return {kind: 'perform', reason: 'the name in the file decides, which must be allowlisted'}
 }
 
 /** Once the file has shown its name. */
