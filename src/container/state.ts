@@ -64,9 +64,9 @@ export function stateDirectory({
 }): string {
   // Root of a namespace may have no right to the host's /run.
   if (uid === 0 && (isWritable('/run') || isWritable('/run/interceptor'))) return '/run/interceptor'
-  if (runtimeDirectory?.startsWith('/') === true && isDirectory(runtimeDirectory))
+  if (runtimeDirectory?.startsWith('/') === true && isOwnDirectory(runtimeDirectory))
     return join(runtimeDirectory, 'interceptor')
-  if (isDirectory(`/run/user/${uid}`)) return `/run/user/${uid}/interceptor`
+  if (isOwnDirectory(`/run/user/${uid}`)) return `/run/user/${uid}/interceptor`
   return `/tmp/interceptor-${uid}`
 }
 
@@ -333,9 +333,11 @@ function fileOf(directory: string, name: string): string {
   return join(directory, name + SUFFIX)
 }
 
-function isDirectory(path: string): boolean {
+/** XDG_RUNTIME_DIR may still be another user's, after runuser(1) or su(1). */
+function isOwnDirectory(path: string): boolean {
   try {
-    return lstatSync(path).isDirectory()
+    const stats = lstatSync(path)
+    return stats.isDirectory() && stats.uid === process.geteuid?.()
   } catch {
     return false
   }

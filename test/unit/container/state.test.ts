@@ -3,6 +3,7 @@ import {spawn, spawnSync} from 'node:child_process'
 import {once} from 'node:events'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -152,11 +153,20 @@ describe('names', () => {
 })
 
 describe('stateDirectory', () => {
+  const temporary = temporaryDirectories()
+
   it("is root's or the user's own", () => {
+    const own = temporary()
     assert.equal(stateDirectory({uid: 0, runtimeDirectory: '/tmp'}), '/run/interceptor')
-    assert.equal(stateDirectory({uid: 12_345, runtimeDirectory: '/tmp'}), '/tmp/interceptor')
+    assert.equal(stateDirectory({uid: 12_345, runtimeDirectory: own}), `${own}/interceptor`)
     assert.equal(stateDirectory({uid: 12_345, runtimeDirectory: 'tmp'}), '/tmp/interceptor-12345')
     assert.equal(stateDirectory({uid: 12_345, runtimeDirectory: '/does/not/exist'}), '/tmp/interceptor-12345')
+  })
+
+  it("is not another user's", () => {
+    const other = process.geteuid?.() === 0 ? temporary() : '/root'
+    if (other !== '/root') chownSync(other, 12_345, 12_345)
+    assert.equal(stateDirectory({uid: 12_345, runtimeDirectory: other}), '/tmp/interceptor-12345')
   })
 })
 
