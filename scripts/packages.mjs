@@ -27,6 +27,7 @@ export const PACKAGES = [
   {name: 'acl', purpose: 'test', file: 'setfacl', why: 'sets access lists, which archives must keep'},
   {name: 'attr', purpose: 'test', file: 'getfattr', why: 'reads and sets extended attributes, as programs do'},
   {name: 'busybox-static', purpose: 'test', file: 'busybox', why: 'the smallest root directory to run something in'},
+  {name: 'btrfs-progs', purpose: 'test', file: 'mkfs.btrfs', why: 'makes file-system images for mount tests'},
   {name: 'cpio', purpose: 'test', file: 'cpio', why: 'unpacks archives with device nodes'},
   {name: 'e2fsprogs', purpose: 'test', file: 'mkfs.ext4', why: 'makes file-system images for mount tests'},
   {name: 'fish', purpose: 'test', file: 'fish', why: 'checks its completion'},
@@ -39,12 +40,15 @@ export const PACKAGES = [
   {name: 'python3', purpose: 'test', file: 'python3', why: 'makes system calls that the shell has no program for'},
   {name: 'rsync', purpose: 'test', file: 'rsync', why: 'copies trees with device nodes'},
   {name: 'runc', purpose: 'test', file: 'runc', why: 'a container around interceptor, as CI has it'},
+  {name: 'squashfs-tools', purpose: 'test', file: 'mksquashfs', why: 'makes file-system images for mount tests'},
+  {name: 'squashfuse', purpose: 'test', file: 'squashfuse', why: 'mounts squashfs images through FUSE'},
   {name: 'strace', purpose: 'test', file: 'strace', why: 'shows what a program really called'},
   {name: 'tmux', purpose: 'test', file: 'tmux', why: 'a terminal to run the program in'},
   {name: 'wget', purpose: 'test', file: 'wget', why: 'fetches a kernel module of Debian'},
   {name: 'xz-utils', purpose: 'test', file: 'xz', why: 'packs kernel modules'},
   {name: 'zstd', purpose: 'test', file: 'zstd', why: 'packs kernel modules'},
   {name: 'zsh', purpose: 'test', file: 'zsh', why: 'checks its completion'},
+  {name: 'xfsprogs', purpose: 'test', file: 'mkfs.xfs', why: 'makes file-system images for mount tests'},
 ]
 
 /** What compiles the helper for the other kind of processor, for the package. */

@@ -76,11 +76,14 @@ export class Answerer {
       const performed = this.#settle(registered, call)
       if (performed === undefined) return
       if (performed.kind === 'continue' && performed.quiet === true) {
+        caller.release()
         this.#send(performed)
         this.#recorder.countQuiet(name)
         return
       }
       const identity = identityOf(caller)
+      // Before the answer: a descriptor of ours would keep what the caller unmounts next busy.
+      caller.release()
       const sent = this.#send(performed)
       if (sent.arrived || OUTCOMES[performed.kind] === 'emulated') {
         this.#recorder.add(this.#decision(call, performed, sent, identity, receivedMs))

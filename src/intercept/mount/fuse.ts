@@ -156,6 +156,7 @@ function mountIdAt(target: Buffer, caller: Caller): string {
 function sourceWord(source: Buffer, caller: Caller, {standIns, sources}: MountState): Buffer {
   const image = sources.imageOfDevice(source, caller, (major, minor) => standIns.imageOf(major, minor))
   if (image === undefined) return plainWord(source)
+  if (image.file === undefined) throw new SystemError('mount', ERRNO.EPERM)
   if (image.offset !== 0n || image.sizeLimit !== 0n) throw new SystemError('mount', ERRNO.EINVAL)
   return pathOfDescriptor(image.file)
 }

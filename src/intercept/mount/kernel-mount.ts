@@ -149,7 +149,8 @@ export function performRemount(values: MountValues, caller: Caller, state: Mount
   const status = fstat(target)
   if (!state.emulated.has(status)) return untouched()
   if ((status.attributes & STATX_ATTR_MOUNT_ROOT) === 0) throw new SystemError('mount', ERRNO.EINVAL)
-  const options = values.data === null ? [] : parseOptions(values.data, '')
+  // mount(8) gives back what it reads in mountinfo, where `idmapped` is a word for the mount and no option.
+  const options = (values.data === null ? [] : parseOptions(values.data, '')).filter(({key}) => key !== 'idmapped')
   const danger = dangerOf(options)
   if (danger !== undefined) return {kind: 'refuse', errno: ERRNO.EPERM, reason: danger}
   const flags = plainFlags(values.flags)

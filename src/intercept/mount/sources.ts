@@ -35,7 +35,7 @@ export type MountSource =
   | {readonly kind: 'device'; readonly device: Device}
   /** `path`: of the host. */
   | {readonly kind: 'image'; readonly file: number}
-  | {readonly kind: 'stand-in'; readonly device: Device; readonly image: StandInImage}
+  | {readonly kind: 'stand-in'; readonly device: Device; readonly image: StandInImage & {readonly file: number}}
   | Extract<Verdict, {kind: 'refuse'}>
 
 /** The `sources` of a policy. A file of the container is one of them when it is the same inode on the host. */
@@ -68,7 +68,11 @@ export class MountSources {
 
   #findBlock(device: Device, shown: Buffer, standIn: (device: Device) => StandInImage | undefined): MountSource {
     const image = standIn(device)
-    return image === undefined ? this.findDevice(device, shown) : {kind: 'stand-in', device, image}
+    if (image === undefined) return this.findDevice(device, shown)
+    const {file} = image
+    return file === undefined
+      ? refusal('the image of this loop device', shown)
+      : {kind: 'stand-in', device, image: {...image, file}}
   }
 
   /** The image behind a stand-in that `source` names; undefined for everything else, which is not looked at. */
@@ -161,6 +165,7 @@ export class MountSources {
   }
 }
 
+/** `shown`: what the flag would name, where that is known. */
 function refusal(what: string, shown: Buffer): Extract<Verdict, {kind: 'refuse'}> {
   const hint = `--mount-source ${escapeBytes(shown)} would allow it`
   return {kind: 'refuse', errno: ERRNO.EPERM, reason: `${what} is not among the sources that may be mounted`, hint}

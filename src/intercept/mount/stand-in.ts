@@ -2,7 +2,7 @@
 
 import {CAP_SYS_ADMIN, capabilityMask} from '../../ffi/credentials.js'
 import {ERRNO, SystemError} from '../../ffi/errors.js'
-import {closeQuietly, fcntl, ftruncate, ioctlNumber, pread, pwrite} from '../../ffi/libc.js'
+import {closeQuietly, fcntl, ftruncate, ioctlNumber, makedev, pread, pwrite} from '../../ffi/libc.js'
 import {fstat} from '../../ffi/mount.js'
 import type {Statx} from '../../ffi/mount.js'
 import type {LoopStandIn, LoopStandIns} from '../container-description.js'
@@ -40,6 +40,9 @@ const S_IFREG = 0o100_000
 const HEAD_BYTES = 1_048_576
 const ADMIN = capabilityMask(CAP_SYS_ADMIN)
 
+/** A file that the policy does not name can be set up, but not mounted: programs try again and again otherwise. */
+const NO_FILE = -1
+
 /** Words of one stand-in in the memory that workers share. */
 const WORD = {state: 0, file: 1, offset: 2, sizeLimit: 3, flags: 4, words: 5} as const
 const STATE = {free: 0n, configured: 1n, mounted: 2n} as const
@@ -50,8 +53,8 @@ export function standInMemory(count: number): SharedArrayBuffer {
 
 /** What is behind a stand-in that was configured. */
 export interface StandInImage {
-  /** O_PATH descriptor of the host's file; stays the stand-in's. */
-  readonly file: number
+  /** O_PATH descriptor of the host's file; stays the stand-in's. Undefined for a file that may not be mounted. */
+  readonly file: number | undefined
   readonly offset: bigint
   readonly sizeLimit: bigint
   readonly readOnly: boolean
@@ -87,8 +90,9 @@ export class StandIns {
     if (index === -1) return undefined
     const state = this.#get(index, 'state')
     if (state === STATE.free) throw new SystemError('mount', ERRNO.ENXIO)
+    const file = Number(this.#get(index, 'file'))
     return {
-      file: Number(this.#get(index, 'file')),
+      file: file === NO_FILE ? undefined : file,
       offset: this.#get(index, 'offset'),
       sizeLimit: this.#get(index, 'sizeLimit'),
       readOnly: (this.#get(index, 'flags') & BigInt(LO_FLAGS_READ_ONLY)) !== 0n,
@@ -154,13 +158,12 @@ export class StandIns {
     const fd = caller.openDescriptor(config.image)
     if ((fstat(fd).mode & S_IFMT) !== S_IFREG) throw new SystemError('ioctl', ERRNO.EINVAL)
     const source = this.#sources.findImage(fd, pathOfDescriptor(fd))
-    if (source.kind === 'refuse') return source
-    if (source.kind !== 'image') throw new Error('a file is no device')
     const isReadOnly = (fcntl(fd, F_GETFL, 0) & O_ACCMODE) === 0
     const flags = config.flags | LO_FLAGS_AUTOCLEAR | (isReadOnly ? LO_FLAGS_READ_ONLY : 0)
     caller.assertAlive()
     this.#forget(index)
-    this.#remember(index, source.file, {...config, flags})
+    this.#copyHead(this.#standIns[index]!, fd, config)
+    this.#remember(index, source.kind === 'image' ? source.file : NO_FILE, {...config, flags})
     return done(0)
   }
 
@@ -168,24 +171,37 @@ export class StandIns {
     this.#requireConfigured(index)
     const offset = info.readBigUInt64LE(INFO.offset)
     const sizeLimit = info.readBigUInt64LE(INFO.sizeLimit)
+    const isSame = offset === this.#get(index, 'offset') && sizeLimit === this.#get(index, 'sizeLimit')
+    const file = Number(this.#get(index, 'file'))
+    if (!isSame) {
+      if (file === NO_FILE) throw new SystemError('ioctl', ERRNO.EPERM)
+      const image = this.#sources.openImage(file, true)
+      try {
+        this.#copyHead(this.#standIns[index]!, image, {offset, sizeLimit})
+      } finally {
+        closeQuietly(image)
+      }
+    }
     const kept = this.#get(index, 'flags') & BigInt(LO_FLAGS_READ_ONLY)
     const flags = Number(kept) | LO_FLAGS_AUTOCLEAR
-    this.#remember(index, Number(this.#get(index, 'file')), {offset, sizeLimit, flags})
+    this.#remember(index, file, {offset, sizeLimit, flags})
     return done(0)
   }
 
   #getStatus(index: number, address: number, caller: Caller): Performed {
     this.#requireConfigured(index)
     const file = Number(this.#get(index, 'file'))
-    const status = fstat(file)
     const info = Buffer.alloc(INFO_BYTES)
-    info.writeBigUInt64LE(BigInt(((status.devMajor << 8) | status.devMinor) >>> 0), INFO.device)
-    info.writeBigUInt64LE(status.inode, INFO.inode)
+    if (file !== NO_FILE) {
+      const status = fstat(file)
+      info.writeBigUInt64LE(BigInt(makedev(status.devMajor, status.devMinor)), INFO.device)
+      info.writeBigUInt64LE(status.inode, INFO.inode)
+      pathOfDescriptor(file).copy(info, INFO.fileName, 0, FILE_NAME_BYTES - 1)
+    }
     info.writeBigUInt64LE(this.#get(index, 'offset'), INFO.offset)
     info.writeBigUInt64LE(this.#get(index, 'sizeLimit'), INFO.sizeLimit)
     info.writeUInt32LE(this.#standIns[index]!.number, INFO.number)
     info.writeUInt32LE(Number(this.#get(index, 'flags')), INFO.flags)
-    pathOfDescriptor(file).copy(info, INFO.fileName, 0, FILE_NAME_BYTES - 1)
     caller.memory.write(address, info)
     return done(0)
   }
@@ -202,7 +218,8 @@ export class StandIns {
 
   #forget(index: number): void {
     if (this.#get(index, 'state') === STATE.free) return
-    closeQuietly(Number(this.#get(index, 'file')))
+    const file = Number(this.#get(index, 'file'))
+    if (file !== NO_FILE) closeQuietly(file)
     Atomics.store(this.#words, this.#at(index, 'state'), STATE.free)
   }
 
@@ -211,7 +228,6 @@ export class StandIns {
     file: number,
     {offset, sizeLimit, flags}: {readonly offset: bigint; readonly sizeLimit: bigint; readonly flags: number},
   ): void {
-    this.#copyHead(this.#standIns[index]!, file, offset, sizeLimit)
     Atomics.store(this.#words, this.#at(index, 'file'), BigInt(file))
     Atomics.store(this.#words, this.#at(index, 'offset'), BigInt.asIntN(64, offset))
     Atomics.store(this.#words, this.#at(index, 'sizeLimit'), BigInt.asIntN(64, sizeLimit))
@@ -219,25 +235,24 @@ export class StandIns {
     Atomics.store(this.#words, this.#at(index, 'state'), STATE.configured)
   }
 
-  /** Its size, and what tells the type of its file system. */
-  #copyHead({fd, memory}: LoopStandIn, file: number, offset: bigint, sizeLimit: bigint): void {
-    const image = this.#sources.openImage(file, true)
-    try {
-      const rest = BigInt(fstat(image).size) - offset
-      const size = sizeLimit !== 0n && sizeLimit < rest ? sizeLimit : rest
-      if (offset < 0n || size <= 0n) throw new SystemError('ioctl', ERRNO.EINVAL)
-      const head = Buffer.alloc(Number(size < BigInt(HEAD_BYTES) ? size : BigInt(HEAD_BYTES)))
-      const length = pread(image, head, head.length, Number(offset))
-      ftruncate(memory, 0)
-      ftruncate(memory, Number(size))
-      pwrite(memory, head, length, 0)
-      this.#own.with(ADMIN, () => {
-        ioctlNumber(fd, LOOP_SET_CAPACITY, 0)
-        ioctlNumber(fd, BLKFLSBUF, 0)
-      })
-    } finally {
-      closeQuietly(image)
-    }
+  /** Its size, and what tells the type of its file system. `image` is open for reading. */
+  #copyHead(
+    {fd, memory}: LoopStandIn,
+    image: number,
+    {offset, sizeLimit}: Pick<LoopConfig, 'offset' | 'sizeLimit'>,
+  ): void {
+    const rest = BigInt(fstat(image).size) - offset
+    const size = sizeLimit !== 0n && sizeLimit < rest ? sizeLimit : rest
+    if (size <= 0n) throw new SystemError('ioctl', ERRNO.EINVAL)
+    const head = Buffer.alloc(Number(size < BigInt(HEAD_BYTES) ? size : BigInt(HEAD_BYTES)))
+    const length = pread(image, head, head.length, Number(offset))
+    ftruncate(memory, 0)
+    ftruncate(memory, Number(size))
+    pwrite(memory, head, length, 0)
+    this.#own.with(ADMIN, () => {
+      ioctlNumber(fd, LOOP_SET_CAPACITY, 0)
+      ioctlNumber(fd, BLKFLSBUF, 0)
+    })
   }
 
   #find(major: number, minor: number): number {

@@ -123,5 +123,5 @@ export function decideLoop(facts: CallerFacts): Verdict {
   if (!facts.inContainerUserNamespace) {
     return {kind: 'refuse', errno: EPERM, reason: 'the caller is in a user namespace of its own'}
   }
-  return {kind: 'perform', reason: 'the image may be mounted'}
+  return {kind: 'perform', reason: 'whether the image may be mounted is decided when it is'}
 }
