@@ -5,7 +5,7 @@ import {actionOf} from '../intercept/bpf.js'
 import type {Action, Instruction, Program} from '../intercept/bpf.js'
 import {checkProgram, runFilters} from '../intercept/bpf-vm.js'
 import {denyFilter, notifyFilter} from '../intercept/filter.js'
-import type {FamilyName, Policy} from '../intercept/policy.js'
+import type {Policy} from '../intercept/policy.js'
 import type {
   Abi,
   AnyCall,
@@ -57,7 +57,7 @@ export interface Judgement {
   readonly errno: number | undefined
   readonly reason: string
   readonly hint: string | undefined
-  readonly family: FamilyName | undefined
+  readonly family: AnyFamily['name'] | undefined
   readonly filter: FilterVerdict | undefined
   readonly values: Readonly<Record<string, Json>> | undefined
   /** Entries of the family's policy, and which of them would have the call performed. */

@@ -4,7 +4,7 @@ import {actionOf} from '../intercept/bpf.js'
 import type {Program} from '../intercept/bpf.js'
 import {runProgram} from '../intercept/bpf-vm.js'
 import {showComparison} from '../intercept/filter.js'
-import type {FamilyName, Policy} from '../intercept/policy.js'
+import type {Policy} from '../intercept/policy.js'
 import type {Abi, AnyCall, AnyFamily, FamilyOptions, Strategy} from '../intercept/syscall.js'
 import {AUDIT_ARCH, callNumber, machineAbis, syscallNames, syscallNumber} from '../intercept/tables/index.js'
 import type {Judge} from './judge.js'
@@ -21,7 +21,7 @@ export interface CallOverview {
 }
 
 export interface FamilyOverview {
-  readonly name: FamilyName
+  readonly name: AnyFamily['name']
   readonly summary: string
   readonly flag: string
   readonly enabled: boolean
@@ -55,7 +55,9 @@ export function overview(
     ...(judge.notify === undefined ? [] : [{name: 'notify' as const, program: judge.notify}]),
   ]
   return {
-    families: families.map((family) => describeFamily(family, policy, options, abis)),
+    families: families
+      .map((family) => describeFamily(family, policy, options, abis))
+      .filter(({flag, enabled}) => flag !== '' || enabled),
     filters: filters.map(({name, program}) => ({
       name,
       instructions: program.instructions.length,

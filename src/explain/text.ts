@@ -137,7 +137,7 @@ export function overviewLines({families, filters}: Overview): string[] {
 function familyLines(family: FamilyOverview): string[] {
   const {name, summary, flag, enabled, lxdKeys, strategies, policy, calls} = family
   if (!enabled) return [`${name}: off (${flag}: ${summary})`]
-  const lines = [`${name}: on (${flag}: ${summary})`]
+  const lines = [`${name}: on (${flag === '' ? '' : `${flag}: `}${summary})`]
   const direct = calls.filter(({followUp}) => !followUp)
   for (const {name: call, condition, abis, lane} of direct) {
     lines.push(row('notifies', `${call}${lane === 'slow' ? ', which may block,' : ''} on ${abis.join(', ')}`))

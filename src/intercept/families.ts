@@ -7,6 +7,7 @@ import {handlerFamily} from './syscalls/handler.js'
 import {mknodFamily} from './syscalls/mknod.js'
 import {mountFamily} from './syscalls/mount.js'
 import {schedFamily} from './syscalls/sched.js'
+import {seccompFamily} from './syscalls/seccomp.js'
 import {setxattrFamily} from './syscalls/setxattr.js'
 import {sysinfoFamily} from './syscalls/sysinfo.js'
 
@@ -17,6 +18,7 @@ export const FAMILIES: readonly AnyFamily[] = [
   mknodFamily,
   mountFamily,
   schedFamily,
+  seccompFamily,
   setxattrFamily,
   sysinfoFamily,
 ]

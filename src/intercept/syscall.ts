@@ -208,9 +208,9 @@ export interface FamilyOptions {
 }
 
 export interface Family<P, S> {
-  readonly name: FamilyName
+  readonly name: FamilyName | 'seccomp'
   readonly summary: string
-  /** The flag that switches it on, with its dashes. */
+  /** The flag that switches it on, with its dashes; empty where it is on with any other. */
   readonly flag: string
   /** Keys of LXD and Incus that it corresponds to. */
   readonly lxdKeys: readonly string[]
