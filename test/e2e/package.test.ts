@@ -21,6 +21,7 @@ const EXPECTED = [
   'README.md',
   'SECURITY.md',
   'bin/run.js',
+  'docs/HOWTO_RUN_WITHOUT_ROOT.md',
   'completions/_interceptor',
   'completions/interceptor.bash',
   'completions/interceptor.fish',
@@ -71,7 +72,7 @@ describe('the package', function () {
       [],
     )
     const allowed =
-      /^(dist\/[\w-]+\.js|share\/apparmor\/interceptor|examples\/[\w./-]+|man\/interceptor[\w.-]*\.[15]|completions\/_?interceptor[.\w]*)$/
+      /^(dist\/[\w-]+\.js|share\/apparmor\/interceptor|(docs|examples)\/[\w./-]+|man\/interceptor[\w.-]*\.[15]|completions\/_?interceptor[.\w]*)$/
     assert.deepEqual(
       paths.filter((path) => !EXPECTED.includes(path) && !allowed.test(path)),
       [],
@@ -130,6 +131,15 @@ describe('the package', function () {
       if (!existsSync(file)) continue
       const {version} = JSON.parse(readFileSync(file, 'utf8')) as {version: string}
       assert.equal(version, wanted[path]?.version, path)
+    }
+  })
+
+  it('brings the manual along', function () {
+    skipTestUnless(this, installed !== undefined, 'it is not installed')
+    const {man} = JSON.parse(readFileSync(join(installed!, 'package.json'), 'utf8')) as {man: readonly string[]}
+    for (const page of man) {
+      const [name = '', section = ''] = /([^/]+\.([1-8]))$/.exec(page)?.slice(1) ?? []
+      assert.ok(existsSync(join(installed!, '..', '..', '..', 'share', 'man', `man${section}`, name)), page)
     }
   })
 

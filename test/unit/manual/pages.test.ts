@@ -64,9 +64,10 @@ describe('the manual', () => {
 
   it('names no flag that there is not', () => {
     // Of the programs in examples.
-    const foreign = ['variant', 'version']
+    const foreign = ['force', 'grep', 'variant', 'version', 'security-opt']
     const known = new Set([...flags.map(({name}) => name), 'help', ...foreign])
-    const files = [...pages.map(([, text]) => read(text))]
+    const written = ['README.md', 'SECURITY.md'].map((name) => readFileSync(join(PROJECT, name), 'utf8'))
+    const files = [...pages.map(([, text]) => read(text)), ...written]
     const named = files.flatMap((text) =>
       [...text.matchAll(/(?<![\w-])--([a-z][\w-]*)/g)].map(([, flag]) => flag ?? ''),
     )
