@@ -174,14 +174,12 @@ export class Answerer {
 
   #replaceDescriptor(fd: number, at: number, closeOnExec: boolean): SentAnswer {
     const notifier = this.#notifier
-    try {
-      const result = notifier.addDescriptor(fd, closeOnExec, at)
-      if (result >= 0) return {arrived: notifier.answer(0), value: 0, errno: null}
-      if (result === -ERRNO.ENOENT) return {arrived: false, value: -1, errno: null}
-      return {arrived: notifier.fail(-result), value: -1, errno: -result}
-    } finally {
-      closeQuietly(fd)
-    }
+    const result = notifier.addDescriptor(fd, closeOnExec, at)
+    // Before the answer: the caller may unmount next what it refers to.
+    closeQuietly(fd)
+    if (result >= 0) return {arrived: notifier.answer(0), value: 0, errno: null}
+    if (result === -ERRNO.ENOENT) return {arrived: false, value: -1, errno: null}
+    return {arrived: notifier.fail(-result), value: -1, errno: -result}
   }
 
   #decision(call: OneCall, performed: Performed, sent: SentAnswer, identity: Identity, receivedMs: number): Decision {

@@ -29,7 +29,9 @@ const WORD = {
   tree: 7,
   propagation: 8,
   sourceLength: 9,
-  words: 10,
+  parent: 10,
+  parentInode: 11,
+  words: 12,
 } as const
 const SLOT_WORDS = WORD.words + SOURCE_MAX / 4
 
@@ -69,7 +71,7 @@ export class FsContexts {
   }
 
   /** Takes the descriptor over. Gives the end for the container. */
-  add({context = NONE, tree = NONE, type, source = null}: StandIn): number {
+  add({context = NONE, tree = NONE, type, source = null, parent}: StandIn): number {
     let slot: number | undefined
     try {
       this.sweep()
@@ -88,6 +90,8 @@ export class FsContexts {
         tree,
         propagation: 0,
         sourceLength: NONE,
+        parent: parent?.slot ?? NONE,
+        parentInode: parent?.inode ?? 0,
       }
       for (const [name, value] of Object.entries(words)) this.#store(slot, WORD[name as keyof typeof words], value)
       this.#at(slot).source = source
@@ -128,6 +132,20 @@ export class FsContexts {
     } finally {
       Atomics.store(this.#words, state, IDLE)
     }
+  }
+
+  /** `mount` has got its place. Its context would keep the file system busy after umount(2), and is needed no more. */
+  wasMoved(mount: FsContext): void {
+    const slot = mount.parent
+    if (slot === undefined) return
+    const state = slot * SLOT_WORDS + WORD.state
+    if (Atomics.compareExchange(this.#words, state, IDLE, BUSY) !== IDLE) return
+    const context = this.#load(slot, WORD.context)
+    if (this.#load(slot, WORD.inodeLow) === mount.parentInode && context !== NONE) {
+      this.#store(slot, WORD.context, NONE)
+      closeQuietly(context)
+    }
+    Atomics.store(this.#words, state, IDLE)
   }
 
   /** Closes what the container has closed. */
@@ -194,6 +212,8 @@ export interface StandIn {
   /** Position in the allowlist; undefined for what was mounted already. */
   readonly type: number | undefined
   readonly source?: Buffer | null
+  /** The context that a mount was made from. */
+  readonly parent?: FsContext
 }
 
 /** One of them, to be looked into and changed inside `FsContexts.using()`. */
@@ -222,6 +242,19 @@ export class FsContext {
 
   get fd(): number {
     return this.#load(WORD.context)
+  }
+
+  get inode(): number {
+    return this.#load(WORD.inodeLow)
+  }
+
+  get parent(): number | undefined {
+    const slot = this.#load(WORD.parent)
+    return slot === NONE ? undefined : slot
+  }
+
+  get parentInode(): number {
+    return this.#load(WORD.parentInode)
   }
 
   /** Position in the allowlist; undefined for what is mounted already. */

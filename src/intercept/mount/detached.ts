@@ -59,7 +59,7 @@ export function performFsmount(
     const attributes = values.attr_flags | LOCKED_ATTRIBUTES
     const tree = state.own.with(ADMIN, () => fsmount(context.fd, FSMOUNT_CLOEXEC, attributes))
     shift(tree, typeOf(context, state), state)
-    const fd = state.contexts.add({tree, type: context.type, source: context.source})
+    const fd = state.contexts.add({tree, type: context.type, source: context.source, parent: context})
     return {kind: 'descriptor', fd, closeOnExec: (values.flags & FSMOUNT_CLOEXEC) !== 0, strategy: STRATEGY}
   })
 }
@@ -117,6 +117,7 @@ export function performMoveMount(values: MoveMountValues, caller: Caller, state:
       state.emulated.add(fstat(locked))
       closeQuietly(mount.tree)
       mount.tree = undefined
+      state.contexts.wasMoved(mount)
       return attached(values.from_dirfd, locked, manifestEntry(mount, target, state), caller)
     } finally {
       closeQuietly(locked)
