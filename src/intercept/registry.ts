@@ -3,6 +3,7 @@
 import type {ContainerDescription} from './container-description.js'
 import type {Policy} from './policy.js'
 import type {Abi, AnyCall, AnyFamily, Beginning, FamilyOptions} from './syscall.js'
+import {combine} from './combine.js'
 import {AUDIT_ARCH, callNumber, machineAbis} from './tables/index.js'
 
 /** A call of an enabled family, ready to be decided. */
@@ -15,10 +16,22 @@ export interface RegisteredCall {
 
 /** Calls of every family that `policy` switches on, in the order of `families`: what the filter notifies. */
 export function enabledCalls(families: readonly AnyFamily[], policy: Policy, options: FamilyOptions): AnyCall[] {
-  return families.flatMap((family) => {
+  const calls = families.flatMap((family) => {
     const part: unknown = family.select(policy)
     return part === undefined ? [] : family.calls(part, options)
   })
+  // A call that several families take part in is one call for the filter, whatever each would look at.
+  const byName = new Map<string, AnyCall>()
+  for (const call of calls) {
+    const other = byName.get(call.name)
+    byName.set(call.name, other === undefined ? call : eitherOf(other, call))
+  }
+  return [...byName.values()]
+}
+
+function eitherOf({condition, ...call}: AnyCall, other: AnyCall): AnyCall {
+  if (condition === undefined || other.condition === undefined) return call
+  return {...call, condition: [...condition, ...other.condition]}
 }
 
 /** What one worker looks up. Family states are made here, so this is for a container that exists. */
@@ -56,8 +69,9 @@ export class Registry {
       const number = callNumber(abi, registered.call)
       if (number === undefined) continue
       const calls = this.#callsOf(abi)
-      if (calls.has(number)) throw new Error(`${registered.call.name} is declared by two families`)
-      calls.set(number, registered)
+      const other = calls.get(number)
+      if (other?.family === registered.family) throw new Error(`${registered.call.name} is declared twice`)
+      calls.set(number, other === undefined ? registered : {...other, call: combine(other, registered)})
     }
   }
 

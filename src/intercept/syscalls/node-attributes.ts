@@ -50,7 +50,7 @@ function optionalPath(index: ArgumentIndex): Argument<Buffer | null> {
 }
 
 /** What the call names. */
-interface Target {
+export interface Target {
   readonly fd?: number
   readonly dirfd?: number
   readonly path?: Buffer | null
@@ -121,14 +121,14 @@ export const attributeCalls: readonly AnyCall<MknodPolicy, MknodState>[] = [
   defineSyscall({name: 'utime', arguments: {path: path(0), times: pointer(1)}, ...timesPart}),
 ]
 
-interface Found {
+export interface Found {
   readonly node: BoundNode
   /** What the call would act on. */
   readonly fd: number
 }
 
 /** undefined where it is no emulated node, or nothing: the kernel then says why. */
-function find(
+export function find(
   {fd, dirfd = AT_FDCWD, path: name, flags: at = 0}: Target,
   caller: Caller,
   state: MknodState,
@@ -159,12 +159,13 @@ function openTarget(
 
 function performChmod(values: ModeValues, caller: Caller, state: MknodState): Performed {
   const found = find(values, caller, state)
-  if (found === undefined) return NOT_EMULATED
-  const {node, fd} = found
+  return found === undefined ? NOT_EMULATED : changeMode(found, values.mode & PERMISSIONS, caller, state)
+}
+
+export function changeMode({node, fd}: Found, permissions: number, caller: Caller, state: MknodState): Performed {
   if (!isOwner(node, caller, state)) return refusedByKernelRule(node)
-  if (node.mountId === undefined)
-    onPlaceholder(caller, FOWNER, fd, (link) => fchmodat(AT_FDCWD, link, values.mode & PERMISSIONS, 0))
-  node.mode = values.mode & PERMISSIONS
+  if (node.mountId === undefined) onPlaceholder(caller, FOWNER, fd, (link) => fchmodat(AT_FDCWD, link, permissions, 0))
+  node.mode = permissions
   return recorded(node, 'the mode is kept with the emulated node')
 }
 

@@ -19,6 +19,7 @@ import {isMapped} from '../id-map.js'
 import {linkBoundNode, named, nameWithSlash, pathOf} from '../make-node.js'
 import type {MknodState} from '../make-node.js'
 import type {MknodPolicy} from '../policy.js'
+import {accessListCalls} from './node-acl.js'
 import {attributeCalls} from './node-attributes.js'
 import {NOT_EMULATED, decideFollowUp as decide, early} from './node-follow-up-decide.js'
 import {defineSyscall} from '../syscall.js'
@@ -267,5 +268,5 @@ export function followUpCalls(
   {rootless}: FamilyOptions,
 ): readonly AnyCall<MknodPolicy, MknodState>[] {
   const calls = [unlink, unlinkatCall, rename, renameat, renameat2Call, link, linkat]
-  return rootless ? [...calls, ...attributeCalls] : calls
+  return rootless ? [...calls, ...attributeCalls, ...accessListCalls] : calls
 }
