@@ -111,6 +111,7 @@ export default defineConfig(
   ),
   layer(['src/render/**/*.ts'], koffi, oclif, config, ...above, ...['ffi', 'config'].map((name) => folder(name))),
   layer(['src/explain/**/*.ts'], koffi, render, oclif, config, ...above, folder('config')),
+  layer(['src/check/**/*.ts'], koffi, render, oclif, config, ...above, folder('config')),
   layer(['src/{commands,cli}/**/*.ts'], koffi, render, config),
 
   {

@@ -53,7 +53,7 @@ export const explainFlags: readonly Flag[] = [
   {
     name: 'json',
     group,
-    commands,
+    commands: ['explain', 'check'],
     kind: 'switch',
     summary: 'print JSON instead of text',
     description: 'Prints one JSON document instead of text.',

@@ -2,8 +2,9 @@
 
 import type {Command} from '@oclif/core'
 
+import {Check} from './check.js'
 import {Exec} from './exec.js'
 import {Explain} from './explain.js'
 import {Run} from './run.js'
 
-export const COMMANDS: Readonly<Record<string, Command.Class>> = {exec: Exec, explain: Explain, run: Run}
+export const COMMANDS: Readonly<Record<string, Command.Class>> = {check: Check, exec: Exec, explain: Explain, run: Run}

@@ -1,6 +1,6 @@
 // The seccomp user notification descriptor: seccomp_unotify(2), include/uapi/linux/seccomp.h, kernel/seccomp.c.
 
-import {declareLong, declareUnchecked, lastErrno} from './declare.js'
+import {addressOf, declare, declareLong, declareUnchecked, lastErrno} from './declare.js'
 import {ERRNO, SystemError} from './errors.js'
 
 const IOCTL_NOTIF_RECV = 0xc0502100
@@ -62,6 +62,26 @@ export function areFilterFlagsKnown(flags: number): boolean {
     return error instanceof SystemError && error.errno === ERRNO.EFAULT
   }
   return false
+}
+
+const PR_SET_NO_NEW_PRIVS = 38
+const SECCOMP_RET_ALLOW = 0x7fff0000
+const BPF_RET_K = 0x06
+const callPrctl = declare('prctl', ['int', 'ulong', 'ulong', 'ulong', 'ulong'])
+
+/** A listener of a filter that notifies of nothing, on this thread for good. Throws EBUSY where a listener is around us. */
+export function installEmptyListener(): number {
+  callPrctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+  const program = Buffer.alloc(8)
+  program.writeUInt16LE(BPF_RET_K, 0)
+  program.writeUInt32LE(SECCOMP_RET_ALLOW, 4)
+  const header = Buffer.alloc(16)
+  header.writeUInt16LE(1, 0)
+  header.writeBigUInt64LE(addressOf(program), 8)
+  const listener = callSeccomp(seccompNumber, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, header)
+  // The program must not be collected before the kernel has read it.
+  if (program.length === 0) throw new Error('no program')
+  return listener
 }
 
 /** Lets the kernel switch to us and back on the same processor; false where it is too old (before 6.6). */

@@ -23,8 +23,13 @@ const families: Readonly<Required<Record<FamilyName, Compare>>> = {
   ),
   sched: compare(
     'sched',
-    ({sched}) => sched?.maxPriority,
-    (asked, given) => (asked > given ? [`priorities above ${given} (--sched-max-priority)`] : []),
+    ({sched}) => sched,
+    (asked, given) => [
+      ...(asked.maxPriority > given.maxPriority
+        ? [`priorities above ${given.maxPriority} (--sched-max-priority)`]
+        : []),
+      ...(asked.deadline === true && given.deadline !== true ? ['SCHED_DEADLINE'] : []),
+    ],
   ),
   sysinfo: compare(
     'sysinfo',

@@ -1,0 +1,97 @@
+// Everything that check finds out, as tasks that are done one after the other.
+
+import {ownStanding, isPrivileged} from '../container/standing.js'
+import {ownSurroundings} from '../container/surroundings.js'
+import type {Policy} from '../intercept/policy.js'
+import {checkCgroups} from './cgroups.js'
+import {checkFamilies} from './families.js'
+import type {FamilyFinding, Finding, Task} from './finding.js'
+import {good, missing} from './finding.js'
+import {checkNotifier} from './kernel.js'
+import {
+  checkContainer,
+  checkFileSystems,
+  checkFuse,
+  checkIds,
+  checkNamespaces,
+  checkRights,
+  checkSurroundings,
+} from './machine.js'
+import {tryCurrentDirectory, tryNode} from './trial.js'
+import type {Trial} from './trial.js'
+
+export interface CheckRequest {
+  readonly policy: Policy
+  /** The configuration file that was used, if any: it has been validated. */
+  readonly configuration: string | undefined
+  /** Lines about configuration files that were passed over. */
+  readonly notes: readonly string[]
+}
+
+export interface CheckPlan {
+  readonly rootless: boolean
+  readonly tasks: readonly Task[]
+}
+
+/** What was found, in the order in which it is told. */
+export interface CheckResult {
+  readonly rootless: boolean
+  readonly findings: readonly Finding[]
+  readonly families: readonly FamilyFinding[]
+  /** Families that were asked for and can't work, by their flags. */
+  readonly lacking: readonly string[]
+}
+
+export function planCheck({policy, configuration, notes}: CheckRequest): CheckPlan {
+  const standing = ownStanding()
+  const rootless = !isPrivileged(standing)
+  const surroundings = ownSurroundings()
+  let trial: Trial | undefined
+  const tried = async (): Promise<Trial> => (trial ??= await tryNode())
+  const tasks: readonly Task[] = [
+    {title: 'rights', find: () => [checkRights(standing), ...checkSurroundings(surroundings)]},
+    {title: 'configuration', find: () => [good('configuration', [configuration ?? 'no file', ...notes].join('; '))]},
+    {
+      title: 'container',
+      find: async () => {
+        const seen = await tried()
+        return [checkNamespaces(surroundings, seen), checkIds(standing, seen), checkContainer(seen)]
+      },
+    },
+    {
+      title: 'current directory',
+      find: async () => ((await tried()).started ? [await checkCurrentDirectory(rootless)] : []),
+    },
+    {title: 'cgroups', find: () => checkCgroups(rootless)},
+    {
+      title: 'file systems',
+      find: () => [checkFuse(policy.mount?.fuse ?? {}), ...checkFileSystems(policy.mount?.allowed ?? [])],
+    },
+    {title: 'families', find: async () => checkFamilies({policy, rootless, trial: await tried()})},
+    // Last: see there.
+    {title: 'notifications', find: checkNotifier},
+  ]
+  return {rootless, tasks}
+}
+
+export function concludeCheck({rootless}: CheckPlan, all: readonly Finding[]): CheckResult {
+  const families = all.filter(isFamily)
+  const findings = all.filter((finding) => !isFamily(finding))
+  const isDead = findings.some(({name, state}) => state === 'missing' && BASES.includes(name))
+  const lacking = families.filter(({asked, state}) => asked && (isDead || state === 'missing'))
+  return {rootless, findings, families, lacking: lacking.map(({flag}) => flag)}
+}
+
+/** Nothing works without these. */
+const BASES: readonly string[] = ['container', 'notifications', 'device rule']
+
+function isFamily(finding: Finding): finding is FamilyFinding {
+  return 'flag' in finding
+}
+
+async function checkCurrentDirectory(rootless: boolean): Promise<Finding> {
+  const name = 'current directory'
+  const {works, failure, hints} = await tryCurrentDirectory()
+  if (!works) return missing(name, failure, ...hints)
+  return good(name, rootless ? 'can be worked in' : "can be id-mapped, so that files are owned as root's")
+}

@@ -1,0 +1,43 @@
+// What was found out about one thing: plain data, which src/render shows.
+
+export interface Finding {
+  /** A word or two: `user namespaces`. */
+  readonly name: string
+  /** limited: works with less than one could have. */
+  readonly state: 'good' | 'limited' | 'missing'
+  readonly text: string
+  /** What would mend it, each one line; empty where nothing is to be done. */
+  readonly advice: readonly string[]
+}
+
+export interface FamilyFinding extends Finding {
+  readonly flag: string
+  readonly asked: boolean
+  /** Which of the family's strategies will serve here. */
+  readonly strategy: string | undefined
+}
+
+/** One thing to find out. They are done one after the other. */
+export interface Task {
+  readonly title: string
+  readonly find: () => Promise<readonly Finding[]> | readonly Finding[]
+}
+
+export function good(name: string, text: string): Finding {
+  return {name, state: 'good', text, advice: []}
+}
+
+export function limited(name: string, text: string, ...advice: readonly string[]): Finding {
+  return {name, state: 'limited', text, advice}
+}
+
+export function missing(name: string, text: string, ...advice: readonly string[]): Finding {
+  return {name, state: 'missing', text, advice}
+}
+
+/** One line of an error with its causes. */
+export function sentence(error: unknown): string {
+  const parts: string[] = []
+  for (let at = error; at instanceof Error && parts.length < 4; at = at.cause) parts.push(at.message)
+  return parts.join(': ')
+}

@@ -1,0 +1,160 @@
+// The rights of this process, and what around it takes some of them away.
+
+import {accessSync, constants, existsSync, readFileSync, readdirSync} from 'node:fs'
+
+import {describeCapabilities} from '../container/capability-names.js'
+import {entryWarnings, outerContainerHints} from '../container/entry-advice.js'
+import {readIdSources, subordinateRanges} from '../container/idmap.js'
+import {chooseMaps} from '../container/reexecute.js'
+import type {Standing} from '../container/standing.js'
+import {isPrivileged} from '../container/standing.js'
+import type {Surroundings} from '../container/surroundings.js'
+import {good, limited, missing} from './finding.js'
+import type {Finding} from './finding.js'
+import type {Trial} from './trial.js'
+
+export function checkRights(standing: Standing): Finding {
+  const held = describeCapabilities(standing.capabilities)
+  if (isPrivileged(standing)) return good('rights', `root of the host, with ${held}`)
+  const who = standing.uid === 0 ? 'root, but not of the host or not with all capabilities' : `user ${standing.uid}`
+  return good('rights', `${who}, with ${held}: containers are made without privilege`)
+}
+
+export function checkNamespaces(surroundings: Surroundings, trial: Trial): Finding {
+  const name = 'user namespaces'
+  const {maxUserNamespaces, unprivilegedUserNamespaces, apparmorRestrictsUserNamespaces} = surroundings
+  const switches = [
+    ...(maxUserNamespaces === undefined ? [] : [`user.max_user_namespaces ${maxUserNamespaces}`]),
+    ...(unprivilegedUserNamespaces === undefined
+      ? []
+      : [`kernel.unprivileged_userns_clone ${unprivilegedUserNamespaces}`]),
+    ...(apparmorRestrictsUserNamespaces === undefined
+      ? []
+      : [`kernel.apparmor_restrict_unprivileged_userns ${apparmorRestrictsUserNamespaces}`]),
+  ].join(', ')
+  if (trial.started) return good(name, `can be made (${switches})`)
+  const isTheirs = trial.failure.includes('user namespace')
+  return isTheirs ? missing(name, trial.failure, ...trial.hints) : limited(name, `not tried out (${switches})`)
+}
+
+export function checkContainer(trial: Trial): Finding {
+  const notes = trial.notes.filter((note) => !note.includes('one user and one group id'))
+  if (trial.started) return good('container', ['one was made and ended', ...notes].join('; '))
+  return missing('container', trial.failure, ...trial.hints)
+}
+
+/** Those of the container: subordinate ones, which an ordinary user needs a setuid helper to map. */
+export function checkIds(standing: Standing, trial: Trial): Finding {
+  const name = 'ids'
+  const sources = readIdSources()
+  if (isPrivileged(standing)) {
+    const given = subordinateRanges(sources.subuid, ['root', '0', 'interceptor'])
+    return good(name, given.length > 0 ? 'a range of root in /etc/subuid' : 'a range above those of /etc/subuid')
+  }
+  const {uid, gid} = standing
+  const {single, helpers, uidMap} = chooseMaps(standing, sources)
+  const told = trial.notes.find((note) => note.includes('one user and one group id'))
+  const words = told ?? entryWarnings(single && {stage: 'entered', errno: 0, single, uid, gid})[0]
+  if (words !== undefined) {
+    const at = words.lastIndexOf('; an administrator can run: ')
+    return at < 0 ? limited(name, words) : limited(name, words.slice(0, at), words.slice(at + 2))
+  }
+  const count = uidMap.reduce((sum, extent) => sum + extent.count, 0)
+  return good(name, helpers === undefined ? `${count}` : `${count}, by ${helpers[0]}`)
+}
+
+export function checkSurroundings(surroundings: Surroundings): readonly Finding[] {
+  const {container, confinement, isProcMasked, noNewPrivileges} = surroundings
+  const modules = readText('/sys/kernel/security/lsm')?.trim()
+  const lsm =
+    confinement === undefined
+      ? good('security module', modules === undefined ? 'none confines us' : `none confines us (${modules})`)
+      : limited('security module', `confined as ${confinement}`)
+  if (container === undefined && !noNewPrivileges) return [lsm]
+  const found = [
+    ...(container === undefined ? [] : [`inside ${container === 'unknown' ? 'a container' : container}`]),
+    ...(isProcMasked ? ['/proc is masked'] : []),
+    ...(noNewPrivileges ? ['no_new_privs is set: newuidmap has no privilege'] : []),
+  ]
+  const hints = outerContainerHints(surroundings, {isCallRefused: false})
+  return [lsm, limited('surroundings', found.join(', '), ...hints)]
+}
+
+/** /dev/fuse, and the programs that the policy hands mounts to. */
+export function checkFuse(handlers: Readonly<Record<string, string>>): Finding {
+  const absent = [...new Set(Object.values(handlers))].filter((program) => !isProgram(program))
+  if (absent.length > 0)
+    return missing(
+      'FUSE',
+      `${absent.join(', ')} not found on PATH`,
+      `an administrator can install ${absent.join(', ')}`,
+    )
+  const device = canOpen('/dev/fuse')
+  const named = Object.entries(handlers).map(([type, program]) => `${type} by ${program}`)
+  if (device) return good('FUSE', named.length === 0 ? '/dev/fuse can be opened' : named.join(', '))
+  const text = "/dev/fuse can't be opened"
+  const advice = `an administrator can run: ${existsSync('/dev/fuse') ? 'chmod 666 /dev/fuse' : 'modprobe fuse'}`
+  return named.length > 0 ? missing('FUSE', text, advice) : limited('FUSE', text, advice)
+}
+
+/** Types that the policy lets the kernel mount: known already, or a module is there for them. */
+export function checkFileSystems(allowed: readonly string[]): readonly Finding[] {
+  const known =
+    readText('/proc/filesystems')
+      ?.split('\n')
+      .map((line) => line.split('\t')[1] ?? '') ?? []
+  const absent = allowed.filter((type) => !known.includes(type) && !hasModule(type))
+  if (absent.length > 0)
+    return [missing('file systems', `this kernel has no ${absent.join(', ')}`, 'use a kernel with it, or --mount-fuse')]
+  return allowed.length === 0 ? [] : [good('file systems', allowed.join(', '))]
+}
+
+export function isProgram(name: string): boolean {
+  const candidates = name.includes('/')
+    ? [name]
+    : `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`.split(':').map((directory) => `${directory || '.'}/${name}`)
+  return candidates.some((path) => allows(path, constants.X_OK))
+}
+
+export function canOpen(path: string): boolean {
+  return allows(path, constants.R_OK | constants.W_OK)
+}
+
+export function hasModule(name: string): boolean {
+  const wanted = name.replaceAll('-', '_')
+  return moduleLists().some((text) =>
+    text.split('\n').some((line) => {
+      const file = line.split(':')[0]?.split('/').at(-1) ?? ''
+      return file.replace(/\.ko(\.\w+)?$/, '').replaceAll('-', '_') === wanted
+    }),
+  )
+}
+
+function moduleLists(): readonly string[] {
+  const release = readText('/proc/sys/kernel/osrelease')?.trim() ?? ''
+  try {
+    const directory = `/lib/modules/${release}`
+    return readdirSync(directory)
+      .filter((file) => file === 'modules.dep' || file === 'modules.builtin')
+      .map((file) => readText(`${directory}/${file}`) ?? '')
+  } catch {
+    return []
+  }
+}
+
+function allows(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,50 @@
+// interceptor check: what of it will work on this machine, for this user, in this directory.
+
+import {Command} from '@oclif/core'
+
+import {withConfiguration} from '../cli/configuration.js'
+import {flagValues, oclifFlags} from '../cli/oclif-flags.js'
+import {toPolicy} from '../cli/policy.js'
+import {EXIT} from '../errors.js'
+
+export class Check extends Command {
+  static override readonly summary = 'Tell what works on this machine, for this user, in this directory.'
+  static override readonly description =
+    'Everything is found out by trying: a container is made and ended, a node made in it, a cgroup made and removed. ' +
+    'Each line says what was found, and what would mend it. Below stand the families of system calls, each with the ' +
+    'strategy that would serve; those that flags or the configuration ask for are named by their flag. The ' +
+    'configuration file is validated too.\n\n' +
+    'The exit status is 0 when everything that was asked for will work, 1 when something will not, 2 when the ' +
+    'command line or the configuration is wrong.'
+
+  static override readonly usage = 'check [FLAGS]'
+  static override readonly examples = [
+    {description: 'What works here?', command: '<%= config.bin %> check'},
+    {
+      description: 'Will this build work on a runner of CI?',
+      command: '<%= config.bin %> check --mknod --sysinfo --json',
+    },
+  ]
+
+  static override readonly flags = oclifFlags('check')
+
+  override async run(): Promise<void> {
+    const parsed = await this.parse(Check)
+    const {values, file, notes} = await withConfiguration(flagValues(parsed.flags), 'check')
+    const [{concludeCheck, planCheck}, {checkJson, checkText, doTasks}, {styleFor}] = await Promise.all([
+      import('../check/check.js'),
+      import('../render/checklist.js'),
+      import('../render/style.js'),
+    ])
+    const plan = planCheck({policy: toPolicy(values), configuration: file, notes})
+    // A list that is redrawn needs to know how wide the terminal is.
+    const isLive = process.stderr.isTTY && process.stderr.columns >= 20 && process.env['TERM'] !== 'dumb'
+    const result = concludeCheck(plan, await doTasks(plan, isLive))
+    await write(values['json'] === true ? checkJson(result) : checkText(result, await styleFor(1)))
+    process.exitCode = result.lacking.length === 0 ? EXIT.good : EXIT.unavailable
+  }
+}
+
+function write(text: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(text, () => resolve()))
+}

@@ -1,0 +1,111 @@
+// interceptor check as a person runs it, as root and on machines that lack something.
+
+import assert from 'node:assert/strict'
+import {readdirSync, writeFileSync} from 'node:fs'
+import {join} from 'node:path'
+
+import {INTERCEPTOR, interceptorIn, programIn} from '../helpers/program.js'
+import {skipUnlessPrivileged, skipUnlessPrograms} from '../helpers/skip.js'
+import {temporaryDirectories} from '../helpers/temporary.js'
+
+interface Found {
+  readonly name: string
+  readonly state: string
+  readonly text: string
+  readonly strategy?: string
+}
+
+describe('interceptor check', () => {
+  skipUnlessPrivileged()
+  const directory = temporaryDirectories()
+  let cwd = ''
+  before(() => {
+    cwd = directory()
+  })
+  const check = (...words: string[]) => interceptorIn({cwd}, 'check', ...words)
+
+  it('tells what works, one line each, and leaves nothing behind', () => {
+    const before = readdirSync('/var/tmp').filter((name) => name.startsWith('interceptor-check'))
+    const {status, stdout, stderr} = check()
+    assert.deepEqual({status, stderr}, {status: 0, stderr: ''})
+    assert.match(stdout, /^ok {6}container +one was made and ended/mu)
+    assert.match(stdout, /^ok {6}mknod +node: /mu)
+    assert.equal(stdout.includes('\u001B'), false)
+    const after = readdirSync('/var/tmp').filter((name) => name.startsWith('interceptor-check'))
+    assert.deepEqual(after, before)
+    assert.deepEqual(readdirSync(cwd), [])
+  })
+
+  it('agrees with what run does: the strategy is that of a real node', () => {
+    const {stdout} = check('--mknod', '--json')
+    const result = JSON.parse(stdout) as {good: boolean; families: readonly Found[]}
+    assert.equal(result.good, true)
+    const run = interceptorIn({cwd}, 'run', '--mknod', '--', 'mknod', 'n', 'c', '1', '3')
+    const strategy = result.families.find(({name}) => name === 'mknod')?.strategy
+    assert.match(run.stderr, new RegExp(`emulated \\(${strategy ?? '?'},`, 'u'))
+    interceptorIn({cwd}, 'run', '--', 'rm', 'n')
+  })
+
+  it('ends with 1 where something that was asked for will not work, and names it', () => {
+    const {status, stdout} = check('--mount-allowed', 'nosuchfs', '--sysinfo')
+    assert.equal(status, 1)
+    assert.match(stdout, /\n--mount can not work here\n$/u)
+  })
+
+  it('validates the configuration', () => {
+    const file = join(cwd, 'bad.yaml')
+    writeFileSync(file, 'mknodd: true\n')
+    const {status, stdout, stderr} = check('--config', file)
+    assert.deepEqual({status, stdout}, {status: 2, stdout: ''})
+    assert.match(stderr, /bad\.yaml.*mknodd/u)
+    writeFileSync(file, 'mount-allowed: [nosuchfs]\n')
+    assert.equal(check('--config', file).status, 1)
+  })
+
+  it('names a misspelt flag, and takes no operand', () => {
+    assert.match(check('--mknodd').stderr, /did you mean --mknod\?/u)
+    assert.equal(check('--mknodd').status, 2)
+    assert.equal(check('word').status, 2)
+  })
+
+  it('tells that the current directory is none to be worked in', () => {
+    const {stdout} = interceptorIn({cwd: '/'}, 'check', '--json')
+    const {findings} = JSON.parse(stdout) as {findings: readonly Found[]}
+    const found = findings.find(({name}) => name === 'current directory')
+    assert.equal(found?.state, 'missing')
+    assert.match(found.text, /^cannot make the current directory \/ writable/u)
+  })
+
+  it('finds a listener around it', () => {
+    const words = ['run', '--quiet', '--sysinfo', '--', process.execPath, INTERCEPTOR, 'check', '--sysinfo', '--json']
+    const {status, stdout} = interceptorIn({cwd}, ...words)
+    assert.equal(status, 1)
+    const {findings} = JSON.parse(stdout) as {findings: readonly Found[]}
+    assert.match(
+      findings.find(({name}) => name === 'notifications')?.text ?? '',
+      /intercepts its system calls already/u,
+    )
+  })
+
+  describe('on a terminal', () => {
+    skipUnlessPrograms('script')
+
+    const onTerminal = (columns: number, env: Readonly<Record<string, string>> = {}) => {
+      const line = `stty cols ${columns} rows 40; ${process.execPath} ${INTERCEPTOR} check --mount-allowed nosuchfs`
+      return programIn({cwd, env: {TERM: 'xterm', ...env}}, 'script', '-qec', line, '/dev/null')
+    }
+
+    it('shows what is being done, and then the findings in colour', () => {
+      const {status, stdout} = onTerminal(80)
+      assert.equal(status, 1)
+      assert.match(stdout, /^.*◼.* cgroups\r$/mu)
+      assert.ok(stdout.includes('\u001B[32mok'), stdout)
+      assert.match(stdout, /--mount can not work here/u)
+    })
+
+    it('writes whole words on a terminal of no width, and without colour where that is asked for', () => {
+      const {stdout} = onTerminal(0, {NO_COLOR: '1'})
+      assert.match(stdout, /^ok {6}container +one was made/mu)
+    })
+  })
+})
