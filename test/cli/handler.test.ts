@@ -28,7 +28,7 @@ describe('run --handler', function () {
     const build = (program: string, source: string) =>
       execFileSync('cc', ['-O1', '-pthread', '-static', '-o', join(cwd, program), source])
     build('caesar', join(cwd, 'caesar.c'))
-    build('raw-calls', join(PROJECT, 'native', 'test', 'raw-calls.c'))
+    build('handler-calls', join(PROJECT, 'native', 'test', 'handler-calls.c'))
   })
 
   const run = (...words: readonly string[]) => interceptorIn({cwd}, 'run', ...words)
@@ -36,7 +36,7 @@ describe('run --handler', function () {
   /** Each call with the result that it must have, in one run. */
   function expect(file: string, expected: Readonly<Record<string, number>>, flags: readonly string[] = []): string {
     const words = Object.keys(expected)
-    const {stdout, stderr, status} = run('--handler', file, ...flags, '--', './raw-calls', ...words)
+    const {stdout, stderr, status} = run('--handler', file, ...flags, '--', './handler-calls', ...words)
     assert.equal(status, 0, stderr)
     assert.equal(stdout, words.map((word) => `${word} ${expected[word]}\n`).join(''), stderr)
     return stderr
@@ -103,7 +103,7 @@ describe('run --handler', function () {
       '--handler',
       'handlers.mjs',
       '--',
-      './raw-calls',
+      './handler-calls',
       '5010',
       '35,0',
       '5001,1,1',
@@ -115,7 +115,7 @@ describe('run --handler', function () {
   })
 
   it('keeps other calls from waiting for a handler that hangs', () => {
-    const {stdout} = run('--handler', 'handlers.mjs', '--sysinfo', '--', './raw-calls', 'pair:5017+99,0')
+    const {stdout} = run('--handler', 'handlers.mjs', '--sysinfo', '--', './handler-calls', 'pair:5017+99,0')
     const [, milliseconds = NaN] = stdout.trim().split(' ').map(Number)
     assert.ok(milliseconds < 2000, stdout)
   })
@@ -130,7 +130,7 @@ describe('run --handler', function () {
   })
 
   it('puts a descriptor into the caller', () => {
-    const {stdout} = run('--handler', 'handlers.mjs', '--', './raw-calls', '5016')
+    const {stdout} = run('--handler', 'handlers.mjs', '--', './handler-calls', '5016')
     assert.match(stdout, /^5016 [3-9]\n$/)
   })
 

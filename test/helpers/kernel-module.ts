@@ -1,37 +1,18 @@
 // Kernel modules for tests: a real one from Debian's installer, which comes in small packages, and ones made here.
 
-import {execFileSync} from 'node:child_process'
-import {createHash} from 'node:crypto'
-import {writeFileSync} from 'node:fs'
+import {readFileSync, readdirSync} from 'node:fs'
 import {join} from 'node:path'
 
+import {unpackPackage} from './debian-packages.js'
 import {SUITE} from './debian.js'
 
-const MIRROR = process.env['DEBIAN_MIRROR'] ?? 'http://deb.debian.org/debian'
-const MEMBER = /^\S*\/crc32-pclmul\.ko$/u
-
-/** Fetches and unpacks crc32-pclmul.ko of the suite's kernel into `directory`; undefined where the mirror has none. */
+/** crc32-pclmul.ko of the suite's kernel, unpacked below `directory`; undefined where the mirror has none. */
 export function debianModule(directory: string): Buffer | undefined {
-  try {
-    const index = fetch(`dists/${SUITE}/main/debian-installer/binary-amd64/Packages.xz`)
-    const text = execFileSync('xz', ['-dc'], {input: index, maxBuffer: 1 << 26}).toString()
-    const entry = text.split('\n\n').find((paragraph) => /^Package: crc-modules-\S+-amd64-di$/mu.test(paragraph))
-    const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'mu').exec(entry ?? '')?.[1] ?? ''
-    const file = fetch(field('Filename'))
-    if (createHash('sha256').update(file).digest('hex') !== field('SHA256')) return undefined
-    const udeb = join(directory, 'modules.udeb')
-    writeFileSync(udeb, file)
-    const archive = execFileSync('dpkg-deb', ['--fsys-tarfile', udeb], {maxBuffer: 1 << 26})
-    const members = execFileSync('tar', ['-t'], {input: archive, encoding: 'utf8'}).split('\n')
-    const member = members.find((name) => MEMBER.test(name))
-    return member === undefined ? undefined : execFileSync('tar', ['-xO', member], {input: archive, maxBuffer: 1 << 26})
-  } catch {
-    return undefined
-  }
-}
-
-function fetch(path: string): Buffer {
-  return execFileSync('wget', ['-q', '-O', '-', '--timeout=20', '--tries=2', `${MIRROR}/${path}`], {maxBuffer: 1 << 26})
+  const name = /^crc-modules-\S+-amd64-di$/u
+  if (!unpackPackage(directory, SUITE, name, 'main/debian-installer')) return undefined
+  const files = readdirSync(directory, {recursive: true, encoding: 'utf8'})
+  const file = files.find((path) => path.endsWith('/crc32-pclmul.ko'))
+  return file === undefined ? undefined : readFileSync(join(directory, file))
 }
 
 export interface MadeModule {
