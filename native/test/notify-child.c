@@ -109,7 +109,7 @@ static long perform(struct operation *op)
 	if (strcmp(name, "faccessat") == 0)
 		return syscall(SYS_faccessat, (int)number_of(w[1]), w[2], number_of(w[3]));
 	if (strcmp(name, "call") == 0)
-		return syscall(number_of(w[1]), number_of(w[2]), number_of(w[3]), 0, 0, 0, 0);
+		return syscall(number_of(w[1]), number_of(w[2]), number_of(w[3]), w[4] ? number_of(w[4]) : 0, 0, 0, 0);
 	if (strcmp(name, "many") == 0)
 		return call_many(number_of(w[1]), number_of(w[2]), 0);
 	if (strcmp(name, "storm") == 0)
