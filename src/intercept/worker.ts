@@ -44,7 +44,6 @@ port.on('message', (message: ToWorker) => {
   switch (message.kind) {
     case 'attach':
       engine = attachUnlessGone(message)
-      if (engine !== undefined && message.isFirst) begin(engine, message)
       if (engine !== undefined && start.lane === 'hot') superviseUntilEnd(engine)
       break
     case 'notification':
@@ -71,9 +70,11 @@ async function loadFamily(url: string): Promise<AnyFamily> {
 }
 
 /** undefined where the container has ended before it could be looked at: that is an end, not a failure. */
-function attachUnlessGone(attachment: Attachment): Engine | undefined {
+function attachUnlessGone(attachment: Extract<ToWorker, {kind: 'attach'}>): Engine | undefined {
   try {
-    return attach(attachment)
+    const attached = attach(attachment)
+    if (attachment.isFirst) begin(attached, attachment)
+    return attached
   } catch (error) {
     if (!isHungUp(attachment.listener)) throw error
     end('hangup')
