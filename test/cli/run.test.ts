@@ -54,7 +54,8 @@ describe('interceptor run', () => {
 
   it('ends well where the command is faster than the supervisor', () => {
     // On a busy machine the container may be gone before a worker has looked at it.
-    const script = 'for i in {1..8}; do "$@" & all+=($!); done; for one in "${all[@]}"; do wait "$one" || echo "$?"; done'
+    const script =
+      'for i in {1..8}; do "$@" & all+=($!); done; for one in "${all[@]}"; do wait "$one" || echo "$?"; done'
     const words = [process.execPath, INTERCEPTOR, 'run', '-q', '--mknod', '--', 'true']
     const {stdout, stderr} = spawnSync('bash', ['-c', script, 'bash', ...words], {cwd, encoding: 'utf8'})
     assert.deepEqual([stdout, stderr], ['', ''])
