@@ -43,7 +43,12 @@ export function joinCgroupOf(init: number, pid: number, host: CgroupHost = thisH
       writeCgroupFile(`${directory}/cgroup.procs`, String(pid))
     } catch (error) {
       const errno = error instanceof Error && 'errno' in error ? Math.abs(Number(error.errno)) : 5
-      throw new LaunchError(`cannot join the cgroup ${directory}`, {cause: new SystemError('write', errno)})
+      const cause = new SystemError('write', errno)
+      // Moving a process needs rights to what both cgroups have in common (cgroups(7), "Delegation containment").
+      const hints = ['EACCES', 'EPERM'].includes(cause.code)
+        ? ['start it where the same user manager has delegated: systemd-run --user --scope interceptor exec ...']
+        : []
+      throw new LaunchError(`cannot join the cgroup ${directory}`, {cause, hints})
     }
   }
   return directories
