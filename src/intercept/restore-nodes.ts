@@ -1,7 +1,7 @@
 // Binds again what an earlier run recorded: empty files with the attribute of override-stat.ts, below whatever the
 // container can write to. Done once, before the command runs, so that nothing in there changes meanwhile.
 
-import {readFileSync, readdirSync} from 'node:fs'
+import {opendirSync, readFileSync} from 'node:fs'
 
 import {CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, capabilityMask} from '../ffi/credentials.js'
 import {ERRNO, SystemError} from '../ffi/errors.js'
@@ -41,7 +41,7 @@ import type {Beginning, ManifestEntry} from './syscall.js'
 
 /** A tree of this size takes about a second to look through; in larger ones what comes later stays as it is. */
 const ENTRIES_MAX = 200_000
-const TOO_MANY = `only the first ${ENTRIES_MAX} files were looked through for device nodes of an earlier run`
+const TOO_MANY = 'not all files were looked through for device nodes of an earlier run: there are too many'
 const READ = capabilityMask(CAP_DAC_READ_SEARCH)
 const MOUNT = capabilityMask(CAP_SYS_ADMIN)
 const S_IFMT = 0o170_000
@@ -110,7 +110,8 @@ class Search {
       // The kernel answers for the file system, not for this directory.
       if (lgetxattr(`/proc/self/fd/${top}`, OVERRIDE_STAT, null, 0) < 0 && lastErrno() === ERRNO.EOPNOTSUPP) return
       const queue: Buffer[] = [Buffer.from('.')]
-      for (let at = 0; at < queue.length && this.#left > 0; at++) this.#directory(top, point, queue[at]!, queue)
+      for (let at = 0; at < queue.length && this.#left > 0; at++)
+        quietly(() => this.#directory(top, point, queue[at]!, queue))
     } finally {
       closeQuietly(top)
     }
@@ -124,7 +125,12 @@ class Search {
       const below = (name: Buffer): Buffer => (isTop ? name : Buffer.concat([path, SLASH, name]))
       const inContainer = point.length === 1 ? SLASH : Buffer.concat([point, SLASH])
       const {directories, recorded} = this.#list(fd)
-      for (const name of directories) queue.push(below(name))
+      for (const name of directories) {
+        const path = below(name)
+        // Long paths count for more, as they are kept in memory.
+        this.#left -= path.length >> 7
+        queue.push(path)
+      }
       for (const name of recorded) quietly(() => this.#restore(fd, name, Buffer.concat([inContainer, below(name)])))
     } finally {
       closeQuietly(fd)
@@ -145,15 +151,28 @@ class Search {
     const directories: Buffer[] = []
     const recorded: Buffer[] = []
     this.#state.own.with(READ, () => {
-      for (const entry of readdirSync(directory, {withFileTypes: true, encoding: 'buffer'})) {
-        if (--this.#left === 0) this.notes.push(TOO_MANY)
-        if (this.#left <= 0) return
-        if (entry.isDirectory()) directories.push(entry.name)
-        else if (entry.isFile() && lgetxattr(Buffer.concat([start, entry.name]), OVERRIDE_STAT, null, 0) > 0)
-          recorded.push(entry.name)
+      // One by one: the container may have made a directory of any size.
+      const entries = opendirSync(directory, {encoding: 'buffer' as BufferEncoding, bufferSize: 128})
+      try {
+        for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
+          if (--this.#left <= 0) {
+            this.#tooMany()
+            return
+          }
+          const name = entry.name as unknown as Buffer
+          if (entry.isDirectory()) directories.push(name)
+          else if (entry.isFile() && lgetxattr(Buffer.concat([start, name]), OVERRIDE_STAT, null, 0) > 0)
+            recorded.push(name)
+        }
+      } finally {
+        entries.closeSync()
       }
     })
     return {directories, recorded}
+  }
+
+  #tooMany(): void {
+    if (this.notes.length === 0) this.notes.push(TOO_MANY)
   }
 
   #restore(directory: number, name: Buffer, path: Buffer): void {
@@ -193,12 +212,13 @@ function attach(tree: number, file: number): void {
   move_mount(tree, '', file, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
 }
 
-/** One node that can't be had again is no reason to run nothing: it stays the file that it is. */
+/** A node or a directory that can't be had is no reason to run nothing: it stays what it is. */
 function quietly<T>(action: () => T): T | undefined {
   try {
     return action()
   } catch (error) {
-    if (error instanceof SystemError) return undefined
+    // A failed system call, ours or Node's.
+    if (error instanceof SystemError || (error instanceof Error && 'syscall' in error)) return undefined
     throw error
   }
 }

@@ -1,7 +1,7 @@
 // The main job: a Debian tree made in the container is the tree that root makes.
 
 import assert from 'node:assert/strict'
-import {existsSync, mkdirSync} from 'node:fs'
+import {existsSync, mkdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
 import {DIFFERS_BETWEEN_RUNS, debootstrap, mirrorAnswers} from '../helpers/debian.js'
@@ -108,6 +108,22 @@ describe('debootstrap in a container', function () {
       assert.deepEqual(compareTrees(expected, readTree(unpacked), DIFFERS_BETWEEN_RUNS), [])
     })
 
+    it('leaves a tree into which apt-get installs a package whose script makes nodes', () => {
+      const user = theirs.user!
+      buildPackage(user.home)
+      const binds = ['--rootfs', 'rootfs', '--bind', 'maker.deb:/maker.deb:ro', '--export', 'installed.tar']
+      const words = ['apt-get', 'install', '--yes', '--no-install-recommends', '/maker.deb']
+      const ended = user.interceptor({timeoutMs: LIMIT_MS}, 'run', '--mknod', ...binds, '--', ...words)
+      assert.equal(ended.status, 0, ended.stdout + ended.stderr)
+      assert.doesNotMatch(ended.stderr, /^interceptor: .* {2}(refused|failed)/mu)
+      const listed = succeed({cwd: user.home}, 'tar', '--numeric-owner', '-tvf', 'installed.tar')
+      const nodes = listed.match(/^[bc].* \.\/srv\/dev\/.*$/gmu)?.map((line) => line.replace(/ +/gu, ' '))
+      assert.deepEqual(
+        nodes?.map((line) => line.replace(/ \S+ \S+ \.\/srv/u, ' srv')),
+        ['crw-r----- 0/5 1,5 srv/dev/made', 'crw-rw-rw- 0/0 5,0 srv/dev/tty', 'crw-rw-rw- 0/0 1,5 srv/dev/zero'],
+      )
+    })
+
     it('leaves a tree on whose nodes a later run works', () => {
       const script = 'cd rootfs/dev && echo x > null && head -c 3 zero | wc -c && stat -c %F tty && rm random'
       const {status, stdout, stderr} = theirs.user!.interceptor({}, 'run', '--mknod', '--', 'sh', '-euc', script)
@@ -117,3 +133,31 @@ describe('debootstrap in a container', function () {
     })
   })
 })
+
+/** A package without content, whose script does what MAKEDEV does. */
+function buildPackage(directory: string): void {
+  const control = join(directory, 'maker', 'DEBIAN')
+  mkdirSync(control, {recursive: true})
+  const fields = ['Package: maker', 'Version: 1', 'Architecture: all', 'Maintainer: nobody <nobody@example.org>']
+  writeFileSync(join(control, 'control'), `${[...fields, 'Description: makes device nodes'].join('\n')}\n`)
+  const script = `#!/bin/sh
+set -e
+mkdir -p /srv/dev
+cd /srv/dev
+makedev() {
+  mknod "$1-" c "$2" "$3"
+  chown root:"$5" "$1-"
+  chmod "$4" "$1-"
+  mv "$1-" "$1"
+}
+makedev zero 1 5 0666 root
+makedev tty 5 0 0666 root
+makedev made 1 5 0640 tty
+makedev gone 1 3 0666 root
+test -c made
+echo x > gone
+rm gone
+`
+  writeFileSync(join(control, 'postinst'), script, {mode: 0o755})
+  succeed({cwd: directory}, 'dpkg-deb', '--root-owner-group', '--build', 'maker')
+}
