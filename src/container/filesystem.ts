@@ -291,8 +291,10 @@ function sourceRequest(path: Buffer, options: FilesystemOptions, host: Host): Re
   return treeRequest({source, target: source, readOnly: false, idmap: !options.rootless}, options, host)
 }
 
-function ownNodeRequest({path, device, mode}: NodeOption): Request {
-  const target = normal('--mount-source', path)
+function ownNodeRequest(node: NodeOption): Request {
+  const target = normal('--mount-source', node.path)
+  if ('source' in node) return nodeRequest(node.source, target)
+  const {device, mode} = node
   return {
     target,
     mount(points) {

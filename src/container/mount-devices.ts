@@ -13,12 +13,12 @@ import type {Device, MountPolicy} from '../intercept/policy.js'
 import type {DeviceRule} from './device-rule.js'
 import {display} from './path-bytes.js'
 
-/** A device node that the supervisor makes for the container. */
-export interface NodeOption {
-  readonly path: Buffer
-  readonly device: Device
-  readonly mode: number
-}
+/** A device node for the container: made by the supervisor, or of the host where it can make none. */
+export type NodeOption =
+  | {readonly path: Buffer; readonly device: Device; readonly mode: number}
+  | {readonly path: Buffer; readonly source: Buffer}
+
+type OwnNode = Extract<NodeOption, {mode: number}>
 
 export interface MountDevices {
   readonly nodes: readonly NodeOption[]
@@ -38,7 +38,20 @@ const LOOP_BYTES = 4096
 const NONE: MountDevices = {nodes: [], rules: [], loops: undefined, close: () => undefined}
 
 /**
- * Only where the supervisor is privileged: nodes of an ordinary user's would not open.
+ * What an ordinary user's supervisor can do: images go to FUSE programs, which open them by name, so that all that
+ * mount(8) needs of a loop device is something that can be opened.
+ */
+export function prepareUserMountDevices(policy: MountPolicy | undefined): MountDevices {
+  if (policy === undefined || Object.keys(policy.fuse).length === 0) return NONE
+  if (!policy.sources.some((path) => sourceOf(path).device === undefined)) return NONE
+  const devices = Array.from({length: LOOPS}, (_, number) => ({number, device: NULL, fd: -1, memory: -1}))
+  const names = ['/dev/loop-control', ...devices.map(({number}) => `/dev/loop${number}`)]
+  const nodes = names.map((name) => ({path: Buffer.from(name), source: Buffer.from('/dev/null')}))
+  return {nodes, rules: [], loops: {devices, memory: standInMemory(LOOPS)}, close: () => undefined}
+}
+
+/**
+ * For a privileged supervisor.
  *
  * @param shown device nodes that are shown anyway (--device)
  */
@@ -56,7 +69,7 @@ export function prepareMountDevices(policy: MountPolicy | undefined, shown: read
           .map((name) => ({path: Buffer.from(name), device, mode})),
   )
   const fuse = usesFuse && !isShown('/dev/fuse') ? [{path: Buffer.from('/dev/fuse'), device: FUSE, mode: 0o666}] : []
-  const nodes: NodeOption[] = [...blocks, ...fuse]
+  const nodes: OwnNode[] = [...blocks, ...fuse]
   const loops = sources.some(({device}) => device === undefined)
     ? makeStandIns([...shown, ...nodes.map(({path}) => path)])
     : []

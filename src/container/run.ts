@@ -28,7 +28,7 @@ import type {Export} from './export.js'
 import {launch, type ContainerEnd, type LaunchedContainer} from './launch.js'
 import {restoreOpenFiles} from './limits.js'
 import type {LaunchPlan} from './plan.js'
-import {prepareMountDevices, type MountDevices} from './mount-devices.js'
+import {prepareMountDevices, prepareUserMountDevices, type MountDevices} from './mount-devices.js'
 import {prepareFilesystem, type PreparedFilesystem} from './prepare.js'
 import {entryWarnings, requireEntered} from './entry-advice.js'
 import type {Entry} from './reexecute.js'
@@ -119,7 +119,9 @@ class Run {
     const {container, policy} = this.#options
     const maps = this.#maps()
     const terminal = standardTerminal()
-    if (!this.#rootless) this.#mountDevices = prepareMountDevices(policy.mount, container.devices)
+    this.#mountDevices = this.#rootless
+      ? prepareUserMountDevices(policy.mount)
+      : prepareMountDevices(policy.mount, container.devices)
     const filesystem = prepareFilesystem({
       container,
       policy,
@@ -127,7 +129,7 @@ class Run {
       writesAsRoot: !this.#rootless || toHost(ownIdMaps().uidMap, 0) === 0,
       maps,
       terminal,
-      nodes: this.#mountDevices?.nodes ?? [],
+      nodes: this.#mountDevices.nodes,
       home: variable(this.#options.environment, 'HOME'),
       cgroups: this.#delegates ? unifiedMountPoint() : undefined,
     })

@@ -69,6 +69,7 @@ const LOOP_REQUESTS: Readonly<Record<number, string>> = {
   0x4c80: 'LOOP_CTL_ADD',
   0x4c81: 'LOOP_CTL_REMOVE',
   0x4c82: 'LOOP_CTL_GET_FREE',
+  0x80081272: 'BLKGETSIZE64',
 }
 
 /** The request of an ioctl(2) on a loop device. */

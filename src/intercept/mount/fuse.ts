@@ -154,11 +154,15 @@ function mountIdAt(target: Buffer, caller: Caller): string {
 
 /** A loop device of the container means its image: the stand-in holds nothing to mount. */
 function sourceWord(source: Buffer, caller: Caller, {standIns, sources}: MountState): Buffer {
-  const image = sources.imageOfDevice(source, caller, (major, minor) => standIns.imageOf(major, minor))
+  const image = sources.ofNode(source, caller, (fd) => standIns.imageOf(fd))
   if (image === undefined) return plainWord(source)
   if (image.file === undefined) throw new SystemError('mount', ERRNO.EPERM)
-  if (image.offset !== 0n || image.sizeLimit !== 0n) throw new SystemError('mount', ERRNO.EINVAL)
-  return pathOfDescriptor(image.file)
+  try {
+    if (image.offset !== 0n || image.sizeLimit !== 0n) throw new SystemError('mount', ERRNO.EINVAL)
+    return pathOfDescriptor(image.file)
+  } finally {
+    closeQuietly(image.file)
+  }
 }
 
 /** Not taken for an option. */
@@ -213,8 +217,7 @@ function refuse(reason: string): Performed {
 function finished(values: MountValues, type: string, helper: string, caller: Caller, state: MountState): Performed {
   const {source, data} = values
   const flags = plainFlags(values.flags)
-  if (source !== null)
-    state.sources.imageOfDevice(source, caller, (major, minor) => state.standIns.wasMounted(major, minor))
+  if (source !== null) state.sources.ofNode(source, caller, (fd) => state.standIns.wasMounted(fd))
   const target = caller.openPath(AT_FDCWD, values.target, {follow: true})
   const set = mountAttributes(flags & SET_AGAIN)
   if (set !== 0) {

@@ -90,7 +90,8 @@ export function withSource<T>(
   try {
     caller.assertAlive()
     const result = action(device)
-    if (source?.kind === 'stand-in') state.standIns.wasMounted(source.device.major, source.device.minor)
+    if (source?.kind === 'stand-in' && request.source !== null)
+      state.sources.ofNode(request.source, caller, (fd) => state.standIns.wasMounted(fd))
     return result
   } finally {
     release()
@@ -99,7 +100,7 @@ export function withSource<T>(
 
 /** A stand-in means the image that was set up on it. */
 function findSource(source: Buffer | null, caller: Caller, {sources, standIns}: MountState): MountSource {
-  return sources.find(source, caller, ({major, minor}) => standIns.imageOf(major, minor))
+  return sources.find(source, caller, (fd) => standIns.imageOf(fd))
 }
 
 export function performNewMount(values: MountValues, type: Buffer, caller: Caller, state: MountState): Performed {
@@ -218,7 +219,7 @@ function deviceOf(
       closeQuietly(image)
     }
   } finally {
-    if (source.kind === 'image') closeQuietly(file)
+    closeQuietly(file)
   }
 }
 

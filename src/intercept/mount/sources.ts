@@ -49,7 +49,7 @@ export class MountSources {
   }
 
   /** What `source` leads to for the caller. The descriptor of an image is the host's file, and the caller's to close. */
-  find(source: Buffer | null, caller: Caller, standIn: (device: Device) => StandInImage | undefined): MountSource {
+  find(source: Buffer | null, caller: Caller, standIn: (fd: number) => StandInImage | undefined): MountSource {
     // get_tree_bdev() and lookup_bdev() of fs/super.c and block/bdev.c.
     if (source === null) throw new SystemError('mount', ERRNO.EINVAL)
     if (source.length === 0) throw new SystemError('mount', ERRNO.ENOENT)
@@ -58,7 +58,7 @@ export class MountSources {
     switch (status.mode & S_IFMT) {
       case S_IFBLK:
         if ((fstatfs(fd).flags & ST_NODEV) !== 0) throw new SystemError('mount', ERRNO.EACCES)
-        return this.#findBlock({type: 'b', major: status.rdevMajor, minor: status.rdevMinor}, source, standIn)
+        return this.#findBlock({type: 'b', major: status.rdevMajor, minor: status.rdevMinor}, source, standIn(fd))
       case S_IFREG:
         return this.findImage(fd, source)
       default:
@@ -66,8 +66,7 @@ export class MountSources {
     }
   }
 
-  #findBlock(device: Device, shown: Buffer, standIn: (device: Device) => StandInImage | undefined): MountSource {
-    const image = standIn(device)
+  #findBlock(device: Device, shown: Buffer, image: StandInImage | undefined): MountSource {
     if (image === undefined) return this.findDevice(device, shown)
     const {file} = image
     return file === undefined
@@ -75,21 +74,17 @@ export class MountSources {
       : {kind: 'stand-in', device, image: {...image, file}}
   }
 
-  /** The image behind a stand-in that `source` names; undefined for everything else, which is not looked at. */
-  imageOfDevice(
-    source: Buffer,
-    caller: Caller,
-    standIn: (major: number, minor: number) => StandInImage | undefined,
-  ): StandInImage | undefined {
-    let status: Statx
+  /** What `standIn` says of the node that `source` leads to; undefined where that is none, or nothing at all. */
+  ofNode<T>(source: Buffer, caller: Caller, standIn: (fd: number) => T): T | undefined {
+    let fd: number
     try {
-      status = fstat(caller.openPath(AT_FDCWD, source, {follow: true}))
+      fd = caller.openPath(AT_FDCWD, source, {follow: true})
     } catch (error) {
       // A source of its own kind, such as host:directory.
       if (error instanceof SystemError) return undefined
       throw error
     }
-    return (status.mode & S_IFMT) === S_IFBLK ? standIn(status.rdevMajor, status.rdevMinor) : undefined
+    return standIn(fd)
   }
 
   findDevice(device: Device, shown: Buffer): MountSource {

@@ -2,7 +2,16 @@
 
 import {CAP_SYS_ADMIN, capabilityMask} from '../../ffi/credentials.js'
 import {ERRNO, SystemError} from '../../ffi/errors.js'
-import {closeQuietly, fcntl, ftruncate, ioctlNumber, makedev, pread, pwrite} from '../../ffi/libc.js'
+import {
+  closeQuietly,
+  duplicateCloseOnExec,
+  fcntl,
+  ftruncate,
+  ioctlNumber,
+  makedev,
+  pread,
+  pwrite,
+} from '../../ffi/libc.js'
 import {fstat} from '../../ffi/mount.js'
 import type {Statx} from '../../ffi/mount.js'
 import type {LoopStandIn, LoopStandIns} from '../container-description.js'
@@ -21,6 +30,7 @@ const LOOP_SET_CAPACITY = 0x4c07
 const LOOP_SET_DIRECT_IO = 0x4c08
 const LOOP_SET_BLOCK_SIZE = 0x4c09
 const BLKFLSBUF = 0x1261
+export const BLKGETSIZE64 = 0x80081272
 const LO_FLAGS_READ_ONLY = 1
 const LO_FLAGS_AUTOCLEAR = 4
 /** struct loop_info64. */
@@ -44,8 +54,8 @@ const ADMIN = capabilityMask(CAP_SYS_ADMIN)
 const NO_FILE = -1
 
 /** Words of one stand-in in the memory that workers share. */
-const WORD = {state: 0, file: 1, offset: 2, sizeLimit: 3, flags: 4, words: 5} as const
-const STATE = {free: 0n, configured: 1n, mounted: 2n} as const
+const WORD = {state: 0, file: 1, offset: 2, sizeLimit: 3, flags: 4, generation: 5, words: 6} as const
+const STATE = {free: 0n, configured: 1n, mounted: 2n, busy: 3n} as const
 
 export function standInMemory(count: number): SharedArrayBuffer {
   return new SharedArrayBuffer(count * WORD.words * 8)
@@ -53,7 +63,7 @@ export function standInMemory(count: number): SharedArrayBuffer {
 
 /** What is behind a stand-in that was configured. */
 export interface StandInImage {
-  /** O_PATH descriptor of the host's file; stays the stand-in's. Undefined for a file that may not be mounted. */
+  /** O_PATH descriptor of the host's file, the caller's to close. Undefined for a file that may not be mounted. */
   readonly file: number | undefined
   readonly offset: bigint
   readonly sizeLimit: bigint
@@ -85,36 +95,30 @@ export class StandIns {
   }
 
   /** The image of a configured stand-in; ENXIO where nothing was configured, as for a loop device. */
-  imageOf(major: number, minor: number): StandInImage | undefined {
-    const index = this.#find(major, minor)
+  imageOf(fd: number): StandInImage | undefined {
+    const index = this.#find(fd)
     if (index === -1) return undefined
-    const state = this.#get(index, 'state')
-    if (state === STATE.free) throw new SystemError('mount', ERRNO.ENXIO)
-    const file = Number(this.#get(index, 'file'))
-    return {
-      file: file === NO_FILE ? undefined : file,
-      offset: this.#get(index, 'offset'),
-      sizeLimit: this.#get(index, 'sizeLimit'),
-      readOnly: (this.#get(index, 'flags') & BigInt(LO_FLAGS_READ_ONLY)) !== 0n,
-    }
+    return this.#acquire(index)
   }
 
   /** From now on somebody else may have it: what is mounted has a device of its own. */
-  wasMounted(major: number, minor: number): undefined {
-    const index = this.#find(major, minor)
-    if (index !== -1) Atomics.store(this.#words, this.#at(index, 'state'), STATE.mounted)
+  wasMounted(fd: number): undefined {
+    const index = this.#find(fd)
+    if (index !== -1) Atomics.compareExchange(this.#words, this.#at(index, 'state'), STATE.configured, STATE.mounted)
   }
 
   serve(values: LoopRequestValues, caller: Caller): Performed {
     const fd = caller.openDescriptor(values.fd)
     const status = fstat(fd)
     const type = status.mode & S_IFMT
-    if (type === S_IFCHR && status.rdevMajor === 1 && status.rdevMinor === 3) return this.#control(values.request)
-    if (type !== S_IFBLK || status.rdevMajor !== LOOP_MAJOR) {
+    const index = this.#find(fd)
+    if (index === -1) {
+      const {request} = values
+      if (request === BLKGETSIZE64) return {kind: 'continue', reason: 'it is no loop device of ours', quiet: true}
+      if (type === S_IFCHR && status.rdevMajor === 1 && status.rdevMinor === 3) return this.#control(request)
+      if (type === S_IFBLK && status.rdevMajor === LOOP_MAJOR) return this.#foreign(status)
       return {kind: 'continue', reason: 'it is no loop device', quiet: true}
     }
-    const index = this.#find(status.rdevMajor, status.rdevMinor)
-    if (index === -1) return this.#foreign(status)
     switch (values.request) {
       case LOOP_SET_FD:
         return this.#configure(index, caller, {image: values.argument, offset: 0n, sizeLimit: 0n, flags: 0})
@@ -126,6 +130,8 @@ export class StandIns {
         return this.#getStatus(index, values.argument, caller)
       case LOOP_CLR_FD:
         return this.#clear(index)
+      case BLKGETSIZE64:
+        return this.#getSize(index, values.argument, caller)
       case LOOP_SET_CAPACITY:
       case LOOP_SET_DIRECT_IO:
       case LOOP_SET_BLOCK_SIZE:
@@ -154,85 +160,126 @@ export class StandIns {
   }
 
   #configure(index: number, caller: Caller, config: LoopConfig): Performed {
-    if (this.#get(index, 'state') === STATE.configured) throw new SystemError('ioctl', ERRNO.EBUSY)
     const fd = caller.openDescriptor(config.image)
     if ((fstat(fd).mode & S_IFMT) !== S_IFREG) throw new SystemError('ioctl', ERRNO.EINVAL)
-    const source = this.#sources.findImage(fd, pathOfDescriptor(fd))
     const isReadOnly = (fcntl(fd, F_GETFL, 0) & O_ACCMODE) === 0
     const flags = config.flags | LO_FLAGS_AUTOCLEAR | (isReadOnly ? LO_FLAGS_READ_ONLY : 0)
     caller.assertAlive()
-    this.#forget(index)
-    this.#copyHead(this.#standIns[index]!, fd, config)
-    this.#remember(index, source.kind === 'image' ? source.file : NO_FILE, {...config, flags})
-    return done(0)
+    return this.#changing(index, [STATE.free, STATE.mounted], () => {
+      this.#copyHead(this.#standIns[index]!, fd, config)
+      const source = this.#sources.findImage(fd, pathOfDescriptor(fd))
+      this.#store(index, {...config, flags, file: source.kind === 'image' ? source.file : NO_FILE})
+      return STATE.configured
+    })
   }
 
   #setStatus(index: number, info: Buffer): Performed {
-    this.#requireConfigured(index)
     const offset = info.readBigUInt64LE(INFO.offset)
     const sizeLimit = info.readBigUInt64LE(INFO.sizeLimit)
-    const isSame = offset === this.#get(index, 'offset') && sizeLimit === this.#get(index, 'sizeLimit')
-    const file = Number(this.#get(index, 'file'))
-    if (!isSame) {
-      if (file === NO_FILE) throw new SystemError('ioctl', ERRNO.EPERM)
-      const image = this.#sources.openImage(file, true)
+    const image = this.#acquire(index)
+    try {
+      const flags = LO_FLAGS_AUTOCLEAR | (image.readOnly ? LO_FLAGS_READ_ONLY : 0)
+      if (offset === image.offset && sizeLimit === image.sizeLimit) return done(0)
+      if (image.file === undefined) throw new SystemError('ioctl', ERRNO.EPERM)
+      const file = this.#sources.openImage(image.file, true)
+      const kept = duplicateCloseOnExec(image.file)
       try {
-        this.#copyHead(this.#standIns[index]!, image, {offset, sizeLimit})
+        return this.#changing(index, [STATE.configured], () => {
+          this.#copyHead(this.#standIns[index]!, file, {offset, sizeLimit})
+          this.#store(index, {offset, sizeLimit, flags, file: duplicateCloseOnExec(kept)})
+          return STATE.configured
+        })
       } finally {
-        closeQuietly(image)
+        closeQuietly(file)
+        closeQuietly(kept)
       }
+    } finally {
+      if (image.file !== undefined) closeQuietly(image.file)
     }
-    const kept = this.#get(index, 'flags') & BigInt(LO_FLAGS_READ_ONLY)
-    const flags = Number(kept) | LO_FLAGS_AUTOCLEAR
-    this.#remember(index, file, {offset, sizeLimit, flags})
-    return done(0)
   }
 
   #getStatus(index: number, address: number, caller: Caller): Performed {
-    this.#requireConfigured(index)
-    const file = Number(this.#get(index, 'file'))
+    const {file, offset, sizeLimit, readOnly} = this.#acquire(index)
     const info = Buffer.alloc(INFO_BYTES)
-    if (file !== NO_FILE) {
+    if (file !== undefined) {
       const status = fstat(file)
       info.writeBigUInt64LE(BigInt(makedev(status.devMajor, status.devMinor)), INFO.device)
       info.writeBigUInt64LE(status.inode, INFO.inode)
       pathOfDescriptor(file).copy(info, INFO.fileName, 0, FILE_NAME_BYTES - 1)
+      closeQuietly(file)
     }
-    info.writeBigUInt64LE(this.#get(index, 'offset'), INFO.offset)
-    info.writeBigUInt64LE(this.#get(index, 'sizeLimit'), INFO.sizeLimit)
+    info.writeBigUInt64LE(offset, INFO.offset)
+    info.writeBigUInt64LE(sizeLimit, INFO.sizeLimit)
     info.writeUInt32LE(this.#standIns[index]!.number, INFO.number)
-    info.writeUInt32LE(Number(this.#get(index, 'flags')), INFO.flags)
+    info.writeUInt32LE(LO_FLAGS_AUTOCLEAR | (readOnly ? LO_FLAGS_READ_ONLY : 0), INFO.flags)
     caller.memory.write(address, info)
+    return done(0)
+  }
+
+  /** A stand-in over memory has the size of its image already. */
+  #getSize(index: number, address: number, caller: Caller): Performed {
+    if (this.#standIns[index]!.memory >= 0) return {kind: 'continue', reason: 'the kernel knows', quiet: true}
+    const {file} = this.#acquire(index)
+    if (file === undefined) throw new SystemError('ioctl', ERRNO.EPERM)
+    const size = Buffer.alloc(8)
+    size.writeBigUInt64LE(BigInt(fstat(file).size))
+    closeQuietly(file)
+    caller.memory.write(address, size)
     return done(0)
   }
 
   #clear(index: number): Performed {
     if (this.#get(index, 'state') === STATE.free) throw new SystemError('ioctl', ERRNO.ENXIO)
-    this.#forget(index)
-    return done(0)
+    return this.#changing(index, [STATE.configured, STATE.mounted], () => STATE.free)
+  }
+
+  /**
+   * What is set up, with a descriptor of its own. Another worker may take it down meanwhile and something else get the
+   * number of its descriptor: it counts up before it closes, so that this is noticed.
+   */
+  #acquire(index: number): StandInImage {
+    const generation = this.#get(index, 'generation')
+    const state = this.#get(index, 'state')
+    if (state !== STATE.configured && state !== STATE.mounted) throw new SystemError('ioctl', ERRNO.ENXIO)
+    const held = Number(this.#get(index, 'file'))
+    const image = {
+      offset: this.#get(index, 'offset'),
+      sizeLimit: this.#get(index, 'sizeLimit'),
+      readOnly: (this.#get(index, 'flags') & BigInt(LO_FLAGS_READ_ONLY)) !== 0n,
+    }
+    const file = held === NO_FILE ? undefined : duplicateCloseOnExec(held)
+    if (this.#get(index, 'generation') === generation) return {...image, file}
+    if (file !== undefined) closeQuietly(file)
+    throw new SystemError('ioctl', ERRNO.ENXIO)
+  }
+
+  /** One worker at a time. What was set up before is given up, also when `change` fails. */
+  #changing(index: number, from: readonly bigint[], change: () => bigint): Performed {
+    const at = this.#at(index, 'state')
+    const before = from.find((state) => Atomics.compareExchange(this.#words, at, state, STATE.busy) === state)
+    if (before === undefined) throw new SystemError('ioctl', ERRNO.EBUSY)
+    let after: bigint = STATE.free
+    try {
+      Atomics.add(this.#words, this.#at(index, 'generation'), 1n)
+      const file = Number(this.#get(index, 'file'))
+      if (before !== STATE.free && file !== NO_FILE) closeQuietly(file)
+      after = change()
+      return done(0)
+    } finally {
+      Atomics.store(this.#words, at, after)
+    }
   }
 
   #requireConfigured(index: number): void {
     if (this.#get(index, 'state') !== STATE.configured) throw new SystemError('ioctl', ERRNO.ENXIO)
   }
 
-  #forget(index: number): void {
-    if (this.#get(index, 'state') === STATE.free) return
-    const file = Number(this.#get(index, 'file'))
-    if (file !== NO_FILE) closeQuietly(file)
-    Atomics.store(this.#words, this.#at(index, 'state'), STATE.free)
-  }
-
-  #remember(
-    index: number,
-    file: number,
-    {offset, sizeLimit, flags}: {readonly offset: bigint; readonly sizeLimit: bigint; readonly flags: number},
-  ): void {
-    Atomics.store(this.#words, this.#at(index, 'file'), BigInt(file))
-    Atomics.store(this.#words, this.#at(index, 'offset'), BigInt.asIntN(64, offset))
-    Atomics.store(this.#words, this.#at(index, 'sizeLimit'), BigInt.asIntN(64, sizeLimit))
+  #store(index: number, {file, offset, sizeLimit, flags}: Omit<LoopConfig, 'image'> & {readonly file: number}): void {
+    const words = {file: BigInt(file), offset: BigInt.asIntN(64, offset), sizeLimit: BigInt.asIntN(64, sizeLimit)}
+    Atomics.store(this.#words, this.#at(index, 'file'), words.file)
+    Atomics.store(this.#words, this.#at(index, 'offset'), words.offset)
+    Atomics.store(this.#words, this.#at(index, 'sizeLimit'), words.sizeLimit)
     Atomics.store(this.#words, this.#at(index, 'flags'), BigInt(flags))
-    Atomics.store(this.#words, this.#at(index, 'state'), STATE.configured)
   }
 
   /** Its size, and what tells the type of its file system. `image` is open for reading. */
@@ -241,6 +288,7 @@ export class StandIns {
     image: number,
     {offset, sizeLimit}: Pick<LoopConfig, 'offset' | 'sizeLimit'>,
   ): void {
+    if (memory < 0) return
     const rest = BigInt(fstat(image).size) - offset
     const size = sizeLimit !== 0n && sizeLimit < rest ? sizeLimit : rest
     if (size <= 0n) throw new SystemError('ioctl', ERRNO.EINVAL)
@@ -255,8 +303,18 @@ export class StandIns {
     })
   }
 
-  #find(major: number, minor: number): number {
-    return this.#standIns.findIndex(({device}) => device.major === major && device.minor === minor)
+  /** `fd`: of the node, which may be O_PATH. */
+  #find(fd: number): number {
+    if (this.#standIns.length === 0) return -1
+    const {mode, rdevMajor, rdevMinor} = fstat(fd)
+    const type = (mode & S_IFMT) === S_IFBLK ? 'b' : (mode & S_IFMT) === S_IFCHR ? 'c' : undefined
+    const same = this.#standIns.flatMap(({device}, index) =>
+      device.type === type && device.major === rdevMajor && device.minor === rdevMinor ? [index] : [],
+    )
+    if (same.length <= 1) return same[0] ?? -1
+    // Those of an ordinary user are all /dev/null: the name tells them apart, and a wrong one harms nobody else.
+    const name = pathOfDescriptor(fd).toString('latin1')
+    return same.find((index) => name === `/dev/loop${this.#standIns[index]!.number}`) ?? -1
   }
 
   #get(index: number, word: Exclude<keyof typeof WORD, 'words'>): bigint {

@@ -72,10 +72,13 @@ export const mountFamily: Family<MountPolicy, MountState> = {
 
 const LOOP_REQUESTS = {argument: 1, width: 32, mask: 0xffff_ff00n, operator: 'eq', value: 0x4c00n} as const
 
+/** mount(8) asks for it; stand-ins of an ordinary user's are no block devices that could tell. */
+const SIZE_REQUEST = {argument: 1, width: 32, operator: 'eq', value: 0x8008_1272n} as const
+
 const loopCall = defineSyscall({
   name: 'ioctl',
   arguments: {fd: int32(0), request: loopRequest(1), argument: pointer(2)},
-  condition: [[LOOP_REQUESTS]],
+  condition: [[LOOP_REQUESTS], [SIZE_REQUEST]],
   lane: 'slow',
   decide: (_values, facts: CallerFacts, _policy: MountPolicy) => decideLoop(facts),
   perform: (values, caller, state: MountState) => named('loop', () => state.standIns.serve(values, caller)),
