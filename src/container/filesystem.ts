@@ -128,7 +128,7 @@ function planKernelFilesystems(options: FilesystemOptions, points: MountPoints, 
   inner.push({kind: 'proc', target: proc})
 
   if (options.rootfs === undefined && options.network === 'host') {
-    planCgroups(options, inner)
+    planCgroups(options, points, inner)
     return
   }
   const sys = points.ensure(Buffer.from('/sys'), 'directory', 0o555)
@@ -141,7 +141,7 @@ function planKernelFilesystems(options: FilesystemOptions, points: MountPoints, 
       recursive: true,
       flags: {...SHOWN, noexec: true},
     })
-    planCgroups(options, inner)
+    planCgroups(options, points, inner)
     return
   }
   points.tmpfs(sys, 0o555, {...PRIVATE, noexec: true, readOnly: true})
@@ -150,9 +150,14 @@ function planKernelFilesystems(options: FilesystemOptions, points: MountPoints, 
   if (options.cgroups !== undefined) inner.push({kind: 'cgroup2', target: Buffer.from('/sys/fs/cgroup')})
 }
 
-/** Over the host's, which is shown read-only: there the container can open its own cgroup, and make some below it. */
-function planCgroups({cgroups}: FilesystemOptions, inner: FilesystemStep[]): void {
-  if (cgroups !== undefined) inner.push({kind: 'cgroup2', target: cgroups})
+/**
+ * In the place of the host's, which is covered for good: whoever can open a cgroup of the host and holds a device
+ * program can attach it there, and a process that exec starts with fewer flags is not stopped on the way.
+ */
+function planCgroups({cgroups}: FilesystemOptions, points: MountPoints, inner: FilesystemStep[]): void {
+  if (cgroups === undefined) return
+  points.tmpfs(cgroups, 0o555, {...PRIVATE, noexec: true, readOnly: true})
+  inner.push({kind: 'cgroup2', target: cgroups})
 }
 
 function planDevices(options: FilesystemOptions, host: Host, points: MountPoints, inner: FilesystemStep[]): void {
