@@ -6,6 +6,7 @@ import {close} from '../ffi/libc.js'
 import {FAMILIES} from '../intercept/families.js'
 import {denyFilter, notifyFilter} from '../intercept/filter.js'
 import {startLoadSampling} from '../intercept/load-average.js'
+import {probeNotifier} from '../intercept/probe.js'
 import {enabledCalls} from '../intercept/registry.js'
 import {createSupervisor, type Supervisor} from '../intercept/supervisor.js'
 import type {Beginning} from '../intercept/syscall.js'
@@ -278,7 +279,7 @@ class Run {
         ...(syscalls && {defaults: syscalls.denyDefault, extra: syscalls.rules}),
       }).bytes,
       notifyFilter: notifyFilter(enabledCalls(FAMILIES, policy, {rootless: this.#rootless}))?.bytes,
-      waitKillable: true,
+      waitKillable: probeNotifier().waitKillable,
       stdoutToStderr: this.#options.export?.file.equals(Buffer.from('-')) === true,
       ...(this.#spawner && {spawner: this.#spawner[1]}),
       terminal,
