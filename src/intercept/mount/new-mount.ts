@@ -129,6 +129,8 @@ function setOption(
   const danger = dangerOf([given === undefined ? {key: name} : {key: name, value: given}])
   if (danger !== undefined) return {kind: 'refuse', errno: ERRNO.EPERM, reason: danger}
   const type = typeOf(context, state)
+  // Copied from /proc/mounts by mount(8) for a remount, where it tells of the mount and is no option of the file system.
+  if (type === undefined && name === 'idmapped' && given === undefined) return done(context, state)
   if (name === 'source' && type !== undefined) return setSource(context, given, state)
   const text = type === 'hugetlbfs' && given !== undefined ? hugetlbId(name, given, state.container) : given
   inContext(type, caller, state, () => {
