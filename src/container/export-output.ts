@@ -5,11 +5,13 @@ import {closeSync, constants, fstatSync, openSync, renameSync, statSync, unlinkS
 import {isatty} from 'node:tty'
 
 import {LaunchError, UsageError} from '../errors.js'
-import {POLLOUT, poll} from '../ffi/libc.js'
+import {AT_FDCWD, AT_SYMLINK_FOLLOW, O_DIRECTORY, POLLOUT, linkat, poll} from '../ffi/libc.js'
 import {display} from './path-bytes.js'
 
 const STANDARD_OUTPUT = 1
 const CHUNK = 256 * 1024
+/** open(2): with the bit of O_DIRECTORY, so that old kernels refuse it. */
+const O_TMPFILE = 0o20_000_000 | O_DIRECTORY
 
 /** A regular file is written beside its place, in a directory that was opened before the container could move it. */
 interface Place {
@@ -25,6 +27,7 @@ export class ExportOutput {
   readonly #buffer = Buffer.allocUnsafe(CHUNK)
   #filled = 0
   #written = 0
+  #isNamed = false
 
   private constructor(shown: string, fd: number, place?: Place) {
     this.shown = shown
@@ -65,10 +68,9 @@ export class ExportOutput {
 
   /** What must not become part of the archive. */
   begin(): {readonly dev: bigint; readonly ino: bigint} {
-    if (this.#place !== undefined) {
-      const {O_CREAT, O_EXCL, O_WRONLY} = constants
-      this.#fd = this.#do(() => openSync(at(this.#place!, this.#place!.temporary), O_WRONLY | O_CREAT | O_EXCL, 0o644))
-    }
+    const place = this.#place
+    if (place !== undefined) this.#fd = this.#do(() => openNameless(place) ?? openNamed(place))
+    this.#isNamed = place !== undefined && fstatSync(this.#fd).nlink > 0
     return fstatSync(this.#fd, {bigint: true})
   }
 
@@ -87,7 +89,13 @@ export class ExportOutput {
   finish(): void {
     this.#flush()
     const place = this.#place
-    if (place !== undefined) this.#do(() => renameSync(at(place, place.temporary), at(place, place.name)))
+    if (place === undefined) return
+    this.#do(() => {
+      if (!this.#isNamed)
+        linkat(AT_FDCWD, `/proc/self/fd/${this.#fd}`, place.directory, place.temporary, AT_SYMLINK_FOLLOW)
+      this.#isNamed = true
+      renameSync(at(place, place.temporary), at(place, place.name))
+    })
   }
 
   /** Also after a failure: nothing is left of a file that did not become whole. */
@@ -95,7 +103,7 @@ export class ExportOutput {
     if (this.#place === undefined) return
     if (this.#fd !== -1) {
       closeSync(this.#fd)
-      if (!isWhole) unlinkSync(at(this.#place, this.#place.temporary))
+      if (!isWhole && this.#isNamed) unlinkSync(at(this.#place, this.#place.temporary))
     }
     closeSync(this.#place.directory)
   }
@@ -126,6 +134,20 @@ export class ExportOutput {
       throw new LaunchError(`cannot export to ${this.shown}`, {cause})
     }
   }
+}
+
+/** Without a name until it is whole: nothing is left of it when we are ended. undefined where that can't be had. */
+function openNameless({directory}: Place): number | undefined {
+  try {
+    return openSync(`/proc/self/fd/${directory}/.`, O_TMPFILE | constants.O_WRONLY, 0o644)
+  } catch {
+    return undefined
+  }
+}
+
+function openNamed(place: Place): number {
+  const {O_CREAT, O_EXCL, O_WRONLY} = constants
+  return openSync(at(place, place.temporary), O_WRONLY | O_CREAT | O_EXCL, 0o644)
 }
 
 function at({directory}: Place, name: Buffer): Buffer {
