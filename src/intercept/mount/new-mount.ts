@@ -17,6 +17,7 @@ import {
   fsopen,
   fspick,
   fstat,
+  fstatfs,
 } from '../../ffi/mount.js'
 import {escapeBytes} from '../escape.js'
 import type {Caller, Performed} from '../syscall.js'
@@ -36,6 +37,8 @@ import {createOverlay} from './overlay.js'
 const ADMIN = capabilityMask(CAP_SYS_ADMIN)
 export const STRATEGY = 'kernel'
 const SYMLINK_NOFOLLOW = 2
+/** ST_NOSUID and ST_NODEV of statvfs(3). */
+const LOCKED = 6
 const SHOWN_MESSAGE_MAX = 160
 const NEWLINE = 0x0a
 
@@ -71,7 +74,8 @@ export function performFspick(
     if (isSystemError(error)) return NOT_OURS
     throw error
   }
-  if (!state.emulated.has(fstat(target))) return NOT_OURS
+  // A device number may come again, but what was mounted here is locked like this.
+  if (!state.emulated.has(fstat(target)) || (fstatfs(target).flags & LOCKED) !== LOCKED) return NOT_OURS
   caller.assertAlive()
   const context = state.own.with(ADMIN, () => fspick(target, '', FSPICK_CLOEXEC | FSPICK_EMPTY_PATH))
   return standIn(context, undefined, (flags & FSPICK_CLOEXEC) !== 0, state)
