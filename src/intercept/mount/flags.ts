@@ -26,6 +26,8 @@ export const MS_SHARED = 1 << 20
 export const MS_RELATIME = 1 << 21
 export const MS_STRICTATIME = 1 << 24
 export const MS_LAZYTIME = 1 << 25
+/** Internal to the kernel: EINVAL in path_mount(). */
+export const MS_NOUSER = 1 << 31
 const MS_MGC_VAL = 0xc0ed0000
 const MS_MGC_MSK = 0xffff0000
 

@@ -17,7 +17,9 @@ import {
   fstat,
   mount_setattr,
   move_mount,
+  statx,
 } from '../../ffi/mount.js'
+import type {Statx} from '../../ffi/mount.js'
 import type {ContainerDescription} from '../container-description.js'
 import {pathOfDescriptor} from '../descriptor-path.js'
 import type {OwnCapabilities} from '../own-capabilities.js'
@@ -84,7 +86,12 @@ export function withSource<T>(
   state: MountState,
   action: (device: Device | undefined) => T,
 ): T | Extract<Performed, {kind: 'refuse'}> {
-  const source = needsDevice(request.type) ? findSource(request.source, caller, state) : undefined
+  const {type} = request
+  if (NETWORK_TYPES.has(type) && !sharesNetwork(state)) {
+    const reason = `${type} would use the network of the host, which is not the container's`
+    return {kind: 'refuse', errno: ERRNO.EPERM, reason}
+  }
+  const source = needsDevice(type) ? findSource(request.source, caller, state) : undefined
   if (source?.kind === 'refuse') return source
   const {device, release} = deviceOf(source, request, state)
   try {
@@ -132,6 +139,8 @@ function attachMount(tree: number, target: number, caller: Caller): void {
   const [above, below] = [fstat(tree), fstat(target)]
   const isSame = above.devMajor === below.devMajor && above.devMinor === below.devMinor
   if (isSame && (below.attributes & STATX_ATTR_MOUNT_ROOT) !== 0) throw new SystemError('mount', ERRNO.EBUSY)
+  // graft_tree() says so; move_mount(2) would say EINVAL.
+  if (isDirectory(above) !== isDirectory(below)) throw new SystemError('mount', ERRNO.ENOTDIR)
   caller.assertAlive()
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
   caller.inMountNamespace(() => caller.act(ADMIN, undefined, () => move_mount(tree, '', target, '', flags)))
@@ -221,6 +230,18 @@ function deviceOf(
   } finally {
     closeQuietly(file)
   }
+}
+
+const NETWORK_TYPES = new Set(['9p', 'afs', 'ceph', 'cifs', 'gfs2', 'nfs', 'nfs4', 'ocfs2', 'orangefs', 'smb3'])
+
+/** A mount belongs to the network of who makes it (fs_context.net_ns). */
+function sharesNetwork({container}: MountState): boolean {
+  const [own, other] = ['self', container.initPid].map((pid) => statx(AT_FDCWD, `/proc/${pid}/ns/net`, 0).inode)
+  return own === other
+}
+
+function isDirectory({mode}: Statx): boolean {
+  return (mode & 0o170_000) === 0o040_000
 }
 
 function hugetlbData(data: Buffer | null, caller: Caller, {container}: MountState): Buffer {

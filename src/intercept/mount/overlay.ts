@@ -25,7 +25,7 @@ import {
   fsopen,
 } from '../../ffi/mount.js'
 import type {Caller} from '../syscall.js'
-import {UNLOCKED_ATTRIBUTES, mountAttributes, superBlockWords} from './flags.js'
+import {MS_NOUSER, UNLOCKED_ATTRIBUTES, mountAttributes, superBlockWords} from './flags.js'
 import type {NewMount} from './kernel-mount.js'
 import {parseOptions} from './options.js'
 import type {MountOption} from './options.js'
@@ -53,6 +53,7 @@ const NOWHERE = '/proc/self/nowhere'
 
 export function mountOverlay(request: NewMount, caller: Caller, workshop: Workshop): MadeMount {
   const {source, flags, data} = request
+  if ((flags & MS_NOUSER) !== 0) throw new SystemError('mount', ERRNO.EINVAL)
   const options = data === null ? [] : parseOptions(data, 'overlay')
   const attributes = (mountAttributes(flags) & ~UNLOCKED_ATTRIBUTES) | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID
   const tree = caller.inPlace(() => {

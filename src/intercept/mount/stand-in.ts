@@ -121,7 +121,12 @@ export class StandIns {
     }
     switch (values.request) {
       case LOOP_SET_FD:
-        return this.#configure(index, caller, {image: values.argument, offset: 0n, sizeLimit: 0n, flags: 0})
+        return this.#configure(index, caller, {
+          image: descriptorOf(values.argument),
+          offset: 0n,
+          sizeLimit: 0n,
+          flags: 0,
+        })
       case LOOP_CONFIGURE:
         return this.#configure(index, caller, readConfig(caller.memory.bytes(values.argument, CONFIG_BYTES)))
       case LOOP_SET_STATUS64:
@@ -342,6 +347,11 @@ function readConfig(bytes: Buffer): LoopConfig {
     sizeLimit: info.readBigUInt64LE(INFO.sizeLimit),
     flags: info.readUInt32LE(INFO.flags) & LO_FLAGS_READ_ONLY,
   }
+}
+
+/** A register that is no address (NaN) is no descriptor either. */
+function descriptorOf(argument: number): number {
+  return argument <= 0x7fff_ffff ? argument : -1
 }
 
 function done(value: number): Performed {

@@ -108,7 +108,7 @@ export class Workshop {
     this.#inside(() => {
       const shown = source === null ? null : device === undefined ? source : placeNode(source, device)
       try {
-        mount(orNull(shown), PLACE, cString(type), flags | LOCKED_FLAGS, orNull(data))
+        mount(orNull(shown), PLACE, cString(type), (flags | LOCKED_FLAGS) >>> 0, orNull(data))
       } finally {
         if (device !== undefined && shown !== null) removeNode(shown)
       }
