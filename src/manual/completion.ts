@@ -56,9 +56,9 @@ const BASH_REST = `  if [[ " $values " == *" $previous "* ]]; then return; fi
     # Containers that run.
     for previous in /run/interceptor/*.json "\${XDG_RUNTIME_DIR:-/nonexistent}"/interceptor/*.json; do
       previous=\${previous##*/}
-      [[ $previous == '*.json' ]] || COMPREPLY+=("\${previous%.json}")
+      # Not through compgen -W, which would expand what a name holds.
+      [[ $previous == '*.json' || $previous != "$current"* ]] || COMPREPLY+=("\${previous%.json}")
     done
-    mapfile -t COMPREPLY < <(compgen -W "\${COMPREPLY[*]}" -- "$current")
   fi
 } && complete -o bashdefault -o default -F _interceptor interceptor
 `

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import {spawnSync} from 'node:child_process'
-import {mkdirSync, writeFileSync} from 'node:fs'
+import {existsSync, mkdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
 import type {CommandName} from '../../../src/cli/flags.js'
@@ -87,6 +87,20 @@ describe('completion in bash', () => {
       assert.deepEqual(complete(...before, 'build'), ['build.trace'], before.join(' '))
       assert.deepEqual(complete(...before, '--mkno'), [], before.join(' '))
     }
+  })
+
+  it('offers containers that run, and expands nothing of their names', () => {
+    const runtime = directory()
+    mkdirSync(join(runtime, 'interceptor'))
+    for (const name of ['build', 'x$(touch made)']) writeFileSync(join(runtime, 'interceptor', `${name}.json`), '{}')
+    const offered = (word: string): string[] => {
+      const env = {...process.env, XDG_RUNTIME_DIR: runtime}
+      const words = ['-c', DRIVER, 'bash', script, work, 'interceptor', 'exec', word]
+      return spawnSync('bash', words, {encoding: 'utf8', env}).stdout.split('\n')
+    }
+    assert.ok(offered('bui').includes('build'))
+    assert.ok(offered('x').includes('x$(touch made)'))
+    assert.ok(!existsSync(join(work, 'made')))
   })
 
   it('offers programs where the command begins', () => {
