@@ -15,14 +15,14 @@ describe('a seccomp listener inside the container', () => {
   let cwd = ''
   before(() => {
     cwd = directory()
-    const source = join(PROJECT, 'native', 'test', 'raw-calls.c')
-    execFileSync('cc', ['-O1', '-pthread', '-static', '-o', join(cwd, 'raw-calls'), source])
+    const source = join(PROJECT, 'native', 'test', 'handler-calls.c')
+    execFileSync('cc', ['-O1', '-pthread', '-static', '-o', join(cwd, 'handler-calls'), source])
   })
 
   const run = (...words: readonly string[]) => interceptorIn({cwd}, 'run', ...words)
 
   it("gets the kernel's EBUSY, and the log tells why", () => {
-    const {stdout, stderr} = run('--sysinfo', '--', './raw-calls', 'listener')
+    const {stdout, stderr} = run('--sysinfo', '--', './handler-calls', 'listener')
     assert.equal(stdout, 'listener -16\n')
     assert.match(
       stderr,
@@ -31,16 +31,16 @@ describe('a seccomp listener inside the container', () => {
   })
 
   it("gets the kernel's own error where the call is wrong", () => {
-    assert.equal(run('--sysinfo', '--', './raw-calls', 'listener-bad').stdout, 'listener-bad -22\n')
+    assert.equal(run('--sysinfo', '--', './handler-calls', 'listener-bad').stdout, 'listener-bad -22\n')
   })
 
   it('is not in the way of filters without a listener', () => {
-    const {stdout, stderr} = run('--sysinfo', '--', './raw-calls', 'filter')
+    const {stdout, stderr} = run('--sysinfo', '--', './handler-calls', 'filter')
     assert.equal(stdout, 'filter 0\n')
     assert.doesNotMatch(stderr, /seccomp\(/)
   })
 
   it('can be had where nothing is intercepted', () => {
-    assert.match(run('--', './raw-calls', 'listener').stdout, /^listener [3-9]\n$/)
+    assert.match(run('--', './handler-calls', 'listener').stdout, /^listener [3-9]\n$/)
   })
 })
