@@ -10,11 +10,13 @@ import {createHash} from 'node:crypto'
 import {
   accessSync,
   appendFileSync,
+  chmodSync,
   constants,
   existsSync,
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import {join} from 'node:path'
@@ -25,6 +27,7 @@ import {PACKAGES} from './packages.mjs'
 
 export const PROJECT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/u, '')
 export const TEST_USER = 'interceptor-test'
+const FUSE = '/dev/fuse'
 const NODE_OLDEST = [20, 19]
 const SUBORDINATE_IDS = 65_536
 const FIRST_SUBORDINATE_ID = 100_000
@@ -49,6 +52,7 @@ export async function setUp(purpose) {
     npm: npmReason(),
     packages: missingPackages(purpose),
     user: purpose === 'test' ? userReason() : undefined,
+    fuse: purpose === 'test' && isFuseClosed(),
   }
   const agreed = await announce(plan)
 
@@ -60,6 +64,7 @@ export async function setUp(purpose) {
   if (plan.packages.length > 0) missing.push(...installDebianPackages(plan.packages, agreed))
   missing.push(...build(purpose))
   if (plan.user !== undefined) missing.push(...makeUser(agreed))
+  if (plan.fuse && agreed) chmodSync(FUSE, 0o666)
   return {missing}
 }
 
@@ -121,6 +126,12 @@ function userReason() {
   return ['/etc/subuid', '/etc/subgid'].every(hasRange) ? undefined : 'has no subordinate ids'
 }
 
+/** udev opens the device to every user (50-udev-default.rules); a machine without udev keeps it root's. */
+function isFuseClosed() {
+  const status = statSync(FUSE, {throwIfNoEntry: false})
+  return process.getuid() === 0 && status !== undefined && (status.mode & 0o006) !== 0o006
+}
+
 /** The line of /etc/passwd, or undefined. */
 export function readUser(name) {
   for (const line of readLines('/etc/passwd')) {
@@ -136,7 +147,7 @@ function hasRange(file) {
 
 // Before anything is changed
 
-async function announce({npm, packages, user}) {
+async function announce({npm, packages, user, fuse}) {
   const lines = []
   if (npm !== undefined) lines.push(`npm packages, by \`npm ci\` into node_modules (${npm})`)
   if (process.getuid() === 0 && findFile('apt-get') !== undefined) {
@@ -145,6 +156,7 @@ async function announce({npm, packages, user}) {
   if (user !== undefined) {
     lines.push(`user ${TEST_USER} with ${SUBORDINATE_IDS} subordinate ids: tests as an ordinary user (${user})`)
   }
+  if (fuse) lines.push(`mode 0666 for ${FUSE}, as udev gives it: FUSE as an ordinary user`)
   if (lines.length === 0) return true
 
   say('Set-up installs what is missing:')
