@@ -5,14 +5,18 @@ import {UsageError} from '../errors.js'
 import {toBytes} from './bytes.js'
 import type {FlagValues} from './flags.js'
 import {flagsOf, isOn, listOf, valueOf} from './flags.js'
+import {handlersOf} from './handlers.js'
 import {parseLine} from './operands.js'
 import {toPolicy} from './policy.js'
 import {noCommand, outputOptions} from './run-line.js'
 import * as read from './values.js'
 
 /** Undefined: help was asked for. `words` are what follows `interceptor exec`. */
-export function parseExec(words: readonly string[], ownEnvironment: readonly Buffer[]): ExecOptions | undefined {
-  const {values, operands, help} = parseLine(words, flagsOf('exec'))
+export async function parseExec(
+  words: readonly string[],
+  ownEnvironment: readonly Buffer[],
+): Promise<ExecOptions | undefined> {
+  const {values, operands, help} = parseLine(words, 'exec')
   if (help) return undefined
   const [container = '', ...rest] = operands
   const command = commandOf(container, rest)
@@ -21,7 +25,7 @@ export function parseExec(words: readonly string[], ownEnvironment: readonly Buf
     container,
     command,
     environment: read.environmentOf(ownEnvironment, isOn(values, 'clear-env'), listOf(values, 'env')),
-    asked: narrows(values) ? toPolicy(values) : undefined,
+    asked: narrows(values) ? toPolicy(values, await handlersOf(values)) : undefined,
     user: user === undefined ? {uid: 0, gid: 0} : read.parseUser('user', user),
     workdir: workdir === undefined ? undefined : read.parseContainerPath('workdir', workdir),
     output: outputOptions(values),

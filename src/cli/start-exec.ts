@@ -13,7 +13,7 @@ import {leave} from './leave.js'
 /** Does not come back, except with false when help was asked for. `words` follow `interceptor exec`. */
 export async function startExec(words: readonly string[]): Promise<false> {
   const entry = takeEntry()
-  const options = parseExec(words, ownEnvironment())
+  const options = await parseExec(words, ownEnvironment())
   if (options === undefined) return false
   const target = await openTarget(options.container, options.asked, entry)
   const reporter = await openReport({

@@ -6,6 +6,7 @@ import {cpSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
 import {hasProgram, interceptorIn, PROJECT} from '../helpers/program.js'
+import {runningContainers} from '../helpers/running.js'
 import {skipTestUnless, skipUnless, skipUnlessPrivileged} from '../helpers/skip.js'
 import {temporaryDirectories} from '../helpers/temporary.js'
 
@@ -20,6 +21,7 @@ describe('run --handler', function () {
   skipUnless(hasProgram('cc'), 'needs a C compiler')
   this.timeout(30_000)
   const directory = temporaryDirectories()
+  const start = runningContainers()
   let cwd = ''
   before(() => {
     cwd = directory()
@@ -132,6 +134,16 @@ describe('run --handler', function () {
   it('puts a descriptor into the caller', () => {
     const {stdout} = run('--handler', 'handlers.mjs', '--', './handler-calls', '5016')
     assert.match(stdout, /^5016 [3-9]\n$/)
+  })
+
+  it('is kept or left out by exec, and none is added', async () => {
+    const {name} = await start(cwd, ['--handler', 'caesar.js'])
+    const exec = (...words: readonly string[]) => interceptorIn({cwd}, 'exec', ...words, name, './caesar', 'Khoor', '-3')
+    assert.equal(exec().stdout, 'Hello 5\n')
+    assert.equal(exec('--handler', 'caesar.js').stdout, 'Hello 5\n')
+    assert.match(exec('--sysinfo').stderr, /cannot allow more/)
+    assert.match(exec('--handler', 'handlers.mjs').stderr, /cannot allow more .*the handler \w+ of /)
+    assert.match(exec('--handler', 'nope.js').stderr, /cannot load --handler nope\.js/)
   })
 
   const bad: readonly (readonly [string, string, RegExp])[] = [
