@@ -1,4 +1,4 @@
-// The nearest right word for a wrong one.
+// The nearest right word for a wrong one, on the command line, in configuration files and in handlers.
 
 /** The candidate that differs least, when it differs little enough to be what was meant. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
@@ -12,7 +12,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
 }
 
 /** Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`. Both are cut at 64. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   const left = a.slice(0, 64)
   const right = b.slice(0, 64)
   let beforeLast: number[] = []

@@ -13,7 +13,7 @@ export const outputFlags: readonly Flag[] = [
     kind: 'value',
     placeholder: 'WHICH',
     options: ['all', 'refused', 'none'],
-    summary: 'which decisions are shown or filed (all)',
+    summary: 'which decisions are shown or filed: all, refused or none (all)',
     description:
       'Which decisions are shown or filed: all of them, those that were refused or failed, or none. The default is all.',
   },
@@ -76,7 +76,7 @@ export const outputFlags: readonly Flag[] = [
     kind: 'value',
     placeholder: 'WHAT',
     options: ['refused'],
-    summary: 'exit 3 when a call was refused although the command succeeded',
+    summary: 'refused: exit 3 when a call was refused although the command succeeded',
     description:
       'With `refused`: when the command succeeds although one of its calls was refused, the exit status is 3.',
   },

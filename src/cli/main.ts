@@ -2,10 +2,10 @@
 // alone takes as long as starting Node; every other word goes through it, and so does their help.
 
 import {enterUserNamespace} from '../container/reexecute.js'
-import {UsageError} from '../errors.js'
+import {LaunchError, UsageError} from '../errors.js'
+import {nearest} from '../nearest.js'
 import {wordsWithBytes} from './bytes.js'
 import {flags} from './flags.js'
-import {nearest} from './suggest.js'
 
 export async function main(argv: readonly string[]): Promise<void> {
   const words = wordsWithBytes(argv)
@@ -36,7 +36,7 @@ async function dispatch(words: readonly string[]): Promise<void> {
 }
 
 async function dispatchToOclif(words: readonly string[]): Promise<void> {
-  endQuietlyOnClosedPipe()
+  await watchOutput()
   const [first = '--help', ...rest] = words
   if (first === '--version') {
     const {versionText} = await import('./package.js')
@@ -83,10 +83,12 @@ function unknownCommand(word: string, names: readonly string[]): UsageError {
   })
 }
 
-/** `interceptor explain | head -1` is no failure. */
-function endQuietlyOnClosedPipe(): void {
+/** `interceptor explain | head -1` is no failure; a full disk is one. */
+async function watchOutput(): Promise<void> {
+  // Loaded before it is needed: oclif's own listener, which comes second, throws.
+  const {report} = await import('./report.js')
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0)
-    throw error
+    process.exit(report(new LaunchError('cannot write to standard output', {cause: error})))
   })
 }

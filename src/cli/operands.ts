@@ -2,8 +2,9 @@
 // oclif's parser takes flags anywhere and reorders repeated words, so that run and exec do not use it.
 
 import {UsageError} from '../errors.js'
-import type {Flag, FlagValues} from './flags.js'
-import {nearest} from './suggest.js'
+import {nearest} from '../nearest.js'
+import type {CommandName, Flag, FlagValues} from './flags.js'
+import {flagsOf} from './flags.js'
 
 export interface ParsedLine {
   readonly values: FlagValues
@@ -20,7 +21,7 @@ interface Given {
   readonly value: string | undefined
 }
 
-export function parseLine(words: readonly string[], known: readonly Flag[]): ParsedLine {
+export function parseLine(words: readonly string[], command: CommandName, known = flagsOf(command)): ParsedLine {
   const values: Record<string, string[] | boolean | string> = {}
   let at = 0
   let help = false
@@ -36,7 +37,7 @@ export function parseLine(words: readonly string[], known: readonly Flag[]): Par
       help = true
       continue
     }
-    for (const {flag, typed, value} of flagsInWord(word, known)) {
+    for (const {flag, typed, value} of flagsInWord(word, command, known)) {
       let text = value
       if (flag.kind !== 'switch' && text === undefined) {
         text = words[++at]
@@ -49,11 +50,11 @@ export function parseLine(words: readonly string[], known: readonly Flag[]): Par
 }
 
 /** `--name`, `--name=value`, `-n`, `-nvalue`, or several switches as `-ab`. */
-function flagsInWord(word: string, known: readonly Flag[]): readonly Given[] {
+function flagsInWord(word: string, command: CommandName, known: readonly Flag[]): readonly Given[] {
   if (word.startsWith('--')) {
     const equals = word.indexOf('=')
     const typed = equals === -1 ? word : word.slice(0, equals)
-    const flag = known.find((candidate) => `--${candidate.name}` === typed) ?? unknownFlag(typed, known)
+    const flag = known.find((candidate) => `--${candidate.name}` === typed) ?? unknownFlag(typed, known, command)
     const value = equals === -1 ? undefined : word.slice(equals + 1)
     if (flag.kind === 'switch' && value !== undefined) throw new UsageError(`${typed} takes no value`)
     return [{flag, typed, value}]
@@ -62,7 +63,7 @@ function flagsInWord(word: string, known: readonly Flag[]): readonly Given[] {
   for (let at = 1; at < word.length; at++) {
     const typed = `-${word[at]!}`
     const flag =
-      known.find(({char}) => char === word[at]) ?? unknownFlag(typed.length === word.length ? typed : word, known)
+      known.find(({char}) => char === word[at]) ?? unknownFlag(typed.length === word.length ? typed : word, known, command)
     if (flag.kind === 'switch') given.push({flag, typed, value: undefined})
     else
       return [...given, {flag, typed, value: at + 1 < word.length ? word.slice(at + 1).replace(/^=/, '') : undefined}]
@@ -103,11 +104,12 @@ function wrongOption(flag: Flag, options: readonly string[], text: string): Usag
 }
 
 /** Words a flag that does not exist, with the nearest one that does. */
-export function unknownFlag(typed: string, known: readonly Flag[]): never {
+export function unknownFlag(typed: string, known: readonly Flag[], command?: string): never {
   const names = [...known.map(({name}) => name), 'help']
   const meant = typed.length < 3 ? undefined : nearest(typed.replace(/^--?/, ''), names)
+  const help = command === undefined ? 'interceptor --help' : `interceptor ${command} --help`
   throw new UsageError(`unknown flag ${typed}`, {
-    hints: [meant === undefined ? 'see interceptor --help' : `did you mean --${meant}?`],
+    hints: [meant === undefined ? `see ${help}` : `did you mean --${meant}?`],
   })
 }
 

@@ -81,7 +81,7 @@ function describeOclifFailure(error: OclifError, command: string | undefined): F
 function unknownFlagError(typed: string, command: string | undefined): unknown {
   const known = ['check', 'exec', 'explain', 'run'].includes(command ?? '') ? flagsOf(command as CommandName) : []
   try {
-    return unknownFlag(typed.replace(/=.*$/s, ''), known)
+    return unknownFlag(typed.replace(/=.*$/s, ''), known, command)
   } catch (error) {
     return error
   }

@@ -6,7 +6,7 @@ import {handlersOf} from './handlers.js'
 import type {HandlerPolicy} from '../intercept/policy.js'
 import {toBytes} from './bytes.js'
 import type {FlagValues} from './flags.js'
-import {flagsOf, isOn, listOf, valueOf} from './flags.js'
+import {isOn, listOf, valueOf} from './flags.js'
 import {withConfiguration} from './configuration.js'
 import {parseLine} from './operands.js'
 import type {ParsedLine} from './operands.js'
@@ -32,7 +32,7 @@ export async function configureRun(
 }
 
 function readLine(words: readonly string[]): ParsedLine | undefined {
-  const line = parseLine(words, flagsOf('run'))
+  const line = parseLine(words, 'run')
   if (line.help) return undefined
   if (line.operands.length === 0) throw noCommand('run')
   if (line.operands[0] === '')

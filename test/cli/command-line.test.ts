@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import {spawnSync} from 'node:child_process'
 
-import {interceptor, INTERCEPTOR} from '../helpers/program.js'
+import {interceptor, INTERCEPTOR, programIn} from '../helpers/program.js'
 
 describe('interceptor', () => {
   it('shows its commands and its version', () => {
@@ -60,6 +60,15 @@ describe('interceptor', () => {
       assert.doesNotMatch(ended.stderr, /\n {4}at /)
     })
   }
+
+  it('says that standard output can not be written', () => {
+    for (const words of ['explain', '--help', 'run --help', '--version']) {
+      const line = `exec ${process.execPath} ${INTERCEPTOR} ${words} >/dev/full`
+      const {status, stderr} = programIn({}, 'sh', '-c', line)
+      assert.match(stderr, /^interceptor: cannot write to standard output: ENOSPC[^\n]*\n$/u)
+      assert.equal(status, 125)
+    }
+  })
 
   it('takes a closed pipe for success', () => {
     const script = '"$0" "$1" run --help | head -n 1; echo "${PIPESTATUS[0]}"'

@@ -40,7 +40,7 @@ describe('oclifFlags', () => {
         const line = [...parts.flat(), '--', 'x']
         const theirs = await Parser.parse(line, {flags: oclifFlags('run'), strict: false})
         const {json: _, ...flags} = theirs.flags as Record<string, unknown>
-        assert.deepEqual({...parseLine(line, table).values}, flags)
+        assert.deepEqual({...parseLine(line, 'run', table).values}, flags)
       }),
       {numRuns: 200},
     )

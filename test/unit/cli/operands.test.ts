@@ -45,20 +45,20 @@ describe('parseLine', () => {
   ]
   for (const [line, values, operands] of good) {
     it(`reads "${line}"`, () => {
-      assert.deepEqual(parseLine(words(line), flags), {values, operands: words(operands), help: false})
+      assert.deepEqual(parseLine(words(line), 'run', flags), {values, operands: words(operands), help: false})
     })
   }
 
   it('sees help only among our flags', () => {
-    assert.equal(parseLine(['--mknod', '-h', 'ls'], flags).help, true)
-    assert.equal(parseLine(['--', '--help'], flags).help, false)
+    assert.equal(parseLine(['--mknod', '-h', 'ls'], 'run', flags).help, true)
+    assert.equal(parseLine(['--', '--help'], 'run', flags).help, false)
   })
 
   const wrong: readonly [string, string, readonly string[]][] = [
     ['--mkond ls', 'unknown flag --mkond', ['did you mean --mknod?']],
     ['--mkond=1 ls', 'unknown flag --mkond', ['did you mean --mknod?']],
-    ['--zzzzzz ls', 'unknown flag --zzzzzz', ['see interceptor --help']],
-    ['-x ls', 'unknown flag -x', ['see interceptor --help']],
+    ['--zzzzzz ls', 'unknown flag --zzzzzz', ['see interceptor run --help']],
+    ['-x ls', 'unknown flag -x', ['see interceptor run --help']],
     ['-mknod ls', 'unknown flag -mknod', ['did you mean --mknod?']],
     ['--name', '--name needs a value: NAME', []],
     ['--name --mknod ls', '--name needs a value: NAME', []],
@@ -70,7 +70,7 @@ describe('parseLine', () => {
   for (const [line, message, hints] of wrong) {
     it(`refuses "${line}"`, () => {
       assert.throws(
-        () => parseLine(words(line), flags),
+        () => parseLine(words(line), 'run', flags),
         (error) => {
           assert.ok(error instanceof UsageError)
           assert.deepEqual([error.message, error.hints], [message, hints])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 
 import {describeFailure} from '../../../src/cli/report.js'
-import {nearest} from '../../../src/cli/suggest.js'
+import {nearest} from '../../../src/nearest.js'
 import {LaunchError, UsageError} from '../../../src/errors.js'
 
 describe('describeFailure', () => {

@@ -8,7 +8,6 @@ import {join} from 'node:path'
 import {parse} from 'yaml'
 
 import type {CommandName} from '../../../src/cli/flags.js'
-import {flagsOf} from '../../../src/cli/flags.js'
 import {parseLine} from '../../../src/cli/operands.js'
 import {toPolicy} from '../../../src/cli/policy.js'
 import {hasProgram, PROJECT} from '../../helpers/program.js'
@@ -67,7 +66,7 @@ describe('the recipes for CI', () => {
       const lines = scriptsOf(name).flatMap(commandLines)
       assert.ok(lines.some(([command]) => command === 'run'))
       for (const [command = '', ...words] of lines) {
-        const {values, operands} = parseLine(words, flagsOf(command as CommandName))
+        const {values, operands} = parseLine(words, command as CommandName)
         toPolicy(values)
         assert.equal(operands[0], command === 'run' ? 'debootstrap' : undefined)
       }
@@ -77,7 +76,7 @@ describe('the recipes for CI', () => {
       const run = scriptsOf(name)
         .flatMap(commandLines)
         .find(([command]) => command === 'run')
-      const {values} = parseLine(run!.slice(1), flagsOf('run'))
+      const {values} = parseLine(run!.slice(1), 'run')
       assert.deepEqual([values['mknod'], values['export-root']], [true, 'rootfs'])
       // Among what is kept, packed or not.
       const kept = JSON.stringify(read(name))
