@@ -44,7 +44,9 @@ export function checkCgroups(rootless: boolean): readonly Finding[] {
 /** Hints are written for somebody who runs something: of these, what changes the machine. */
 function forAdministrators(hints: readonly string[]): readonly string[] {
   const own = hints.filter((hint) => /administrator/i.test(hint))
-  return own.length > 0 ? own.map((hint) => hint.replace(/^or have an administrator /i, 'an administrator can ')) : hints
+  return own.length > 0
+    ? own.map((hint) => hint.replace(/^or have an administrator /i, 'an administrator can '))
+    : hints
 }
 
 function tryCgroup(options: CgroupOptions): InterceptorError | undefined {

@@ -63,7 +63,8 @@ function flagsInWord(word: string, command: CommandName, known: readonly Flag[])
   for (let at = 1; at < word.length; at++) {
     const typed = `-${word[at]!}`
     const flag =
-      known.find(({char}) => char === word[at]) ?? unknownFlag(typed.length === word.length ? typed : word, known, command)
+      known.find(({char}) => char === word[at]) ??
+      unknownFlag(typed.length === word.length ? typed : word, known, command)
     if (flag.kind === 'switch') given.push({flag, typed, value: undefined})
     else
       return [...given, {flag, typed, value: at + 1 < word.length ? word.slice(at + 1).replace(/^=/, '') : undefined}]

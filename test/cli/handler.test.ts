@@ -138,7 +138,8 @@ describe('run --handler', function () {
 
   it('is kept or left out by exec, and none is added', async () => {
     const {name} = await start(cwd, ['--handler', 'caesar.js'])
-    const exec = (...words: readonly string[]) => interceptorIn({cwd}, 'exec', ...words, name, './caesar', 'Khoor', '-3')
+    const exec = (...words: readonly string[]) =>
+      interceptorIn({cwd}, 'exec', ...words, name, './caesar', 'Khoor', '-3')
     assert.equal(exec().stdout, 'Hello 5\n')
     assert.equal(exec('--handler', 'caesar.js').stdout, 'Hello 5\n')
     assert.match(exec('--sysinfo').stderr, /cannot allow more/)
