@@ -252,6 +252,28 @@ exit(libc.mount(b"images/ext4", b"m", b"ext4", 0, None) == 0)'; exit 3`,
     assert.match(stderr, /EACCES {2}failed/u)
   })
 
+  it("lends an overlay no rights over what is the host's, whatever the marks of an upper layer say", () => {
+    const place = temporary()
+    chmodSync(place, 0o755)
+    mkdirSync(join(place, 'closed'))
+    writeFileSync(join(place, 'closed/file'), 'secret\n', {mode: 0o644})
+    writeFileSync(join(place, 'private'), 'secret\n', {mode: 0o600})
+    chmodSync(join(place, 'closed'), 0o700)
+    const script = `
+      mkdir -p up/closed work; truncate -s 7 up/redirected
+      setfattr -n trusted.overlay.redirect -v /private up/redirected; setfattr -n trusted.overlay.metacopy up/redirected
+      for layers in lowerdir=${place},upperdir=up,workdir=work lowerdir=up:${place}; do
+        mount -t overlay x -o $layers,metacopy=on,redirect_dir=on m || continue
+        (ls m/closed; cat m/closed/file m/redirected m/private) || umount m
+      done; true`
+    const allowed = ['trusted.overlay.redirect', 'trusted.overlay.metacopy']
+    const flags = ['--mount-allowed', 'overlay', ...allowed.flatMap((name) => ['--setxattr-allow', name])]
+    const {status, stdout, stderr} = run(flags, script)
+    assert.equal(status, 0, stderr)
+    assert.equal(stdout, '', stderr)
+    assert.match(stderr, /"lowerdir=up:[^"]*"\) = 0 /u)
+  })
+
   it('M9: gives a hugetlbfs the ids of the container', function () {
     if (!program('cat', '/proc/filesystems').stdout.includes('hugetlbfs')) this.skip()
     const script = `for o in size=4M uid=0,gid=0 uid=1,gid=2 gid=3; do mount -t hugetlbfs -o $o none m; stat -c %u:%g m; umount m; done`

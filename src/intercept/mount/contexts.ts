@@ -41,7 +41,7 @@ const BUSY = 2
 const NONE = -1
 
 /** Bits of `flags`: what was set so far, as far as it matters when the file system is made. */
-export const CONTEXT_FLAG = {readOnly: 1, errors: 2, uid: 4, gid: 8} as const
+export const CONTEXT_FLAG = {readOnly: 1, errors: 2, uid: 4, gid: 8, foreignLayer: 16} as const
 
 /** Memory for `FsContexts`, to be made once for each container. */
 export function fsContextsMemory(): SharedArrayBuffer {

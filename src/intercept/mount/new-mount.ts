@@ -32,7 +32,8 @@ import {MS_RDONLY} from './flags.js'
 import {withSource} from './kernel-mount.js'
 import type {MountState} from './kernel-mount.js'
 import {dangerOf, hugetlbId, needsSafeErrors} from './options.js'
-import {createOverlay} from './overlay.js'
+import {areOwn, findLayers} from './layers.js'
+import {createOverlay, setLayer} from './overlay.js'
 
 const ADMIN = capabilityMask(CAP_SYS_ADMIN)
 export const STRATEGY = 'kernel'
@@ -136,6 +137,13 @@ function setOption(
   // Copied from /proc/mounts by mount(8) for a remount, where it tells of the mount and is no option of the file system.
   if (type === undefined && name === 'idmapped' && given === undefined) return done(context, state)
   if (name === 'source' && type !== undefined) return setSource(context, given, state)
+  const layers = type === 'overlay' && given !== undefined ? findLayers({key: name, value: given}, caller) : undefined
+  if (layers !== undefined && given !== undefined) {
+    inContext(type, caller, state, () => {
+      if (!setLayer(context.fd, {key: name, value: given}, layers)) context.set(CONTEXT_FLAG.foreignLayer, true)
+    })
+    return done(context, state)
+  }
   const text = type === 'hugetlbfs' && given !== undefined ? hugetlbId(name, given, state.container) : given
   inContext(type, caller, state, () => {
     if (text === undefined) fsconfig(context.fd, FSCONFIG_SET_FLAG, name, null, 0)
@@ -172,6 +180,8 @@ function setDescriptor(context: FsContext, {key, aux}: FsconfigValues, caller: C
   const fd = caller.openDescriptor(aux)
   const type = typeOf(context, state)
   if (type !== 'overlay') return noSuchKind(type)
+  // Marked before it may be there.
+  if (!areOwn([fd], caller)) context.set(CONTEXT_FLAG.foreignLayer, true)
   inContext(type, caller, state, () => fsconfig(context.fd, FSCONFIG_SET_FD, name, null, fd))
   return done(context, state)
 }
@@ -208,7 +218,8 @@ function command(context: FsContext, cmd: number, caller: Caller, state: MountSt
 function create(context: FsContext, type: string, cmd: number, caller: Caller, state: MountState): Performed {
   const source = context.source
   if (type === 'overlay') {
-    createOverlay(context.fd, source, cmd, caller)
+    const isOwn = !context.has(CONTEXT_FLAG.foreignLayer)
+    createOverlay(context.fd, {source, command: cmd, isOwn}, caller)
     return done(context, state)
   }
   const flags = context.has(CONTEXT_FLAG.readOnly) ? MS_RDONLY : 0
