@@ -136,6 +136,6 @@ describe('interceptor run of an ordinary user', () => {
     const {status, stdout, stderr} = run('--pids', '50', '--', 'sh', '-c', 'echo started')
     if (status === 0) return
     assert.deepEqual({status, stdout}, {status: 125, stdout: ''})
-    assert.match(stderr, /^interceptor: cannot limit the container: .*\n(hint: .*\n)*hint: Leave out --pids\n/u)
+    assert.match(stderr, /^interceptor: cannot limit the container: .*\n(hint: .*\n)*hint: leave out --pids\n/u)
   })
 })
