@@ -48,7 +48,11 @@ export function withCauses(error: Error): string {
 }
 
 function paragraph(message: string, hints: readonly string[]): string {
-  return [`interceptor: ${printable(message)}`, ...hints.map((hint) => `hint: ${printable(lowerFirst(hint))}`), ''].join('\n')
+  return [
+    `interceptor: ${printable(message)}`,
+    ...hints.map((hint) => `hint: ${printable(lowerFirst(hint))}`),
+    '',
+  ].join('\n')
 }
 
 /** Any status below 125 could be the command's own, so that run and exec answer wrong usage with 125, as env(1) does. */
