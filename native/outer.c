@@ -21,6 +21,11 @@
 #include "interceptor-init.h"
 #include "kernel.h"
 
+#ifndef MNT_DETACH
+#define MNT_DETACH 2
+#define UMOUNT_NOFOLLOW 8
+#endif
+
 enum { KILL_ROUNDS = 200, KILL_PAUSE_MS = 5, WITNESS_MS = 500, REMOVE_TRIES = 200, REMOVE_PAUSE_NS = 5000000 };
 
 struct outer {
@@ -271,6 +276,18 @@ static void hand_over(struct outer *outer)
 	(void)send_message(outer->inner, &message);
 }
 
+/* Of protect_self() in userns.c: it is in use here, and the container's tree is to have no mount of it. */
+static void uncover_self(void)
+{
+	char path[4096];
+	const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (length < 0)
+		return;
+	path[length] = '\0';
+	(void)syscall(SYS_umount2, path, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
 /* The container's PID 1 in new namespaces, below a mount namespace of our own. */
 static void start_inner(struct outer *outer)
 {
@@ -278,6 +295,8 @@ static void start_inner(struct outer *outer)
 
 	if (unshare(CLONE_NEWNS) < 0 || syscall(SYS_mount, NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		fail(STAGE_MOUNT_NAMESPACE, 0);
+	if (outer->plan->flags & PLAN_ROOTLESS)
+		uncover_self();
 	outer->pid = clone_inner(outer, &inner_socket);
 	if (outer->pid == 0) {
 		const struct inner_context context = {

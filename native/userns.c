@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "interceptor-init.h"
+#include "kernel.h"
 
 enum { MARKER = 2, NEWUIDMAP, NEWGIDMAP, UID_MAP, GID_MAP, ONE_UID, ONE_GID, PROGRAM, ARGUMENTS };
 enum { WORDS_MAX = 3 * 340 + 3, MARKER_MAX = 256 };
@@ -153,13 +154,39 @@ static struct outcome enter(char **argv)
 	return outcome;
 }
 
+/*
+ * The container's root may be the owner of this program, and can have it executed inside: by a script, or a link, to
+ * /proc/self/exe in the place of a command that we start there. From /proc/PID/exe it could then change the host's
+ * file, so that it is executed from a mount that can't be written.
+ */
+static int protect_self(void)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	char path[4096];
+	const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	int tree;
+	int result;
+
+	if (length < 0)
+		return -1;
+	path[length] = '\0';
+	tree = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree < 0)
+		return -1;
+	result = sys_mount_setattr(tree, 0, &attr);
+	if (result == 0)
+		result = sys_move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+	close(tree);
+	return result;
+}
+
 static _Noreturn void become_program(const char *prefix, struct outcome outcome, char **words)
 {
 	static const char sorry[] = "interceptor: cannot execute itself in its user namespace\n";
 	static char marker[MARKER_MAX];
 
 	(void)snprintf(marker, sizeof(marker), "%s%d:%d:%u", prefix, outcome.stage, outcome.error, outcome.helpers);
-	if (putenv(marker) == 0)
+	if ((outcome.error != 0 || protect_self() == 0) && putenv(marker) == 0)
 		execve(words[0], words + 1, environ);
 	(void)!write(2, sorry, sizeof(sorry) - 1);
 	_exit(125);

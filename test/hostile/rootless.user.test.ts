@@ -34,6 +34,27 @@ describe('a hostile container of an ordinary user', () => {
     assert.equal(stdout, '')
   })
 
+  it('changes nothing of the helper outside that it has executed as its own program', () => {
+    const source = [
+      'import errno, os, subprocess, sys, time',
+      'os.symlink("/proc/self/exe", "helper"); os.mkdir("m"); open("image", "w").close()',
+      'end = time.monotonic() + 20',
+      'while time.monotonic() < end:',
+      '    mount = subprocess.Popen(["mount", "-i", "-t", "ext4", "image", "m"], stderr=subprocess.DEVNULL)',
+      '    while mount.poll() is None:',
+      '        for pid in filter(str.isdigit, os.listdir("/proc")):',
+      '            try:',
+      '                if "interceptor-init" not in os.readlink(f"/proc/{pid}/exe"): continue',
+      '                fd = os.open(f"/proc/{pid}/exe", os.O_RDONLY)',
+      '            except OSError: continue',
+      '            try: os.fchmod(fd, os.fstat(fd).st_mode)',
+      '            except OSError as error: sys.exit(print(errno.errorcode[error.errno]))',
+      '            sys.exit(print("changed"))',
+    ].join('\n')
+    const {stdout, stderr} = run('--mount-fuse', `ext4=${cwd}/helper`, '--', 'python3', '-c', source)
+    assert.equal(stdout, 'EROFS\n', stderr)
+  })
+
   it('gets no usable node of a device that the user may not open, under any name or mode', function () {
     const node = devices().find(({path}) => !mayOpen(path))
     skipTestUnless(this, node !== undefined, 'this user may open every device of the host')
