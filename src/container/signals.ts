@@ -3,7 +3,7 @@
 import {readFileSync} from 'node:fs'
 import {constants} from 'node:os'
 
-import type {ContainerEnd, LaunchedContainer} from './launch.js'
+import type {LaunchedContainer} from './launch.js'
 
 /**
  * SIGTTIN and SIGTTOU keep their default: they stop us with the whole process group, and the shell continues all of it.
@@ -49,14 +49,6 @@ export function followSignals(container: LaunchedContainer): () => void {
 /** The command was stopped: so are we, and the shell sees it, unless nobody could ever continue us. */
 export function stopWithCommand(): void {
   if (!isOrphanedGroup(process.pid)) process.kill(process.pid, 'SIGSTOP')
-}
-
-/** Dies of the signal that ended the command, so that nobody can tell the wrapper from the program (strace(1)). */
-export function dieOf(end: Extract<ContainerEnd, {kind: 'signaled'}>): void {
-  const name = Object.entries(constants.signals).find(([, number]) => number === end.signal)?.[0]
-  if (name === undefined) return
-  process.removeAllListeners(name)
-  process.kill(process.pid, end.signal)
 }
 
 interface ProcessGroup {

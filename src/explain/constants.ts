@@ -110,7 +110,3 @@ export function constantValue(name: string): bigint | undefined {
   const value = VALUES.get(name)
   return value === undefined ? undefined : BigInt(value)
 }
-
-export function constantNames(): readonly string[] {
-  return [...VALUES.keys()]
-}

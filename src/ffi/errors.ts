@@ -24,9 +24,6 @@ const NUMBERS: ReadonlyMap<string, number> = new Map([
   ['ENOTSUP', 95],
 ])
 
-/** Internal to the kernel, seen only in memory: include/linux/errno.h. */
-export const ERESTARTSYS = 512
-
 /** `ENOENT` for 2; a number that has no name is shown as it is. */
 export function errnoName(errno: number): string {
   const name = NAMES[errno]

@@ -34,9 +34,6 @@ export const POLLHUP = 0x10
 
 export const CLONE_NEWNS = 0x00020000
 export const CLONE_FS = 0x00000200
-export const CLONE_NEWCGROUP = 0x02000000
-export const CLONE_NEWUTS = 0x04000000
-export const CLONE_NEWIPC = 0x08000000
 export const CLONE_NEWUSER = 0x10000000
 export const CLONE_NEWPID = 0x20000000
 export const CLONE_NEWNET = 0x40000000
@@ -103,8 +100,6 @@ export const getuid = declareInt('getuid', [])
 export const geteuid = declareInt('geteuid', [])
 export const getpid = declareInt('getpid', [])
 export const prctl = declare('prctl', ['int', 'ulong', 'ulong', 'ulong', 'ulong'])
-/** prctl(2) whose second argument is memory of ours (PR_SET_NAME). */
-export const prctlBuffer = declare('prctl', ['int', 'buffer'])
 export const unshare = declare('unshare', ['int'])
 export const setns = declare('setns', ['fd', 'int'])
 export const chroot = declare('chroot', ['path'])

@@ -10,7 +10,6 @@ const IOCTL_NOTIF_ADDFD = 0x40182103
 const IOCTL_NOTIF_SET_FLAGS = 0x40082104
 
 const SECCOMP_GET_ACTION_AVAIL = 2
-const SECCOMP_GET_NOTIF_SIZES = 3
 export const SECCOMP_RET_USER_NOTIF = 0x7fc00000
 export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3
 export const SECCOMP_FILTER_FLAG_TSYNC_ESRCH = 1 << 4
@@ -31,19 +30,6 @@ const ioctl = declareUnchecked('ioctl', 'int', ['int', 'ulong', 'buffer'])
 const ioctlNumber = declareUnchecked('ioctl', 'int', ['int', 'ulong', 'long'])
 const seccompNumber = process.arch === 'arm64' ? 277 : 317
 const callSeccomp = declareLong('syscall', ['long', 'ulong', 'ulong', 'buffer'], 'seccomp')
-
-export interface NotificationSizes {
-  readonly notification: number
-  readonly response: number
-  readonly data: number
-}
-
-/** SECCOMP_GET_NOTIF_SIZES: what this kernel would fill in. */
-export function notificationSizes(): NotificationSizes {
-  const sizes = new Uint16Array(3)
-  callSeccomp(seccompNumber, SECCOMP_GET_NOTIF_SIZES, 0, sizes)
-  return {notification: sizes[0]!, response: sizes[1]!, data: sizes[2]!}
-}
 
 export function isActionAvailable(action: number): boolean {
   try {
@@ -87,11 +73,6 @@ export function installEmptyListener(): number {
 /** Lets the kernel switch to us and back on the same processor; false where it is too old (before 6.6). */
 export function setSyncWakeUp(listener: number): boolean {
   return ioctlNumber(listener, IOCTL_NOTIF_SET_FLAGS, USER_NOTIF_FD_SYNC_WAKE_UP) === 0
-}
-
-/** Whether a notification is still waiting for its answer. Without an object of its own, for threads that never receive. */
-export function isIdValid(listener: number, id: Uint8Array): boolean {
-  return ioctl(listener, IOCTL_NOTIF_ID_VALID, id) === 0
 }
 
 /**
