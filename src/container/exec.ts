@@ -119,8 +119,10 @@ class Exec {
 
   async toTheEnd(): Promise<RunEnd> {
     const launched = await this.#launch()
+    // Before the command can say that it is ready for them.
     const unfollow = followSignals(launched)
     try {
+      launched.go()
       const end = await this.#ended(launched)
       await this.#supervisor?.stop()
       if (this.#fatal !== undefined) throw this.#fatal
@@ -155,7 +157,6 @@ class Exec {
       // As in run.ts: the worker may be taking up nodes that it must know when the command comes to them.
       if (plan.rootless && policy.mknod !== undefined) await begun
     }
-    launched.go()
     return launched
   }
 

@@ -89,8 +89,10 @@ class Run {
 
   async toTheEnd(): Promise<RunEnd> {
     const launched = await this.#launch()
+    // Before the command can say that it is ready for them.
     const unfollow = followSignals(launched)
     try {
+      launched.go()
       const end = await launched.ended
       // The last decisions are written before anything is said of the end.
       await this.#supervisor?.stop()
@@ -184,7 +186,6 @@ class Run {
       // Nodes of an earlier run are there before the command looks for them.
       if (rootless && policy.mknod !== undefined) await this.#tellBeginning(await begun)
     }
-    launched.go()
   }
 
   async #tellBeginning(beginning: Beginning | undefined): Promise<void> {
