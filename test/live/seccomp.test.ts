@@ -21,7 +21,7 @@ describe('a seccomp listener inside the container', () => {
 
   const run = (...words: readonly string[]) => interceptorIn({cwd}, 'run', ...words)
 
-  it("gets the kernel's EBUSY, and the log tells why", () => {
+  it("M15: gets the kernel's EBUSY, and the log tells why", () => {
     const {stdout, stderr} = run('--sysinfo', '--', './handler-calls', 'listener')
     assert.equal(stdout, 'listener -16\n')
     assert.match(

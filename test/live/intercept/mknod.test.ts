@@ -100,7 +100,7 @@ describe('mknod in a container', function () {
       ])
     })
 
-    it('goes by the supplementary groups and fs ids of the caller', async () => {
+    it('B6: goes by the supplementary groups and fs ids of the caller', async () => {
       const asUser = [
         ['fsids:1000:1000', 0],
         [`raise:${CAP_MKNOD}`, 0],

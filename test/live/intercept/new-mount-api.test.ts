@@ -142,7 +142,7 @@ describe('the new mount calls in a container', function () {
       assert.ok(decisions.some(({reason}) => reason === "ext4: Unknown parameter 'interceptor'"))
     })
 
-    it(`leave to the kernel what it mounts for a user namespace (${abi})`, async () => {
+    it(`B12: leave to the kernel what it mounts for a user namespace (${abi})`, async () => {
       const words = [
         word(abi, 'fsopen', 's=tmpfs', 1),
         word(abi, 'fsconfig', 3, STRING, 's=size', 's=1m', 0),
@@ -165,7 +165,7 @@ describe('the new mount calls in a container', function () {
     })
   }
 
-  it('mount an image, with the attributes asked for, and go on with the descriptor', async () => {
+  it('B13: mount an image, with the attributes asked for, and go on with the descriptor', async () => {
     const words = [
       call('fsopen', 's=ext4', 1),
       set(3, 'source', './disk.img'),

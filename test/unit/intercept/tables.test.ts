@@ -15,7 +15,7 @@ import {
 const ABIS: readonly Abi[] = ['aarch64', 'arm', 'i386', 'x32', 'x86_64']
 
 describe('syscall tables', () => {
-  it('know the numbers of each ABI', () => {
+  it('B17: know the numbers of each ABI', () => {
     const expected: readonly [Abi, string, number | undefined][] = [
       ['x86_64', 'read', 0],
       ['x86_64', 'mknodat', 259],
