@@ -151,7 +151,14 @@ async function explainFile(
   }
   if (json) {
     const refused = report.refused.map((group) => ({...group, advice: group.advice.flat()}))
-    const summary = {...report, refused, flags: report.flags.flat(), command_line: showFlags(report.flags)}
+    const {flags, optional} = report
+    const summary = {
+      ...report,
+      refused,
+      flags: flags.flat(),
+      command_line: showFlags(flags),
+      optional: optional.flat(),
+    }
     pending += `\n],"summary":${JSON.stringify(toJson(summary))}}\n`
   } else pending += lines(fileReportLines(report))
   await write(pending)

@@ -33,6 +33,8 @@ export interface FileReport {
   /** The fewest flags, added to those given, with which `allowed` of the refused calls are performed. */
   readonly flags: readonly FlagWords[]
   readonly allowed: number
+  /** Flags with which calls would be performed that the kernel answers in a container too, if otherwise. */
+  readonly optional: readonly FlagWords[]
   readonly unreadable: number
 }
 
@@ -60,6 +62,7 @@ export class FileJudge {
   readonly #groups = new Map<string, RefusedGroup>()
   readonly #needs = new Map<string, Need>()
   readonly #counts = new Map<string, number>()
+  readonly #optional = new Map<string, FlagWords>()
   #line = 0
   #untouched = 0
   #isKnown = false
@@ -97,12 +100,14 @@ export class FileJudge {
     for (const call of this.#strace.finish()) this.#take(call, call.abi, call.pid, call.text)
     const needs = [...this.#needs.values()]
     const flags = fewestFlags(needs, this.#options.adviser)
+    const needed = new Set(flags.map(([flag]) => flag))
     return {
       untouched: this.#untouched,
       counts: Object.fromEntries([...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1))),
       refused: [...this.#groups.values()].sort((a, b) => b.calls - a.calls),
       flags,
       allowed: [...this.#groups.values()].reduce((sum, {advice, calls}) => sum + (advice.length > 0 ? calls : 0), 0),
+      optional: [...this.#optional.values()].filter(([flag]) => !needed.has(flag)),
       unreadable: this.#unreadable + this.#strace.unreadable,
     }
   }
@@ -126,6 +131,8 @@ export class FileJudge {
       return
     }
     this.#counts.set(judged.outcome, (this.#counts.get(judged.outcome) ?? 0) + 1)
+    if (judged.outcome === 'kernel' && this.#optional.size < REMEMBERED_MAX)
+      for (const words of judged.advice) this.#optional.set(words.join(' '), words)
     const shown = text ?? judged.shown ?? `${call.name}(...)`
     if (judged.outcome === 'refused') this.#refuse(key, judged, {call, abi, advice: judged.advice}, shown)
     this.#options.onCall({...judged, line: this.#line, pid, text: shown})

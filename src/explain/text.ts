@@ -90,12 +90,16 @@ function escapeCall(text: string): string {
 
 export function fileReportLines(report: FileReport): string[] {
   const {refused, flags, allowed, counts, untouched, unreadable} = report
+  const optional =
+    report.optional.length === 0
+      ? []
+      : ['', `Optional, for what the kernel answers by itself otherwise: ${showFlags(report.optional)}`]
   const judged = Object.entries(counts).map(
     ([outcome, calls]) => `${calls} ${outcome === 'kernel' ? 'left to the kernel' : outcome}`,
   )
   const lines = ['', `${[...judged, `${untouched} never intercepted`].join(', ')}.`]
   if (unreadable > 0) lines.push(`${unreadable} lines could not be read.`)
-  if (refused.length === 0) return [...lines, 'Nothing would be refused.']
+  if (refused.length === 0) return [...lines, 'Nothing would be refused.', ...optional]
   const rows = refused.map(({calls, syscall, reason, advice}) => [
     String(calls),
     syscall,
@@ -110,7 +114,7 @@ export function fileReportLines(report: FileReport): string[] {
       `${allowed === total ? 'All' : `${allowed} of ${total}`} would be performed with: ${showFlags(flags)}`,
     )
   if (allowed < total) lines.push('', `${total - allowed} of ${total} can be allowed by no flag.`)
-  return lines
+  return [...lines, ...optional]
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

@@ -26,10 +26,17 @@ const NODES = [
   ['console', '666', '5:1'],
 ] as const
 
+/** Calls of every family, and some that none takes; the rest runs at full speed. */
+const TRACED = 'mknod,mknodat,mount,umount2,sysinfo,bpf,chown,fchownat,setxattr,lsetxattr,fsetxattr,getxattr,listxattr'
+
+function strace(file: string): [string, ...string[]] {
+  return ['strace', '-f', '--seccomp-bpf', '-e', `trace=${TRACED}`, '-o', file]
+}
+
 describe('debootstrap in a container', function () {
   this.timeout(LIMIT_MS)
   skipUnlessPrivileged()
-  skipUnlessPrograms('debootstrap', 'wget')
+  skipUnlessPrograms('debootstrap', 'strace', 'wget')
   const temporary = temporaryDirectories()
   const ours = {ended: undefined as Ended | undefined, directory: ''}
   const theirs = {ended: undefined as Ended | undefined, user: undefined as OrdinaryUser | undefined}
@@ -41,8 +48,7 @@ describe('debootstrap in a container', function () {
     mkdirSync(cache)
     const surroundings = {cwd: ours.directory, timeoutMs: LIMIT_MS}
     // The same packages serve both runs, which is kind to the mirror.
-    const [plain = '', ...words] = debootstrap(cache, 'plain')
-    succeed(surroundings, plain, ...words)
+    succeed(surroundings, ...strace('plain.strace'), ...debootstrap(cache, 'plain'))
     ours.ended = interceptorIn(surroundings, 'run', '--mknod', '--sysinfo', '--', ...debootstrap(cache, 'contained'))
     if (hasOrdinaryUser()) theirs.ended = runAsOrdinaryUser(cache)
   })
@@ -55,6 +61,17 @@ describe('debootstrap in a container', function () {
     const words = debootstrap(join(user.home, 'cache'), 'rootfs')
     return user.interceptor({timeoutMs: LIMIT_MS}, 'run', ...flags, '--', ...words)
   }
+
+  it('is what explain advises from the trace of a plain run, and no more', () => {
+    const surroundings = {cwd: ours.directory, timeoutMs: LIMIT_MS}
+    const {stdout, status} = interceptorIn(surroundings, 'explain', '--strace', 'plain.strace')
+    assert.equal(status, 1)
+    assert.deepEqual(stdout.trimEnd().split('\n').slice(-3), [
+      'All would be performed with: --mknod',
+      '',
+      'Optional, for what the kernel answers by itself otherwise: --sysinfo',
+    ])
+  })
 
   it('ends well', () => {
     assert.equal(ours.ended?.status, 0, ours.ended?.stderr)
