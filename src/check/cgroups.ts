@@ -1,10 +1,11 @@
 // Whether limits can be set here: by making a cgroup with each of them, and removing it again.
 
+import {withCauses} from '../causes.js'
 import {createCgroup} from '../container/cgroup.js'
 import type {CgroupOptions} from '../container/cgroup.js'
 import {findHierarchies, thisHost} from '../container/cgroup-tree.js'
 import {InterceptorError} from '../errors.js'
-import {good, limited, missing, sentence} from './finding.js'
+import {good, limited, missing} from './finding.js'
 import type {Finding} from './finding.js'
 
 const LIMITS = {
@@ -28,7 +29,7 @@ export function checkCgroups(rootless: boolean): readonly Finding[] {
       ? good('cgroups', `${version}; --memory, --pids and --cpus can be had`)
       : limited(
           'cgroups',
-          `${version}; no ${failures.map(({name}) => `--${name}`).join(', ')}${works.length > 0 ? `, but --${works.join(', --')}` : ''}: ${sentence(first.error)}`,
+          `${version}; no ${failures.map(({name}) => `--${name}`).join(', ')}${works.length > 0 ? `, but --${works.join(', --')}` : ''}: ${withCauses(first.error)}`,
           ...forAdministrators(first.error.hints),
         )
   if (rootless) return [found]
@@ -37,7 +38,7 @@ export function checkCgroups(rootless: boolean): readonly Finding[] {
     found,
     devices === undefined
       ? good('device rule', v1.has('devices') ? 'by the v1 devices controller' : 'by a program on a v2 cgroup')
-      : missing('device rule', sentence(devices), ...devices.hints),
+      : missing('device rule', withCauses(devices), ...devices.hints),
   ]
 }
 

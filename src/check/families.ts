@@ -3,6 +3,7 @@
 import {closeSync, constants, existsSync, openSync, readFileSync} from 'node:fs'
 import {userInfo} from 'node:os'
 
+import {withCauses} from '../causes.js'
 import {deviceProgram} from '../container/device-rule.js'
 import {unifiedMountPoint} from '../container/cgroup-tree.js'
 import {loadDeviceProgram} from '../ffi/bpf.js'
@@ -12,7 +13,6 @@ import {FAMILIES} from '../intercept/families.js'
 import type {FamilyName, Policy} from '../intercept/policy.js'
 import type {AnyFamily} from '../intercept/syscall.js'
 import type {FamilyFinding} from './finding.js'
-import {sentence} from './finding.js'
 import {canOpen, checkFileSystems, checkFuse, hasModule, isProgram} from './machine.js'
 import type {Trial} from './trial.js'
 
@@ -133,7 +133,7 @@ function programs({rootless}: Circumstances): Served {
   try {
     closeSync(loadDeviceProgram(deviceProgram([]), 'check'))
   } catch (error) {
-    return cannot(`no device program can be loaded: ${sentence(error)}`, 'use a kernel with CONFIG_CGROUP_BPF')
+    return cannot(`no device program can be loaded: ${withCauses(error)}`, 'use a kernel with CONFIG_CGROUP_BPF')
   }
   return serves(strategyOf('bpf'))
 }

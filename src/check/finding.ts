@@ -34,10 +34,3 @@ export function limited(name: string, text: string, ...advice: readonly string[]
 export function missing(name: string, text: string, ...advice: readonly string[]): Finding {
   return {name, state: 'missing', text, advice}
 }
-
-/** One line of an error with its causes. */
-export function sentence(error: unknown): string {
-  const parts: string[] = []
-  for (let at = error; at instanceof Error && parts.length < 4; at = at.cause) parts.push(at.message)
-  return parts.join(': ')
-}

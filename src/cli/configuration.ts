@@ -15,6 +15,7 @@ export interface Configured extends Omit<LoadedConfiguration, 'values'> {
 
 export async function withConfiguration(given: FlagValues, command: CommandName): Promise<Configured> {
   const explicit = valueOf(given, 'config')
+  if (explicit === '') throw new UsageError('--config needs a value: FILE')
   const disabled = isOn(given, 'no-config')
   if (explicit !== undefined && disabled)
     throw new UsageError('--config and --no-config contradict each other', {hints: ['leave one of them out']})

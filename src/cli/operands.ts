@@ -41,7 +41,7 @@ export function parseLine(words: readonly string[], command: CommandName, known 
       let text = value
       if (flag.kind !== 'switch' && text === undefined) {
         text = words[++at]
-        if (text === undefined || isFlag(text, known)) throw new UsageError(`${typed} needs a value${shape(flag)}`)
+        if (text === undefined || isFlag(text, known)) throw needsValue(typed, flag)
       }
       store(values, flag, text)
     }
@@ -77,7 +77,7 @@ function store(values: Record<string, string[] | boolean | string>, flag: Flag, 
     values[flag.name] = true
     return
   }
-  if (flag.options !== undefined && !flag.options.includes(text)) throw wrongOption(flag, flag.options, text)
+  if (flag.options !== undefined && !flag.options.includes(text)) throw wrongOption(flag, text)
   const earlier = values[flag.name]
   if (flag.kind === 'value') {
     if (earlier !== undefined) throw new UsageError(`--${flag.name} can be given only once`)
@@ -97,10 +97,16 @@ function shape({options, placeholder}: Flag): string {
   return placeholder === undefined ? '' : `: ${placeholder}`
 }
 
-function wrongOption(flag: Flag, options: readonly string[], text: string): UsageError {
+export function needsValue(typed: string, flag: Flag): UsageError {
+  return new UsageError(`${typed} needs a value${shape(flag)}`)
+}
+
+/** A flag with a few values, and none of them. */
+export function wrongOption({name, options = []}: Flag, text: string): UsageError {
   const meant = nearest(text, options)
-  return new UsageError(`--${flag.name}: ${JSON.stringify(text)} is not ${oneOf(options)}`, {
-    hints: meant === undefined ? [] : [`did you mean --${flag.name} ${meant}?`],
+  const only = options.length === 1 ? 'only ' : ''
+  return new UsageError(`--${name} takes ${only}${oneOf(options)}, not ${JSON.stringify(text)}`, {
+    hints: meant === undefined ? [] : [`did you mean --${name} ${meant}?`],
   })
 }
 

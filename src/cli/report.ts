@@ -2,11 +2,12 @@
 
 import {writeSync} from 'node:fs'
 
+import {withCauses} from '../causes.js'
 import {EXIT, InterceptorError, UsageError} from '../errors.js'
 import {printable} from '../render/printable.js'
-import type {CommandName} from './flags.js'
+import type {CommandName, Flag} from './flags.js'
 import {flagsOf} from './flags.js'
-import {unknownFlag} from './operands.js'
+import {needsValue, unknownFlag, wrongOption} from './operands.js'
 
 export interface Failure {
   /** What is printed, with its newline; empty: nothing. */
@@ -32,19 +33,6 @@ export function describeFailure(error: unknown, command?: string): Failure {
     text: `interceptor: internal error (this is a bug in interceptor, not in your program)\n${lines.join('\n')}\n`,
     exitCode: EXIT.bug,
   }
-}
-
-/** The message, then each cause behind a colon: `cannot start make: unshare: EPERM`. */
-export function withCauses(error: Error): string {
-  const parts = [error.message]
-  let {cause} = error
-  for (let depth = 0; cause !== undefined && cause !== null && depth < 8; depth++) {
-    const text = cause instanceof Error ? cause.message : typeof cause === 'string' ? cause : ''
-    // A wrapped message that already ends with its cause is not said twice.
-    if (text !== '' && !parts.at(-1)!.endsWith(text)) parts.push(text)
-    cause = cause instanceof Error ? cause.cause : undefined
-  }
-  return parts.join(': ')
 }
 
 function paragraph(message: string, hints: readonly string[]): string {
@@ -77,18 +65,33 @@ function describeOclifFailure(error: OclifError, command: string | undefined): F
   if (error.constructor.name === 'NonExistentFlagsError' && typeof typed === 'string') {
     return describeFailure(unknownFlagError(typed, command), command)
   }
+  const words = errorOfWords(error, command)
+  if (words !== undefined) return describeFailure(words, command)
   const [message = ''] = error.message.split('\n')
   const help = command === undefined ? 'interceptor --help' : `interceptor ${command} --help`
   return describeFailure(new UsageError(lowerFirst(message), {hints: [`see ${help}`]}), command)
 }
 
+/** oclif's own words for a value that is none of the flag's, and for one that is missing. */
+function errorOfWords({message}: Error, command: string | undefined): unknown {
+  const known = flagsOfCommand(command)
+  const wrong = /^Expected --([\w-]+)=(.*) to be one of: /s.exec(message)
+  const absent = /^Flag --([\w-]+) expects a value/.exec(message)
+  const flag = known.find(({name}) => name === (wrong ?? absent)?.[1])
+  if (flag === undefined) return undefined
+  return wrong === null ? needsValue(`--${flag.name}`, flag) : wrongOption(flag, wrong[2]!.split('\n')[0]!)
+}
+
 function unknownFlagError(typed: string, command: string | undefined): unknown {
-  const known = ['check', 'exec', 'explain', 'run'].includes(command ?? '') ? flagsOf(command as CommandName) : []
   try {
-    return unknownFlag(typed.replace(/=.*$/s, ''), known, command)
+    return unknownFlag(typed.replace(/=.*$/s, ''), flagsOfCommand(command), command)
   } catch (error) {
     return error
   }
+}
+
+function flagsOfCommand(command: string | undefined): readonly Flag[] {
+  return ['check', 'exec', 'explain', 'run'].includes(command ?? '') ? flagsOf(command as CommandName) : []
 }
 
 function lowerFirst(text: string): string {

@@ -75,7 +75,12 @@ function requestOf(values: Parameters<typeof valueOf>[0], calls: readonly string
     ...(log === undefined ? [] : ['--log']),
     ...(calls.length === 0 ? [] : ['a call']),
   ]
-  if (asked.length > 1) throw new UsageError(`explain takes one of ${asked.join(' and ')}, not both`)
+  if (asked.length > 1) {
+    const isForm = filter !== undefined && calls.length > 0
+    throw new UsageError(`explain takes one of ${asked.join(' and ')}, not both`, {
+      hints: isForm ? [`a form of the filter is joined by =, as --filter=${calls[0] ?? ''}`] : [],
+    })
+  }
   const abis = machineAbis(process.arch)
   const abi = (valueOf(values, 'abi') as Abi | undefined) ?? abis[0]
   if (abi === undefined || !abis.includes(abi)) {

@@ -1,7 +1,17 @@
 // Where an archive goes: a file that appears when it is whole, or a stream that is written as it comes.
 
 import {randomBytes} from 'node:crypto'
-import {closeSync, constants, fstatSync, openSync, renameSync, statSync, unlinkSync, writeSync} from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import {isatty} from 'node:tty'
 
 import {LaunchError, UsageError} from '../errors.js'
@@ -50,6 +60,7 @@ export class ExportOutput {
       if (status?.isFile() === false) return new ExportOutput(shown, openSync(target, constants.O_WRONLY))
       const slash = target.lastIndexOf('/')
       const parent = slash === -1 ? Buffer.from('.') : target.subarray(0, Math.max(slash, 1))
+      accessSync(parent, constants.W_OK)
       return new ExportOutput(shown, -1, {
         directory: openSync(parent, constants.O_RDONLY | constants.O_DIRECTORY),
         name: target.subarray(slash + 1),

@@ -30,7 +30,7 @@ export function isMembers(value: unknown): value is Members {
 
 export function parseDeclaration(shown: string, path: string, index: number, given: Members): HandlerDeclaration {
   const wrong = (cause: string, hint?: string): UsageError =>
-    new UsageError(`cannot use --handler ${shown}: ${cause}`, {hints: hint === undefined ? [] : [hint]})
+    new UsageError(`cannot use handler ${shown}: ${cause}`, {hints: hint === undefined ? [] : [hint]})
   const unknown = Object.keys(given).find((key) => !MEMBERS.includes(key))
   if (unknown !== undefined) {
     const meant = nearest(unknown, MEMBERS)

@@ -1,6 +1,7 @@
 // Modules of the user's own for system calls (--handler): what they declare, as plain data that crosses to the workers,
 // and their functions, which only the handler lane has. docs/HANDLERS.md describes the form.
 
+import {accessSync, constants, statSync} from 'node:fs'
 import {resolve} from 'node:path'
 import {pathToFileURL} from 'node:url'
 
@@ -46,17 +47,38 @@ export async function loadHandlerFunctions(policy: HandlerPolicy): Promise<Handl
 }
 
 async function importFrom(path: string, shown: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const problem = problemWith(path)
+  if (problem !== undefined)
+    throw new UsageError(`cannot load handler ${shown}: ${problem}`, {
+      hints: ['--handler takes a JavaScript module, see docs/HANDLERS.md for its form'],
+    })
   let module: {readonly default?: unknown}
   try {
     module = (await import(pathToFileURL(path).href)) as {readonly default?: unknown}
   } catch (error) {
-    throw new UsageError(`cannot load --handler ${shown}`, {cause: error})
+    throw new UsageError(`cannot load handler ${shown}`, {
+      cause: error,
+      hints: error instanceof SyntaxError ? [`node --check ${shown} shows where`] : [],
+    })
   }
   const exported = module.default
   const list: readonly unknown[] = Array.isArray(exported) ? exported : [exported]
   if (list.length === 0 || !list.every(isMembers))
-    throw new UsageError(`cannot use --handler ${shown}: its default export is no handler, and no array of handlers`, {
+    throw new UsageError(`cannot use handler ${shown}: its default export is no handler, and no array of handlers`, {
       hints: ['see docs/HANDLERS.md for its form'],
     })
   return list
+}
+
+/** What import would word as a problem of ours: it names the modules that it resolves from. */
+function problemWith(path: string): string | undefined {
+  try {
+    const status = statSync(path, {throwIfNoEntry: false})
+    if (status === undefined) return 'no such file'
+    if (status.isDirectory()) return 'it is a directory'
+    accessSync(path, constants.R_OK)
+    return undefined
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EACCES' ? 'permission denied' : undefined
+  }
 }

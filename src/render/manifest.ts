@@ -2,7 +2,7 @@
 // a placeholder can't keep.
 
 import {randomBytes} from 'node:crypto'
-import {constants} from 'node:fs'
+import {accessSync, constants, lstatSync} from 'node:fs'
 import type {FileHandle} from 'node:fs/promises'
 import {open, rename, unlink} from 'node:fs/promises'
 
@@ -57,17 +57,23 @@ export class ManifestFile {
     this.#shown = shown
   }
 
+  /** Before anything is launched, so that a mistake costs no build. */
   static async open(path: Buffer): Promise<ManifestFile> {
     const slash = path.lastIndexOf('/')
     const name = path.subarray(slash + 1)
     const parent = slash === -1 ? Buffer.from('.') : path.subarray(0, Math.max(slash, 1))
     const shown = printable(path.toString())
     if (name.length === 0 || name.equals(Buffer.from('.')) || name.equals(Buffer.from('..'))) {
-      throw new LaunchError(`cannot write the manifest ${shown}: it names a directory`)
+      throw new LaunchError(`cannot write the manifest ${shown}: it is a directory`)
     }
     try {
+      accessSync(parent, constants.W_OK)
+      // A link is replaced, also one to a directory.
+      if (lstatSync(path, {throwIfNoEntry: false})?.isDirectory() === true)
+        throw new LaunchError(`cannot write the manifest ${shown}: it is a directory`)
       return new ManifestFile(await open(parent, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.from(name), shown)
     } catch (cause) {
+      if (cause instanceof LaunchError) throw cause
       throw new LaunchError(`cannot write the manifest ${shown}`, {cause})
     }
   }

@@ -144,13 +144,17 @@ describe('run --handler', function () {
     assert.equal(exec('--handler', 'caesar.js').stdout, 'Hello 5\n')
     assert.match(exec('--sysinfo').stderr, /cannot allow more/)
     assert.match(exec('--handler', 'handlers.mjs').stderr, /cannot allow more .*the handler \w+ of /)
-    assert.match(exec('--handler', 'nope.js').stderr, /cannot load --handler nope\.js/)
+    assert.match(exec('--handler', 'nope.js').stderr, /cannot load handler nope\.js: no such file\nhint: /)
   })
 
   const bad: readonly (readonly [string, string, RegExp])[] = [
-    ['a file that is not there', '', /cannot load --handler bad\.mjs: .*Cannot find module/],
-    ['a module that throws', 'throw new Error("early")', /cannot load --handler bad\.mjs: early/],
-    ['a syntax error', 'export default {', /cannot load --handler bad\.mjs/],
+    [
+      'a file that is not there',
+      '',
+      /cannot load handler bad\.mjs: no such file\nhint: --handler takes a JavaScript module/,
+    ],
+    ['a module that throws', 'throw new Error("early")', /cannot load handler bad\.mjs: early/],
+    ['a syntax error', 'export default {', /cannot load handler bad\.mjs: .*\nhint: node --check bad\.mjs shows where/],
     ['no default export', 'export const a = 1', /its default export is no handler/],
     ['no function', 'export default {name: "x", number: 5000}', /x has no function handle/],
     ['an unknown member', 'export default {name: "x", handler() {}}', /unknown member "handler"\nhint: write handle/],

@@ -65,7 +65,7 @@ describe('parseLine', () => {
     ['-n -q ls', '-n needs a value: NAME', []],
     ['--mknod=yes ls', '--mknod takes no value', []],
     ['--name a --name b ls', '--name can be given only once', []],
-    ['--format jsn ls', '--format: "jsn" is not text or json', ['did you mean --format json?']],
+    ['--format jsn ls', '--format takes text or json, not "jsn"', ['did you mean --format json?']],
   ]
   for (const [line, message, hints] of wrong) {
     it(`refuses "${line}"`, () => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import {readFileSync} from 'node:fs'
 
 import {describeFailure} from '../../../src/cli/report.js'
 import {nearest} from '../../../src/nearest.js'
 import {LaunchError, UsageError} from '../../../src/errors.js'
+import {SystemError} from '../../../src/ffi/errors.js'
 
 describe('describeFailure', () => {
   it('words a failure with its causes and hints', () => {
@@ -11,6 +13,35 @@ describe('describeFailure', () => {
       text: 'interceptor: cannot start make: unshare: EPERM\nhint: run as root\n',
       exitCode: 125,
     })
+  })
+
+  it('says what Node repeats once, in our words', () => {
+    const causeOf = (path: string): unknown => {
+      try {
+        readFileSync(path)
+      } catch (error) {
+        return error
+      }
+      return undefined
+    }
+    const words = (cause: unknown) => describeFailure(new LaunchError('cannot read x', {cause})).text
+    assert.equal(words(causeOf('/absent/x')), 'interceptor: cannot read x: no such file or directory\n')
+    assert.equal(words(causeOf('/')), 'interceptor: cannot read x: it is a directory\n')
+    assert.equal(words(causeOf('/dev/null/x')), 'interceptor: cannot read x: something on the way is no directory\n')
+    assert.equal(
+      words(new SystemError('openat2', 2)),
+      'interceptor: cannot read x: openat2: no such file or directory\n',
+    )
+  })
+
+  it('words the complaints of oclif as ours', () => {
+    const words = (message: string) => describeFailure(Object.assign(new Error(message), {oclif: {}}), 'explain').text
+    assert.equal(words('Flag --log expects a value'), 'interceptor: --log needs a value: FILE\n')
+    assert.equal(
+      words('Expected --filter=hax to be one of: listing, raw, hex, c\nSee more help with --help'),
+      'interceptor: --filter takes listing, raw, hex or c, not "hax"\nhint: did you mean --filter hex?\n',
+    )
+    assert.match(words('Something else'), /^interceptor: something else\nhint: see interceptor explain --help\n$/)
   })
 
   it('answers wrong usage with 125 for run and exec, with 2 otherwise', () => {
