@@ -1,0 +1,36 @@
+/* caller.h: one kind of system call, as caller.c makes and times it. */
+#ifndef CALLER_H
+#define CALLER_H
+
+#include <stddef.h>
+
+enum { NAME_BYTES = 24 };
+
+/* What one process needs for its calls; names are made before anything is timed. */
+struct place {
+	unsigned int process;
+	char name[NAME_BYTES];
+	char (*names)[NAME_BYTES];
+	int result;
+};
+
+struct kind {
+	const char *name;
+	/* What the call must end with: 0, or an errno. Anything else is counted as unexpected. */
+	int expected;
+	/* Uses names[i], a fresh name for each call. */
+	int fresh;
+	/* Once in each process, before the first round. */
+	int (*prepare)(struct place *place);
+	/* The call that is timed; -1 and errno, or what it returned. */
+	long (*call)(struct place *place, size_t i);
+	/* After each call, between two timings. */
+	void (*after)(struct place *place, long result);
+	/* After the last call of a round. */
+	void (*undo)(struct place *place, size_t count);
+};
+
+/* NULL where there is no such kind. */
+const struct kind *find_kind(const char *name);
+
+#endif
