@@ -4,6 +4,7 @@ import {ownStanding, isPrivileged} from '../container/standing.js'
 import {ownSurroundings} from '../container/surroundings.js'
 import type {Policy} from '../intercept/policy.js'
 import {checkCgroups} from './cgroups.js'
+import type {Limits} from './cgroups.js'
 import {checkFamilies} from './families.js'
 import type {FamilyFinding, Finding, Task} from './finding.js'
 import {good, missing} from './finding.js'
@@ -22,6 +23,8 @@ import type {Trial} from './trial.js'
 
 export interface CheckRequest {
   readonly policy: Policy
+  /** What --memory, --pids and --cpus ask for. */
+  readonly limits: Limits
   /** The configuration file that was used, if any: it has been validated. */
   readonly configuration: string | undefined
   /** Lines about configuration files that were passed over. */
@@ -38,11 +41,11 @@ export interface CheckResult {
   readonly rootless: boolean
   readonly findings: readonly Finding[]
   readonly families: readonly FamilyFinding[]
-  /** Families that were asked for and can't work, by their flags. */
+  /** Flags that were asked for and can't work; of a family, its own flag. */
   readonly lacking: readonly string[]
 }
 
-export function planCheck({policy, configuration, notes}: CheckRequest): CheckPlan {
+export function planCheck({policy, limits, configuration, notes}: CheckRequest): CheckPlan {
   const standing = ownStanding()
   const rootless = !isPrivileged(standing)
   const surroundings = ownSurroundings()
@@ -62,7 +65,7 @@ export function planCheck({policy, configuration, notes}: CheckRequest): CheckPl
       title: 'current directory',
       find: async () => ((await tried()).started ? [await checkCurrentDirectory(rootless)] : []),
     },
-    {title: 'cgroups', find: () => checkCgroups(rootless)},
+    {title: 'cgroups', find: () => checkCgroups(rootless, limits)},
     {
       title: 'file systems',
       find: () => [checkFuse(policy.mount?.fuse ?? {}), ...checkFileSystems(policy.mount?.allowed ?? [])],
@@ -78,8 +81,8 @@ export function concludeCheck({rootless}: CheckPlan, all: readonly Finding[]): C
   const families = all.filter(isFamily)
   const findings = all.filter((finding) => !isFamily(finding))
   const isDead = findings.some(({name, state}) => state === 'missing' && BASES.includes(name))
-  const lacking = families.filter(({asked, state}) => asked && (isDead || state === 'missing'))
-  return {rootless, findings, families, lacking: lacking.map(({flag}) => flag)}
+  const useless = families.filter(({asked, state}) => asked && (isDead || state === 'missing')).map(({flag}) => flag)
+  return {rootless, findings, families, lacking: [...useless, ...findings.flatMap(({lacking = []}) => lacking)]}
 }
 
 /** Nothing works without these. */

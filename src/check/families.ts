@@ -5,6 +5,8 @@ import {userInfo} from 'node:os'
 
 import {withCauses} from '../causes.js'
 import {deviceProgram} from '../container/device-rule.js'
+import {AS_ROOT, withoutRoot} from '../container/impossible.js'
+import {hasModule} from '../container/kernel-modules.js'
 import {unifiedMountPoint} from '../container/cgroup-tree.js'
 import {loadDeviceProgram} from '../ffi/bpf.js'
 import {fsetxattr} from '../ffi/libc.js'
@@ -13,7 +15,7 @@ import {FAMILIES} from '../intercept/families.js'
 import type {FamilyName, Policy} from '../intercept/policy.js'
 import type {AnyFamily} from '../intercept/syscall.js'
 import type {FamilyFinding} from './finding.js'
-import {canOpen, checkFileSystems, checkFuse, hasModule, isProgram} from './machine.js'
+import {canOpen, checkFileSystems, checkFuse, isProgram} from './machine.js'
 import type {Trial} from './trial.js'
 
 export interface Circumstances {
@@ -23,8 +25,6 @@ export interface Circumstances {
 }
 
 type Served = Pick<FamilyFinding, 'advice' | 'state' | 'strategy' | 'text'>
-
-const AS_ROOT = 'start interceptor as root of the host'
 
 const judges: Readonly<Record<FamilyName, (circumstances: Circumstances) => Served>> = {
   mknod: nodes,
@@ -102,16 +102,9 @@ function mounts({policy, rootless}: Circumstances): Served {
   const {allowed = [], fuse = {}, sources = []} = policy.mount ?? {}
   const failure = [checkFuse(fuse), ...checkFileSystems(allowed)].find(({state}) => state === 'missing')
   if (failure !== undefined) return cannot(failure.text, ...failure.advice)
-  // What a user namespace may mount by itself never reaches us.
-  const native = ['overlay', 'tmpfs', 'proc', 'sysfs', 'mqueue', 'devpts', 'ramfs', 'fuse']
-  const denied = rootless ? allowed.filter((type) => !native.includes(type)) : []
-  if (denied.length > 0) {
-    const instead = denied.map((type) => `--mount-fuse ${type}=PROGRAM`).join(' ')
-    return cannot(
-      `an ordinary user can't have ${denied.join(', ')} mounted by the kernel`,
-      AS_ROOT,
-      `or use ${instead}`,
-    )
+  if (rootless) {
+    const [denied] = withoutRoot({...(policy.mount && {mount: policy.mount})})
+    if (denied !== undefined) return cannot(denied.text, ...denied.advice)
   }
   if (Object.keys(fuse).length > 0 && allowed.length === 0) return serves('fuse', 'by programs in the container')
   if (rootless)

@@ -8,6 +8,8 @@ export interface Finding {
   readonly text: string
   /** What would mend it, each one line; empty where nothing is to be done. */
   readonly advice: readonly string[]
+  /** Flags that were asked for and can't work for this reason. */
+  readonly lacking?: readonly string[]
 }
 
 export interface FamilyFinding extends Finding {

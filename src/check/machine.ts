@@ -1,10 +1,12 @@
 // The rights of this process, and what around it takes some of them away.
 
-import {accessSync, constants, existsSync, readFileSync, readdirSync} from 'node:fs'
+import {accessSync, constants, existsSync, readFileSync} from 'node:fs'
 
 import {describeCapabilities} from '../container/capability-names.js'
 import {entryWarnings, outerContainerHints} from '../container/entry-advice.js'
+import {absentFileSystems} from '../container/impossible.js'
 import {readIdSources, subordinateRanges} from '../container/idmap.js'
+import {presenceOf} from '../container/kernel-modules.js'
 import {chooseMaps} from '../container/reexecute.js'
 import type {Standing} from '../container/standing.js'
 import {isPrivileged} from '../container/standing.js'
@@ -99,14 +101,16 @@ export function checkFuse(handlers: Readonly<Record<string, string>>): Finding {
 
 /** Types that the policy lets the kernel mount: known already, or a module is there for them. */
 export function checkFileSystems(allowed: readonly string[]): readonly Finding[] {
-  const known =
-    readText('/proc/filesystems')
-      ?.split('\n')
-      .map((line) => line.split('\t')[1] ?? '') ?? []
-  const absent = allowed.filter((type) => !known.includes(type) && !hasModule(type))
-  if (absent.length > 0)
-    return [missing('file systems', `this kernel has no ${absent.join(', ')}`, 'use a kernel with it, or --mount-fuse')]
-  return allowed.length === 0 ? [] : [good('file systems', allowed.join(', '))]
+  const name = 'file systems'
+  const mount = {allowed, fuse: {}, shift: false, sources: []}
+  const [absent] = absentFileSystems({mount})
+  if (absent !== undefined) return [missing(name, absent.text, ...absent.advice)]
+  const unknown = allowed.filter((type) => presenceOf(type) === 'unknown')
+  if (unknown.length > 0)
+    return [
+      limited(name, `this kernel may have to load ${unknown.join(', ')}, and its modules are not to be seen here`),
+    ]
+  return allowed.length === 0 ? [] : [good(name, allowed.join(', '))]
 }
 
 export function isProgram(name: string): boolean {
@@ -118,28 +122,6 @@ export function isProgram(name: string): boolean {
 
 export function canOpen(path: string): boolean {
   return allows(path, constants.R_OK | constants.W_OK)
-}
-
-export function hasModule(name: string): boolean {
-  const wanted = name.replaceAll('-', '_')
-  return moduleLists().some((text) =>
-    text.split('\n').some((line) => {
-      const file = line.split(':')[0]?.split('/').at(-1) ?? ''
-      return file.replace(/\.ko(\.\w+)?$/, '').replaceAll('-', '_') === wanted
-    }),
-  )
-}
-
-function moduleLists(): readonly string[] {
-  const release = readText('/proc/sys/kernel/osrelease')?.trim() ?? ''
-  try {
-    const directory = `/lib/modules/${release}`
-    return readdirSync(directory)
-      .filter((file) => file === 'modules.dep' || file === 'modules.builtin')
-      .map((file) => readText(`${directory}/${file}`) ?? '')
-  } catch {
-    return []
-  }
 }
 
 function allows(path: string, mode: number): boolean {

@@ -4,6 +4,8 @@ import type {Flag} from './flags.js'
 
 const common = {group: 'Container', commands: ['run']} as const
 const both = ['run', 'exec'] as const
+/** check tells whether they can be set. */
+const limits = ['run', 'check'] as const
 
 export const containerFlags: readonly Flag[] = [
   {
@@ -100,6 +102,7 @@ export const containerFlags: readonly Flag[] = [
   idMap('gid'),
   {
     ...common,
+    commands: limits,
     name: 'memory',
     kind: 'value',
     placeholder: 'SIZE',
@@ -110,6 +113,7 @@ export const containerFlags: readonly Flag[] = [
   },
   {
     ...common,
+    commands: limits,
     name: 'pids',
     kind: 'value',
     placeholder: 'N',
@@ -118,6 +122,7 @@ export const containerFlags: readonly Flag[] = [
   },
   {
     ...common,
+    commands: limits,
     name: 'cpus',
     kind: 'value',
     placeholder: 'N',

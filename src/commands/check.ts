@@ -3,8 +3,10 @@
 import {Command} from '@oclif/core'
 
 import {withConfiguration} from '../cli/configuration.js'
+import {handlersOf} from '../cli/handlers.js'
 import {flagValues, oclifFlags} from '../cli/oclif-flags.js'
 import {toPolicy} from '../cli/policy.js'
+import {containerOptions} from '../cli/run-line.js'
 import {EXIT} from '../errors.js'
 
 export class Check extends Command {
@@ -12,14 +14,15 @@ export class Check extends Command {
   static override readonly description =
     'Everything is found out by trying: a container is made and ended, a node made in it, a cgroup made and removed. ' +
     'Each line says what was found, and what would mend it. Below stand the families of system calls, each with the ' +
-    'strategy that would serve; those that flags or the configuration ask for are named by their flag. The ' +
-    'configuration file is validated too.\n\n' +
+    'strategy that would serve; those that flags or the configuration ask for are named by their flag. Limits that ' +
+    '--memory, --pids and --cpus ask for are set and taken back. The configuration file is validated too.\n\n' +
     'The exit status is 0 when everything that was asked for will work, 1 when something will not, 2 when the ' +
     'command line or the configuration is wrong.'
 
   static override readonly usage = 'check [FLAGS]'
   static override readonly examples = [
     {description: 'What works here?', command: '<%= config.bin %> check'},
+    {description: 'Can memory be limited here?', command: '<%= config.bin %> check --memory 512M'},
     {
       description: 'Will this build work on a runner of CI?',
       command: '<%= config.bin %> check --mknod --sysinfo --json',
@@ -36,7 +39,8 @@ export class Check extends Command {
       import('../render/checklist.js'),
       import('../render/style.js'),
     ])
-    const plan = planCheck({policy: toPolicy(values), configuration: file, notes})
+    const policy = toPolicy(values, await handlersOf(values))
+    const plan = planCheck({policy, limits: containerOptions(values), configuration: file, notes})
     // A list that is redrawn needs to know how wide the terminal is.
     const isLive = process.stderr.isTTY && process.stderr.columns >= 20 && process.env['TERM'] !== 'dumb'
     const result = concludeCheck(plan, await doTasks(plan, isLive))

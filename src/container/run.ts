@@ -27,6 +27,7 @@ import {
 } from './idmap.js'
 import type {Export} from './export.js'
 import {launch, type ContainerEnd, type LaunchedContainer} from './launch.js'
+import {impossibilityNotes} from './impossible.js'
 import {restoreOpenFiles} from './limits.js'
 import type {LaunchPlan} from './plan.js'
 import {prepareMountDevices, prepareUserMountDevices, type MountDevices} from './mount-devices.js'
@@ -142,7 +143,12 @@ class Run {
     this.#state.update({cgroups: this.#cgroup.directories})
     if (Object.keys(policy.mount?.fuse ?? {}).length > 0) this.#spawner = socketPair()
     const plan = this.#plan(this.#state, maps, filesystem, terminal)
-    const warnings = [...entryWarnings(this.#entry), ...filesystem.warnings, ...this.#cgroup.warnings]
+    const warnings = [
+      ...entryWarnings(this.#entry),
+      ...impossibilityNotes(policy, this.#rootless),
+      ...filesystem.warnings,
+      ...this.#cgroup.warnings,
+    ]
     for (const warning of warnings) await this.#reporter.note(warning)
     this.#export = await this.#prepareExport(filesystem, maps)
     const launched = await launch(plan, {

@@ -52,6 +52,32 @@ describe('interceptor check', () => {
     assert.match(stdout, /\n--mount can not work here\n$/u)
   })
 
+  it('sets the limits that are asked for, and takes them back', () => {
+    const {status, stdout} = check('--memory', '64M', '--pids', '20', '--cpus', '0.5')
+    assert.equal(status, 0)
+    assert.match(stdout, /^ok {6}cgroups +version .*; --memory, --pids and --cpus can be set as asked for$/mu)
+    assert.match(check('--memory', 'much').stderr, /^interceptor: --memory: "much" is not a size\n/u)
+  })
+
+  it('ends with 1 for a limit that can not be set, and for no other', () => {
+    // Nothing of a cgroup can be made where its file systems are read-only.
+    const script =
+      'for d in $(awk \'$3 ~ /^cgroup/ {print $2}\' /proc/mounts); do mount -o remount,bind,ro "$d"; done; "$@"'
+    const inHere = (...words: string[]) =>
+      programIn({cwd}, 'unshare', '-m', 'sh', '-c', script, 'sh', process.execPath, INTERCEPTOR, 'check', ...words)
+    const {status, stdout} = inHere('--memory', '64M')
+    assert.equal(status, 1)
+    assert.match(stdout, /^missing cgroups +version .*; no --memory, --pids, --cpus: cannot /mu)
+    assert.match(stdout, /^--memory can not work here$/mu)
+    assert.match(inHere().stdout, /^limited cgroups /mu)
+  })
+
+  it('loads the handlers that are named', () => {
+    const {status, stdout, stderr} = check('--handler', 'absent.js')
+    assert.deepEqual({status, stdout}, {status: 2, stdout: ''})
+    assert.match(stderr, /^interceptor: cannot load handler absent\.js: no such file\n/u)
+  })
+
   it('validates the configuration', () => {
     const file = join(cwd, 'bad.yaml')
     writeFileSync(file, 'mknodd: true\n')

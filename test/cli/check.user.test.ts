@@ -26,4 +26,19 @@ describe('interceptor check of an ordinary user', () => {
     assert.equal(status, 1)
     assert.match(stdout, /\n--bpf, --mount can not work without root\n$/u)
   })
+
+  it('is named by run before it starts what will never work', () => {
+    const words = ['--mount-allowed', 'ext4', '--finit-module', 'dummy']
+    const cwd = directory()
+    const {status, stderr} = interceptorIn({cwd}, 'run', ...words, '--', 'true')
+    assert.equal(status, 0)
+    assert.match(
+      stderr,
+      /^interceptor: --finit-module dummy can not work here: only root of the host can load modules; /,
+    )
+    const [, line = ''] = /for more: interceptor check (.*)\n$/.exec(stderr) ?? []
+    assert.equal(check(...line.split(' ')).status, 1)
+    assert.equal(interceptorIn({cwd}, 'run', '--quiet', ...words, '--', 'true').stderr, '')
+    assert.equal(interceptorIn({cwd}, 'run', '--mknod', '--mount-allowed', 'overlay', '--', 'true').stderr, '')
+  })
 })

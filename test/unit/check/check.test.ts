@@ -56,7 +56,7 @@ describe('families that are checked', () => {
     const mount = {allowed: ['ext4'], fuse: {}, shift: false, sources: []}
     const found = checkFamilies({policy: {mount}, rootless: true, trial})
     assert.deepEqual([family('mount', found).state, family('bpf', found).state], ['missing', 'missing'])
-    assert.match(family('mount', found).advice.join('\n'), /--mount-fuse ext4=PROGRAM/u)
+    assert.match(family('mount', found).advice.join('\n'), /--mount-fuse ext4=fuse2fs/u)
   })
 
   it('fail the check only where they were asked for', () => {
