@@ -86,7 +86,7 @@ export class FileJudge {
     // A log may hold no call at all, but its other lines are known too.
     this.#isKnown ||= /^(interceptor: |\{"v":1,)/.test(line)
     const logged = readLogLine(line, this.#options.native, (name) => this.#declared.get(name))
-    if (logged !== undefined) this.#take(logged.call, logged.abi, logged.pid, undefined, logged.logged)
+    if (logged !== undefined) this.#take(logged.call, logged.abi, logged.pid, logged.text, logged.logged)
     else if (/^\{.*"syscall"/.test(line)) this.#unreadable++
   }
 
@@ -133,7 +133,7 @@ export class FileJudge {
     this.#counts.set(judged.outcome, (this.#counts.get(judged.outcome) ?? 0) + 1)
     if (judged.outcome === 'kernel' && this.#optional.size < REMEMBERED_MAX)
       for (const words of judged.advice) this.#optional.set(words.join(' '), words)
-    const shown = text ?? judged.shown ?? `${call.name}(...)`
+    const shown = (logged === undefined ? text : (judged.shown ?? text)) ?? `${call.name}(...)`
     if (judged.outcome === 'refused') this.#refuse(key, judged, {call, abi, advice: judged.advice}, shown)
     this.#options.onCall({...judged, line: this.#line, pid, text: shown})
   }

@@ -19,6 +19,8 @@ export interface LoggedCall {
   readonly call: ParsedCall
   readonly abi: Abi
   readonly pid: number | undefined
+  /** In the notation of the trace; one character for each byte. */
+  readonly text: string | undefined
   readonly logged: Logged
 }
 
@@ -44,7 +46,7 @@ function readText(text: string, native: Abi): LoggedCall | undefined {
   try {
     const call = parseTracedCall(notation)
     const [reason = '', ...hints] = why.split('; ')
-    return {call, abi: native, pid: Number(pid), logged: {verdict, errno, reason, hint: hints.at(-1)}}
+    return {call, abi: native, pid: Number(pid), text: notation, logged: {verdict, errno, reason, hint: hints.at(-1)}}
   } catch (error) {
     if (error instanceof NotationError) return undefined
     throw error
@@ -68,9 +70,11 @@ function readJson(
     const value = record[name]
     return typeof value === 'string' ? value : undefined
   }
+  const call = {name: syscall, arguments: values, result: undefined}
   return {
-    call: {name: syscall, arguments: values, result: undefined},
+    call,
     abi,
+    text: declared && showCall(call, declared, abi),
     pid: typeof pid === 'number' ? pid : undefined,
     logged: {verdict, errno: word('errno'), reason: word('reason') ?? '', hint: word('hint')},
   }
@@ -139,6 +143,20 @@ function valuesOf(syscall: string, args: Record_, declared: Arguments, abi: Abi)
     values[argument.index] = right ?? UNKNOWN
   }
   return values
+}
+
+/** As run shows it, with a question mark for what the log does not tell. */
+function showCall(call: ParsedCall, declared: Arguments, abi: Abi): string {
+  const {registers, memory} = imagine(call, abi)
+  const shown = Object.values(declared as Readonly<Record<string, Argument<unknown>>>).map((argument) => {
+    try {
+      return argument.show(argument.read(registers, memory, abi))
+    } catch (error) {
+      if (error instanceof UnknownArgument || isSystemError(error)) return '?'
+      throw error
+    }
+  })
+  return `${call.name}(${shown.join(', ')})`
 }
 
 function readsAs(syscall: string, values: Value[], argument: Argument<unknown>, json: unknown, abi: Abi): boolean {

@@ -3,7 +3,7 @@
 import {actionOf} from '../intercept/bpf.js'
 import type {Program} from '../intercept/bpf.js'
 import {runProgram} from '../intercept/bpf-vm.js'
-import {showComparison} from '../intercept/filter.js'
+import {notifyFilter, showComparison} from '../intercept/filter.js'
 import type {Policy} from '../intercept/policy.js'
 import type {Abi, AnyCall, AnyFamily, FamilyOptions, Strategy} from '../intercept/syscall.js'
 import {AUDIT_ARCH, callNumber, machineAbis, syscallNames, syscallNumber} from '../intercept/tables/index.js'
@@ -29,6 +29,14 @@ export interface FamilyOverview {
   readonly strategies: readonly Strategy[]
   readonly policy: readonly {readonly member: string; readonly entries: readonly string[]}[]
   readonly calls: readonly CallOverview[]
+  /** What it adds to the notify filter; undefined where it is off. */
+  readonly cost: FilterCost | undefined
+}
+
+export interface FilterCost {
+  readonly instructions: number
+  /** That run for a call which passes, on average over the calls of the native ABI. */
+  readonly passing: number
 }
 
 export interface FilterOverview {
@@ -54,9 +62,10 @@ export function overview(
     {name: 'deny' as const, program: judge.deny},
     ...(judge.notify === undefined ? [] : [{name: 'notify' as const, program: judge.notify}]),
   ]
+  const enabled = families.flatMap((family) => callsOf(family, policy, options))
   return {
     families: families
-      .map((family) => describeFamily(family, policy, options, abis))
+      .map((family) => describeFamily(family, policy, options, abis, enabled))
       .filter(({flag, enabled}) => flag !== '' || enabled),
     filters: filters.map(({name, program}) => ({
       name,
@@ -71,6 +80,7 @@ function describeFamily(
   policy: Policy,
   options: FamilyOptions,
   abis: readonly Abi[],
+  all: readonly AnyCall[],
 ): FamilyOverview {
   const part: unknown = family.select(policy)
   const {name, summary, flag, lxdKeys, strategies} = family
@@ -87,8 +97,25 @@ function describeFamily(
       member,
       entries: rules.filter((rule) => rule.member === member).map(({entry}) => entry),
     })),
-    calls: part === undefined ? [] : family.calls(part, options).map((call) => describeCall(call, abis)),
+    calls: callsOf(family, policy, options).map((call) => describeCall(call, abis)),
+    cost: part === undefined ? undefined : filterCost(callsOf(family, policy, options), all, abis),
   }
+}
+
+function callsOf(family: AnyFamily, policy: Policy, options: FamilyOptions): readonly AnyCall[] {
+  const part: unknown = family.select(policy)
+  return part === undefined ? [] : family.calls(part, options)
+}
+
+/** The filter as it is, less the one without these calls. */
+function filterCost(own: readonly AnyCall[], all: readonly AnyCall[], abis: readonly Abi[]): FilterCost {
+  const names = new Set(own.map(({name}) => name))
+  const programs = [all, all.filter(({name}) => !names.has(name))].map((calls) => notifyFilter(calls, abis))
+  const [withThem = 0, without = 0] = programs.map((program) => program?.instructions.length ?? 0)
+  const [slower = 0, faster = 0] = programs.map((program) =>
+    program === undefined ? 0 : costOf(program, abis[0] ?? 'x86_64').average,
+  )
+  return {instructions: withThem - without, passing: Math.round((slower - faster) * 10) / 10}
 }
 
 function describeCall({name, number, condition, lane = 'hot', early}: AnyCall, abis: readonly Abi[]): CallOverview {

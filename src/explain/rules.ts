@@ -10,12 +10,15 @@ export interface PolicyRule {
   readonly allows: boolean | undefined
 }
 
-/** As flags write it: `c:1:3`, `ext4`, `ext4=fuse2fs`. */
+/** As flags write it: `c:1:3`, `ext4`, `ext4=fuse2fs`, `caesar=/path/caesar.js`. */
 export function showEntry(entry: unknown): string {
   if (typeof entry === 'string') return entry
   if (typeof entry === 'object' && entry !== null && 'type' in entry && 'major' in entry && 'minor' in entry) {
     return [entry.type, entry.major, entry.minor].map(String).join(':')
   }
+  // A call of --handler, told apart by its file.
+  if (isRecord(entry) && typeof entry['name'] === 'string' && typeof entry['file'] === 'string')
+    return `${entry['name']}=${entry['file']}`
   return JSON.stringify(entry)
 }
 

@@ -128,13 +128,19 @@ function table(rows: readonly (readonly string[])[]): string[] {
 }
 
 export function overviewLines({families, filters}: Overview): string[] {
-  const lines = families.flatMap((family) => [...familyLines(family), ''])
+  const [on, off] = [true, false].map((state) => families.filter(({enabled}) => enabled === state))
+  const lines = [
+    ...on!.flatMap((family) => [...familyLines(family), '']),
+    ...off!.flatMap(familyLines),
+    ...(off!.length > 0 ? [''] : []),
+  ]
   for (const {name, instructions, passing} of filters) {
     lines.push(
       `The ${name} filter has ${instructions} instructions; a call that passes runs ${passing.average} of them on average, ${passing.most} at most.`,
     )
   }
-  lines.push('A notified call waits for the supervisor: one round trip, and what performing it takes.')
+  if (!families.some(({flag, enabled}) => enabled && flag !== ''))
+    lines.push('Nothing is performed for the container: no flag and no configuration file switches a family on.')
   return lines
 }
 
@@ -152,8 +158,20 @@ function familyLines(family: FamilyOverview): string[] {
   if (followUps.length > 0) lines.push(...wrapped('also', ['once something was emulated:', ...followUps]))
   for (const {member, entries} of policy) lines.push(...wrapped('policy', [`${member}:`, ...entries]))
   for (const [index, {name: strategy, summary: what, needs}] of strategies.entries()) {
-    lines.push(row(index === 0 ? 'performs' : '', `${strategy}: ${what}; needs ${needs}`))
+    lines.push(...wrapped(index === 0 ? 'performs' : '', `${strategy}: ${what}; needs ${needs}`.split(' ')))
   }
+  lines.push(...wrapped('costs', costWords(family)))
   lines.push(...wrapped('LXD key', lxdKeys))
   return lines
+}
+
+function costWords({calls, cost}: FamilyOverview): readonly string[] {
+  if (cost === undefined) return []
+  const lanes = new Set(calls.map(({lane}) => lane))
+  const waits =
+    lanes.has('slow') || lanes.has('handler')
+      ? 'a call that is notified waits for a worker of its own, and no other call waits for it'
+      : 'a call that is notified waits for one round trip to the supervisor'
+  const passing = cost.passing > 0 ? `, ${cost.passing} more for each call that passes` : ''
+  return `${cost.instructions} instructions of the notify filter${passing}; ${waits}`.split(' ')
 }

@@ -108,6 +108,7 @@ describe('FileJudge', () => {
         assert.deepEqual([calls.length, calls[0]?.outcome, calls[0]?.pid], [1, 'refused', 4123], format)
         assert.deepEqual(report.flags, [['--mknod-allow', 'b:8:0']], format)
         assert.equal(calls[0]?.shown, 'mknodat(AT_FDCWD, "na\\xc3 me\\n", S_IFBLK|0660, makedev(8, 0))', format)
+        assert.equal(judge('log', crlf, {}).calls[0]?.text, calls[0].shown, format)
         assert.equal(judge('log', crlf, {'mknod-allow': ['b:8:0']}).calls[0]?.outcome, 'performed', format)
       }
     }
