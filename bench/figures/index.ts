@@ -1,6 +1,12 @@
 // All figures, in the order in which they are measured and shown.
 
 import type {Figure} from '../figure.js'
+import {concurrency} from './concurrency.js'
+import {families} from './families.js'
+import {log} from './log.js'
+import {memory} from './memory.js'
+import {mknod} from './mknod.js'
 import {roundTrip} from './round-trip.js'
+import {sysinfo} from './sysinfo.js'
 
-export const FIGURES: readonly Figure[] = [roundTrip]
+export const FIGURES: readonly Figure[] = [roundTrip, mknod, sysinfo, concurrency, families, log, memory]

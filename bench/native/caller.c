@@ -36,6 +36,8 @@ struct shared {
 };
 
 static struct shared *shared;
+/* Told apart by it are callers that work in one directory. */
+static unsigned int tag;
 
 static _Noreturn void die(const char *what)
 {
@@ -57,7 +59,7 @@ static void make_names(struct place *place, size_t count)
 	if (place->names == NULL)
 		die("allocate names");
 	for (size_t i = 0; i < count; i++)
-		snprintf(place->names[i], NAME_BYTES, "%s.%zu", place->name, i);
+		snprintf(place->names[i], NAME_BYTES, "%s.%zx", place->name, place->used++);
 }
 
 static void call_many(const struct kind *kind, struct place *place, size_t count)
@@ -100,7 +102,7 @@ static _Noreturn void serve(const struct kind *kind, unsigned int process, int c
 	size_t count;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	snprintf(place.name, NAME_BYTES, "bench-%s.%u", kind->name, process);
+	snprintf(place.name, NAME_BYTES, "%s.%05x.%u", kind->name, tag, process);
 	if (kind->prepare != NULL && kind->prepare(&place) < 0)
 		die("prepare the calls");
 	while (read(commands, &count, sizeof(count)) == (ssize_t)sizeof(count)) {
@@ -175,6 +177,7 @@ int main(int argc, char **argv)
 		fputs("usage: caller KIND PROCESSES\n", stderr);
 		return 2;
 	}
+	tag = (unsigned int)(now_ns() >> 10) & 0xfffff;
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (shared == MAP_FAILED || pipe(answers) < 0)
 		die("share memory");

@@ -9,7 +9,10 @@ enum { NAME_BYTES = 24 };
 /* What one process needs for its calls; names are made before anything is timed. */
 struct place {
 	unsigned int process;
+	/* A file of this process's own. */
 	char name[NAME_BYTES];
+	/* No name is used twice, by this process or another: the kernel remembers names that were looked up. */
+	size_t used;
 	char (*names)[NAME_BYTES];
 	int result;
 };

@@ -60,6 +60,21 @@ static long call_sysinfo(struct place *place, size_t i)
 	return syscall(SYS_sysinfo, &info);
 }
 
+/* What a long job does: handed back, recorded, refused and emulated in turn. 0 where each ended as it must. */
+static long call_mixed(struct place *place, size_t i)
+{
+	switch (i % 4) {
+	case 0:
+		return call_unlinkat(place, i) == -1 && errno == EFAULT ? 0 : -1;
+	case 1:
+		return call_recorded(place, i) == -1 && errno == EFAULT ? 0 : -1;
+	case 2:
+		return call_refused(place, i) == -1 && errno == EPERM ? 0 : -1;
+	default:
+		return call_sysinfo(place, i);
+	}
+}
+
 static int prepare_file(struct place *place)
 {
 	int fd = open(place->name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -133,6 +148,7 @@ static const struct kind KINDS[] = {
 	{ .name = "refused", .expected = EPERM, .call = call_refused },
 	{ .name = "mknod", .fresh = 1, .call = call_mknod, .undo = undo_mknod },
 	{ .name = "sysinfo", .call = call_sysinfo },
+	{ .name = "mixed", .call = call_mixed },
 	{ .name = "setxattr", .prepare = prepare_file, .call = call_setxattr },
 	{ .name = "mount", .prepare = prepare_directory, .call = call_mount, .after = after_mount },
 	{ .name = "sched", .call = call_sched },

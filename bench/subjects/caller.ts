@@ -11,7 +11,7 @@ import {INTERCEPTOR, LOOP, placeCaller} from './programs.js'
 
 /** Kinds of bench/native/kinds.c. */
 export type Kind =
-  'bare' | 'bpf' | 'mknod' | 'mount' | 'recorded' | 'refused' | 'sched' | 'setxattr' | 'sysinfo' | 'unlinkat'
+  'bare' | 'bpf' | 'mixed' | 'mknod' | 'mount' | 'recorded' | 'refused' | 'sched' | 'setxattr' | 'sysinfo' | 'unlinkat'
 
 /** One round in nanoseconds: quantiles of all its calls, and the time from the first to the last. */
 export interface Round {
@@ -86,9 +86,9 @@ export class Caller {
     context.defer(() => this.end())
   }
 
-  /** The plain system calls of whoever runs the benchmark. */
-  static plainly(context: Context, options: CallerOptions): Caller {
-    return new Caller(context, 'the plain calls', callerWords(options), options.directory)
+  /** The plain system calls of whoever runs the benchmark. `around`: a program that runs it. */
+  static plainly(context: Context, options: CallerOptions, around: readonly string[] = []): Caller {
+    return new Caller(context, 'the plain calls', [...around, ...callerWords(options)], options.directory)
   }
 
   /** Under the loop in C. */

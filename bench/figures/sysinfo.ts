@@ -1,0 +1,47 @@
+// sysinfo emulated, beside a bare round trip and beside what the kernel alone takes for it.
+
+import type {Comparison, Context, Figure} from '../figure.js'
+import {alternate} from '../measure.js'
+import {Caller, latencyOf} from '../subjects/caller.js'
+
+const CALLS = 2000
+const ROUNDS = 25
+
+async function run(context: Context): Promise<readonly Comparison[]> {
+  const directory = context.directory()
+  const options = {kind: 'sysinfo', directory} as const
+  const ours = Caller.underInterceptor(context, {...options, flags: ['--sysinfo']})
+  const limited = Caller.underInterceptor(context, {...options, flags: ['--sysinfo', '--memory', '512M']})
+  const floor = Caller.underLoop(context, 'sysinfo', options)
+  const bare = Caller.underLoop(context, 'bare', {kind: 'bare', directory})
+  const rounds = await alternate(
+    {
+      ours: () => ours.round(1, CALLS),
+      bare: () => bare.round(1, CALLS),
+      limited: () => limited.round(1, CALLS),
+      floor: () => floor.round(1, CALLS),
+    },
+    {rounds: context.rounds(ROUNDS), warmUps: 4, signal: context.signal},
+  )
+  const baseline = latencyOf('C loop (bare)', rounds.bare)
+  const emulated = latencyOf('interceptor', rounds.ours)
+  const kernel = latencyOf('C loop (sysinfo)', rounds.floor)
+  return [
+    {what: 'no limit of memory', subject: emulated, baseline, target: {atMost: 15}},
+    {
+      what: '--memory 512M',
+      subject: latencyOf('interceptor', rounds.limited),
+      baseline,
+      target: {atMost: 15},
+      note: 'usage and memory.stat of the cgroup are read for each call',
+    },
+    {what: 'our code', subject: emulated, baseline: kernel},
+  ]
+}
+
+export const sysinfo: Figure = {
+  name: 'sysinfo',
+  title: 'sysinfo emulated / bare round trip of the C loop',
+  needs: [],
+  run,
+}
