@@ -35,7 +35,8 @@ static long call_recorded(struct place *place, size_t i)
 
 static long call_mknod(struct place *place, size_t i)
 {
-	return syscall(SYS_mknodat, AT_FDCWD, place->names[i], S_IFCHR | 0666, makedev(1, 3));
+	/* The library's function: fakeroot sees no other. It makes the system call mknodat. */
+	return mknod(place->names[i], S_IFCHR | 0666, makedev(1, 3));
 }
 
 /* A device that nobody allows: decided, recorded, and nothing made. */
@@ -49,6 +50,28 @@ static void undo_mknod(struct place *place, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		unlink(place->names[i]);
+}
+
+/* Two calls that nobody intercepts. */
+static long call_getppid(struct place *place, size_t i)
+{
+	(void)place;
+	(void)i;
+	return syscall(SYS_getppid) < 0 ? -1 : 0;
+}
+
+static long call_openat(struct place *place, size_t i)
+{
+	(void)place;
+	(void)i;
+	return openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void after_descriptor(struct place *place, long result)
+{
+	(void)place;
+	if (result >= 0)
+		close((int)result);
 }
 
 static long call_sysinfo(struct place *place, size_t i)
@@ -133,13 +156,6 @@ static long call_bpf(struct place *place, size_t i)
 	return syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
 }
 
-static void after_bpf(struct place *place, long result)
-{
-	(void)place;
-	if (result >= 0)
-		close((int)result);
-}
-
 static const struct kind KINDS[] = {
 	/* The same call, answered with 0 by a supervisor that looks at nothing. */
 	{ .name = "bare", .call = call_unlinkat },
@@ -147,12 +163,14 @@ static const struct kind KINDS[] = {
 	{ .name = "recorded", .expected = EFAULT, .call = call_recorded },
 	{ .name = "refused", .expected = EPERM, .call = call_refused },
 	{ .name = "mknod", .fresh = 1, .call = call_mknod, .undo = undo_mknod },
+	{ .name = "getppid", .call = call_getppid },
+	{ .name = "openat", .call = call_openat, .after = after_descriptor },
 	{ .name = "sysinfo", .call = call_sysinfo },
 	{ .name = "mixed", .call = call_mixed },
 	{ .name = "setxattr", .prepare = prepare_file, .call = call_setxattr },
 	{ .name = "mount", .prepare = prepare_directory, .call = call_mount, .after = after_mount },
 	{ .name = "sched", .call = call_sched },
-	{ .name = "bpf", .call = call_bpf, .after = after_bpf },
+	{ .name = "bpf", .call = call_bpf, .after = after_descriptor },
 };
 
 const struct kind *find_kind(const char *name)

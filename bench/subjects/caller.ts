@@ -11,7 +11,19 @@ import {INTERCEPTOR, LOOP, placeCaller} from './programs.js'
 
 /** Kinds of bench/native/kinds.c. */
 export type Kind =
-  'bare' | 'bpf' | 'mixed' | 'mknod' | 'mount' | 'recorded' | 'refused' | 'sched' | 'setxattr' | 'sysinfo' | 'unlinkat'
+  | 'bare'
+  | 'bpf'
+  | 'getppid'
+  | 'mixed'
+  | 'mknod'
+  | 'mount'
+  | 'openat'
+  | 'recorded'
+  | 'refused'
+  | 'sched'
+  | 'setxattr'
+  | 'sysinfo'
+  | 'unlinkat'
 
 /** One round in nanoseconds: quantiles of all its calls, and the time from the first to the last. */
 export interface Round {
@@ -42,6 +54,8 @@ export interface CallerOptions {
   readonly processes?: number
   /** Where it works, and makes its files. */
   readonly directory: string
+  /** Linked with the system's libraries, for what preloads another. */
+  readonly isDynamic?: boolean
 }
 
 export interface InterceptorOptions extends CallerOptions {
@@ -103,6 +117,11 @@ export class Caller {
     return new Caller(context, 'interceptor', [...around, ...run, ...callerWords(options)], directory, env)
   }
 
+  /** Under another program, which is started by `words` and runs what follows them in `directory`, as it sees it. */
+  static under(context: Context, name: string, words: readonly string[], options: CallerOptions, env = {}): Caller {
+    return new Caller(context, name, [...words, ...callerWords(options)], options.directory, env)
+  }
+
   /** `processes`, released together, make `calls` calls each. Throws where one call ended otherwise than it must. */
   async round(processes: number, calls: number): Promise<Round> {
     this.#signal.throwIfAborted()
@@ -153,8 +172,8 @@ export class Caller {
   }
 }
 
-function callerWords({kind, processes = 1, directory}: CallerOptions): readonly string[] {
-  return [placeCaller(directory), kind, String(processes)]
+function callerWords({kind, processes = 1, directory, isDynamic = false}: CallerOptions): readonly string[] {
+  return [placeCaller(directory, isDynamic), kind, String(processes)]
 }
 
 /** The median call of each round, with its 99th percentile. */

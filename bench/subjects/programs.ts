@@ -11,7 +11,9 @@ export const PROJECT = fileURLToPath(new URL('../..', import.meta.url)).replace(
 export const INTERCEPTOR = join(PROJECT, 'bin', 'run.js')
 export const LOOP = join(PROJECT, 'bench', 'native', 'build', 'loop')
 export const TERMINAL = join(PROJECT, 'bench', 'native', 'build', 'terminal')
-const CALLER = join(PROJECT, 'bench', 'native', 'build', 'caller')
+/** A first process for a container, which waits. */
+export const PAUSE = join(PROJECT, 'bench', 'native', 'build', 'pause')
+const BUILT = join(PROJECT, 'bench', 'native', 'build')
 
 /** What is measured is what is there now: the built program is never older than its sources. */
 export function buildPrograms(): void {
@@ -29,8 +31,9 @@ function build(what: string, command: string, ...words: readonly string[]): void
 }
 
 /** The caller in `directory`, where a container that shows nothing of the project finds it; its name from there. */
-export function placeCaller(directory: string): string {
-  const path = join(directory, 'caller')
-  if (!existsSync(path)) copyFileSync(CALLER, path)
-  return './caller'
+export function placeCaller(directory: string, isDynamic = false): string {
+  const name = isDynamic ? 'caller-dynamic' : 'caller'
+  const path = join(directory, name)
+  if (!existsSync(path)) copyFileSync(join(BUILT, name), path)
+  return `./${name}`
 }

@@ -1,0 +1,7 @@
+// The figures that compare with other programs, each where it can be had.
+
+import type {Figure} from '../figure.js'
+import {fakeroot} from './fakeroot.js'
+import {strace} from './strace.js'
+
+export const PEERS: readonly Figure[] = [strace, fakeroot]
