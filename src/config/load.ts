@@ -11,6 +11,7 @@ import {
   closeFile,
   distrust,
   openIfThere,
+  PROGRAM_NAMES,
   PROJECT_NAMES,
   readLimited,
   SYSTEM_NAMES,
@@ -57,6 +58,7 @@ export async function loadConfiguration(request: ConfigurationRequest): Promise<
     )
     if (found !== undefined) return interpret(found, 'project', notes)
   } else notes.push(...passedOver(request.cwd))
+  if (notes.length === 0) notes.push(...programs(request.cwd))
   const places = placesOf(systemDirectories(request.environment ?? process.env), SYSTEM_NAMES)
   const found = await firstOf(places, (file) => trusted(file, request, 'system', notes))
   return found === undefined ? {...NOTHING, notes} : interpret(found, 'system', notes)
@@ -152,6 +154,18 @@ function passedOver(cwd: string): readonly string[] {
     return [`configuration ${file} is not used, because root started us; name it if it is to be used: --config ${file}`]
   }
   return []
+}
+
+function programs(cwd: string): readonly string[] {
+  const file = placesOf(upward(cwd), PROGRAM_NAMES).find((place) => {
+    try {
+      return lstatSync(place, {throwIfNoEntry: false})?.isFile() === true
+    } catch {
+      return false
+    }
+  })
+  if (file === undefined) return []
+  return [`configuration ${file} is not used: nothing is executed; write it in YAML, as interceptor.config.yaml`]
 }
 
 function mentionsUs(open: OpenFile): boolean {

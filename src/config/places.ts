@@ -17,6 +17,11 @@ export const PROJECT_NAMES = [
   'interceptor.config.json',
 ] as const
 
+/** Where other programs have a configuration that is executed. Ours never is, and somebody may wait for it. */
+export const PROGRAM_NAMES = ['.interceptorrc', 'interceptor.config'].flatMap((name) =>
+  ['js', 'cjs', 'mjs', 'ts'].map((extension) => `${name}.${extension}`),
+)
+
 /** In $XDG_CONFIG_HOME/interceptor and /etc/interceptor. */
 export const SYSTEM_NAMES = [
   'interceptor.yaml',
@@ -91,9 +96,10 @@ export function distrust(
 
 export function readLimited({file, fd}: OpenFile): Buffer {
   const stats = fstatSync(fd)
-  if (!stats.isFile()) throw new UsageError(`cannot use the configuration ${file}: it is no regular file`)
+  const hints = ['name a file in YAML or JSON: --config FILE', 'or do without: --no-config']
+  if (!stats.isFile()) throw new UsageError(`cannot use the configuration ${file}: it is no regular file`, {hints})
   if (stats.size > MAX_BYTES)
-    throw new UsageError(`cannot use the configuration ${file}: it has more than ${MAX_BYTES} bytes`)
+    throw new UsageError(`cannot use the configuration ${file}: it has more than ${MAX_BYTES} bytes`, {hints})
   const bytes = Buffer.alloc(stats.size)
   let length = 0
   while (length < bytes.length) {

@@ -116,6 +116,6 @@ describe('interceptor explain', () => {
   it('says which file it can not read', () => {
     const {status, stderr} = interceptor('explain', '--strace', '/nowhere/trace')
     assert.equal(status, 2)
-    assert.match(stderr, /^interceptor: cannot read \/nowhere\/trace: no such file or directory$/)
+    assert.match(stderr, /^interceptor: cannot read \/nowhere\/trace: no such file or directory\n$/)
   })
 })

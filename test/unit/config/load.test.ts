@@ -175,6 +175,18 @@ describe('loadConfiguration, among hostile files', () => {
     await refused(load(cwd, {explicit: 'interceptor.config.js'}), /nothing is executed/)
   })
 
+  it('tells of a program that somebody may take for the configuration', async () => {
+    const cwd = directoryWith({'interceptor.config.mjs': 'process.exit(9)', 'a/x': ''})
+    for (const isRoot of [true, false]) {
+      const {notes, values} = await load(join(cwd, 'a'), {isRoot})
+      assert.deepEqual(values, {})
+      assert.deepEqual(notes, [
+        `configuration ${cwd}/interceptor.config.mjs is not used: nothing is executed; ` +
+          'write it in YAML, as interceptor.config.yaml',
+      ])
+    }
+  })
+
   it('imports nothing', async () => {
     const cwd = directoryWith({'.interceptorrc': 'mknod: true\n$import: ./evil.cjs\n', 'evil.cjs': 'process.exit(9)'})
     await refused(load(cwd), /\.interceptorrc:2: unknown key "\$import"/)
