@@ -13,6 +13,8 @@ export class FigureContext implements Context {
   readonly isQuick: boolean
   readonly signal: AbortSignal
   readonly say: (text: string) => void
+  /** Parts of the figure that were left out, each with the reason. */
+  readonly leftOut: string[] = []
   readonly #undo: (() => Promise<void> | void)[] = []
 
   constructor(isQuick: boolean, signal: AbortSignal, say: (text: string) => void) {
@@ -35,6 +37,10 @@ export class FigureContext implements Context {
 
   defer(undo: () => Promise<void> | void): void {
     this.#undo.push(undo)
+  }
+
+  leaveOut(part: string, reason: string): void {
+    this.leftOut.push(`${part}: ${reason}`)
   }
 
   /** All of it is undone, also where one step fails; the first failure is thrown. */

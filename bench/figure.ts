@@ -22,6 +22,8 @@ export interface Context {
   directory(): string
   /** Undone after the figure, the last one first, whatever happens. */
   defer(undo: () => Promise<void> | void): void
+  /** A part of the figure can't be measured here; shown with the figure, so that it is not missed in silence. */
+  leaveOut(part: string, reason: string): void
   /** One line of progress. */
   say(text: string): void
 }

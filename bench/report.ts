@@ -12,6 +12,8 @@ export interface FigureResult {
   readonly rows: readonly Row[]
   /** Why there are none. */
   readonly leftOut?: string
+  /** Parts that there are none of, each with the reason. */
+  readonly leftOutParts?: readonly string[]
   readonly failure?: string
 }
 
@@ -27,7 +29,9 @@ export interface Results {
 /** One table for each figure, then what was left out and what failed. */
 export function tableText({figures}: Pick<Results, 'figures'>): string {
   const measured = figures.filter(({rows}) => rows.length > 0)
-  const blocks = measured.map(({name, title, rows}) => [`${name}: ${title}`, table(rows), ...notes(rows)].join('\n'))
+  const blocks = measured.map(({name, title, rows, leftOutParts = []}) =>
+    [`${name}: ${title}`, table(rows), ...notes(rows), ...leftOutParts.map((part) => `  left out: ${part}`)].join('\n'),
+  )
   const leftOut = figures.flatMap((figure) => (figure.leftOut ? [`left out: ${figure.name}: ${figure.leftOut}`] : []))
   const failed = figures.flatMap((figure) => (figure.failure ? [`failed: ${figure.name}: ${figure.failure}`] : []))
   return [...blocks, [...leftOut, ...failed].join('\n')].filter((block) => block !== '').join('\n\n')

@@ -77,7 +77,8 @@ async function measure(figure: Figure, isQuick: boolean, signal: AbortSignal): P
     context.say(title)
     try {
       const comparisons = await figure.run(context)
-      return {name, title, rows: comparisons.map(evaluate)}
+      const {leftOut: leftOutParts} = context
+      return {name, title, rows: comparisons.map(evaluate), ...(leftOutParts.length > 0 && {leftOutParts})}
     } finally {
       await context.close()
     }

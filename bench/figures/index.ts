@@ -6,8 +6,11 @@ import {families} from './families.js'
 import {log} from './log.js'
 import {memory} from './memory.js'
 import {mknod} from './mknod.js'
+import {noise} from './noise.js'
 import {PEERS} from './peers.js'
 import {roundTrip} from './round-trip.js'
 import {sysinfo} from './sysinfo.js'
 
-export const FIGURES: readonly Figure[] = [roundTrip, mknod, sysinfo, concurrency, families, log, memory, ...PEERS]
+const OWN: readonly Figure[] = [noise, roundTrip, mknod, sysinfo, concurrency, families, log, memory]
+
+export const FIGURES: readonly Figure[] = [...OWN, ...PEERS]

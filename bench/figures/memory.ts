@@ -45,6 +45,8 @@ async function look(pid: number, file: string, signal: AbortSignal): Promise<Hel
 
 interface Run {
   readonly few: Held
+  /** After a tenth of all: what grows while the program warms up has grown by then. */
+  readonly tenth: Held
   readonly many: Held
 }
 
@@ -60,26 +62,32 @@ async function measure(context: Context, kind: Kind, total: number): Promise<Run
     env: {NODE_OPTIONS: `--import=${PROBE}`, BENCH_MEMORY_FILE: file},
   })
   let few: Held | undefined
+  let tenth: Held | undefined
   for (let made = 0; made < total; made += CALLS_IN_ROUND) {
     if (made === FEW) few = await look(caller.pid, file, context.signal)
+    if (made === total / 10) tenth = await look(caller.pid, file, context.signal)
     await caller.round(1, CALLS_IN_ROUND)
     if ((made / CALLS_IN_ROUND) % 20 === 19) context.say(`${kind}: ${made + CALLS_IN_ROUND} calls`)
   }
   const many = await look(caller.pid, file, context.signal)
   await caller.end()
-  return {few: few ?? many, many}
+  return {few: few ?? many, tenth: tenth ?? many, many}
 }
 
 async function compare(context: Context, kind: Kind, total: number, repeats: number): Promise<readonly Comparison[]> {
   const runs: Run[] = []
   for (let done = 0; done < repeats; done++) runs.push(await measure(context, kind, total))
+  const resident = ({resident: bytes}: Held): number => bytes
   const comparison = (what: string, unit: Unit, of: (held: Held) => number): Comparison => ({
     what: `${kind}: ${what}`,
     subject: {name: `after ${total}`, unit, values: runs.map(({many}) => of(many))},
     baseline: {name: `after ${FEW}`, unit, values: runs.map(({few}) => of(few))},
   })
+  const later = {name: `after ${total / 10}`, unit: 'bytes', values: runs.map(({tenth}) => resident(tenth))} as const
+  const whole = comparison('resident memory', 'bytes', resident)
   return [
-    comparison('resident memory', 'bytes', ({resident}) => resident),
+    whole,
+    {...whole, baseline: later},
     comparison('heap of the main thread', 'bytes', ({heap}) => heap),
     comparison('descriptors', 'descriptors', ({descriptors}) => descriptors),
   ]
