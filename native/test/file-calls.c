@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -19,12 +18,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "calls.h"
+
 #define MAX_PARTS 8
 
 static int parent_fd = AT_FDCWD;
 
-static long answer(long result) { return result == -1 ? -errno : result; }
-static long number(const char *text) { return strtol(text, NULL, 0); }
 static dev_t device(char **part) { return makedev((unsigned)number(part[3]), (unsigned)number(part[4])); }
 
 /* Opens without side effects on a terminal; writes or reads a byte where `how` says so. */
@@ -44,22 +43,6 @@ static long show(const char *path) {
   printf("%o %u:%u %u:%u %lu ", s.st_mode, s.st_uid, s.st_gid, major(s.st_rdev), minor(s.st_rdev),
          (unsigned long)s.st_nlink);
   return 0;
-}
-
-static long set_capability(int bit, int on) {
-  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  struct __user_cap_data_struct data[2];
-  if (syscall(SYS_capget, &header, data)) return -errno;
-  unsigned mask = 1u << (bit % 32);
-  data[bit / 32].effective = on ? data[bit / 32].effective | mask : data[bit / 32].effective & ~mask;
-  return answer(syscall(SYS_capset, &header, data));
-}
-
-static void run_all(char **words);
-
-static void *run_in_thread(void *words) {
-  run_all(words);
-  return NULL;
 }
 
 static long run(char **part, char **rest) {

@@ -12,7 +12,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,6 +24,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "calls.h"
 
 #define MAX_PARTS 9
 #define ARENA_BYTES (64u << 20)
@@ -45,8 +46,6 @@ static struct output outputs[MAX_PARTS];
 static size_t output_count;
 static pid_t child;
 
-static long answer(long result) { return result == -1 ? -errno : result; }
-static long number(const char *text) { return strtoll(text, NULL, 0); }
 
 /* Below 4 GiB, so that a 32-bit call can be given it too. Each object ends at the end of a page that is followed by none. */
 static unsigned char *place(const void *bytes, size_t size, int protection) {
@@ -148,22 +147,6 @@ static long call(const char *abi, long nr, const uint64_t *a) {
   (void)abi;
 #endif
   return answer(syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
-}
-
-static long set_capability(int bit, int on) {
-  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  struct __user_cap_data_struct data[2];
-  if (syscall(SYS_capget, &header, data)) return -errno;
-  unsigned mask = 1u << (bit % 32);
-  data[bit / 32].effective = on ? data[bit / 32].effective | mask : data[bit / 32].effective & ~mask;
-  return answer(syscall(SYS_capset, &header, data));
-}
-
-static void run_all(char **words);
-
-static void *run_in_thread(void *words) {
-  run_all(words);
-  return NULL;
 }
 
 static long in_thread(char **rest) {

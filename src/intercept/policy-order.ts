@@ -61,7 +61,7 @@ function compare<T>(
   return (asked, given) => {
     const [mine, theirs] = [select(asked), select(given)]
     if (mine === undefined) return []
-    return theirs === undefined ? [`${family} at all`] : excess(mine, theirs)
+    return theirs === undefined ? [`${family}, which is off in it`] : excess(mine, theirs)
   }
 }
 

@@ -35,6 +35,11 @@ const script = (text: string, changes: Partial<LaunchPlan> = {}): Promise<Contai
 
 const exited = (status: number): ContainerEnd => ({kind: 'exited', status})
 
+/** On /mnt of the container. */
+function bindOf(source: string, idmap: boolean): FilesystemStep {
+  return {kind: 'bind', source: bytes(source), target: bytes('/mnt'), idmap, recursive: false, flags: {}}
+}
+
 describe('launching', () => {
   skipUnlessPrivileged()
   const makeDirectory = temporaryDirectories()
@@ -42,14 +47,7 @@ describe('launching', () => {
   /** The command writes to `out` in a directory of the host that container root owns. */
   async function output(command: readonly string[], changes: Partial<LaunchPlan> = {}): Promise<string> {
     const directory = makeDirectory()
-    const step: FilesystemStep = {
-      kind: 'bind',
-      source: bytes(directory),
-      target: bytes('/mnt'),
-      idmap: true,
-      recursive: false,
-      flags: {},
-    }
+    const step = bindOf(directory, true)
     const {filesystem = steps()} = changes
     const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
     const end = await script(`${quoted} > /mnt/out 2>&1`, {...changes, filesystem: [...filesystem, step]})
@@ -216,15 +214,8 @@ describe('launching', () => {
   describe('the file system', () => {
     it('makes files of container root in an idmapped directory belong to root', async () => {
       const directory = makeDirectory()
-      const bind: FilesystemStep = {
-        kind: 'bind',
-        source: bytes(directory),
-        target: bytes('/mnt'),
-        idmap: true,
-        recursive: false,
-        flags: {},
-      }
-      assert.deepEqual(await script('touch /mnt/file', {filesystem: [...steps(), bind]}), exited(0))
+      const filesystem = [...steps(), bindOf(directory, true)]
+      assert.deepEqual(await script('touch /mnt/file', {filesystem}), exited(0))
       assert.equal(statSync(join(directory, 'file')).uid, 0)
     })
 
@@ -260,16 +251,8 @@ describe('launching', () => {
     })
 
     it('names what can not be mapped, and the way round', async () => {
-      const bind: FilesystemStep = {
-        kind: 'bind',
-        source: bytes('/proc'),
-        target: bytes('/mnt'),
-        idmap: true,
-        recursive: false,
-        flags: {},
-      }
       await assert.rejects(
-        launch(planOf(['true'], {filesystem: [...steps(), bind]}), {mapped: () => undefined}),
+        launch(planOf(['true'], {filesystem: [...steps(), bindOf('/proc', true)]}), {mapped: () => undefined}),
         (error: unknown) =>
           error instanceof LaunchError &&
           error.message.startsWith('cannot map the ids of /proc: its file system') &&
@@ -287,16 +270,8 @@ describe('launching', () => {
     })
 
     it('names a missing source', async () => {
-      const bind: FilesystemStep = {
-        kind: 'bind',
-        source: bytes('/no/such'),
-        target: bytes('/mnt'),
-        idmap: false,
-        recursive: false,
-        flags: {},
-      }
       await assert.rejects(
-        launch(planOf(['true'], {filesystem: [...steps(), bind]}), {mapped: () => undefined}),
+        launch(planOf(['true'], {filesystem: [...steps(), bindOf('/no/such', false)]}), {mapped: () => undefined}),
         /cannot open \/no\/such: no such file/u,
       )
     })

@@ -8,7 +8,7 @@ import {join} from 'node:path'
 import {ERRNO} from '../../../src/ffi/errors.js'
 import {family} from '../../fixtures/probe-family.js'
 import {NotifyChild, buildNotifyChild} from '../../helpers/notify-child.js'
-import {isRoot} from '../../helpers/program.js'
+import {skipUnlessRoot} from '../../helpers/skip.js'
 
 const module = new URL('../../fixtures/probe-family.ts', import.meta.url).href
 const AT_FDCWD = -100
@@ -19,16 +19,13 @@ const PARENT = 2
 const MODE = 0o20666
 const NULL = 0x103
 
-describe('a caller', function () {
+describe('a caller', () => {
+  skipUnlessRoot()
   let program: string
   let top: string
   let child: NotifyChild
 
-  before(function () {
-    if (!isRoot()) {
-      this.test!.title += ' (needs root)'
-      this.skip()
-    }
+  before(() => {
     program = buildNotifyChild()
   })
 

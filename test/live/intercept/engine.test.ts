@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 
 import {NotifyChild, buildNotifyChild} from '../../helpers/notify-child.js'
-import {isRoot} from '../../helpers/program.js'
+import {skipUnlessRoot} from '../../helpers/skip.js'
 import {family} from '../../fixtures/probe-family.js'
 import {syscallNumber, machineAbis} from '../../../src/intercept/tables/index.js'
 
@@ -11,15 +11,12 @@ const module = new URL('../../fixtures/probe-family.ts', import.meta.url).href
 const abi = machineAbis(process.arch)[0]!
 const number = (name: string): number => syscallNumber(abi, name)!
 
-describe('the engine', function () {
+describe('the engine', () => {
+  skipUnlessRoot()
   let program: string
   let child: NotifyChild
 
-  before(function () {
-    if (!isRoot()) {
-      this.test!.title += ' (needs root)'
-      this.skip()
-    }
+  before(() => {
     program = buildNotifyChild()
   })
 

@@ -23,7 +23,7 @@ describe('a policy', () => {
   it('is beyond one that lacks a family of it', () => {
     for (const name of Object.keys(full) as (keyof Policy)[]) {
       const {[name]: _, ...rest} = full
-      assert.deepEqual(beyond(full, rest), [`${name} at all`])
+      assert.deepEqual(beyond(full, rest), [`${name}, which is off in it`])
     }
   })
 
