@@ -8,6 +8,9 @@ const SIMPLE: Readonly<Record<string, string>> = {'\t': '\\t', '\n': '\\n', '\r'
 // C0, DEL, C1, separators that end lines, and characters that reorder or hide text (Unicode's Cc, Cf, Zl and Zp).
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 
+/** What most paths have alone: neither escaped nor decoded. */
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+
 /** As strace would write a string, with its quotes. Bytes that are no UTF-8 become \xNN. Cut after `limit` bytes. */
 export function quote(bytes: Uint8Array, limit = 4096): string {
   const cut = bytes.length > limit
@@ -16,6 +19,8 @@ export function quote(bytes: Uint8Array, limit = 4096): string {
 
 /** The same without quotes. */
 export function escapeBytes(bytes: Uint8Array): string {
+  const plain = latin1(bytes)
+  if (PLAIN.test(plain)) return plain
   let out = ''
   for (let index = 0; index < bytes.length;) {
     const byte = bytes[index]!
@@ -37,7 +42,13 @@ export function escapeBytes(bytes: Uint8Array): string {
 
 /** A string where the bytes are UTF-8, `{"base64": ...}` where they are not. */
 export function jsonBytes(bytes: Uint8Array): Json {
+  const plain = latin1(bytes)
+  if (PLAIN.test(plain)) return plain
   return decode(bytes) ?? {base64: Buffer.from(bytes).toString('base64')}
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
 }
 
 function sequenceLength(first: number): number {

@@ -9,7 +9,7 @@ import {EXIT, LaunchError} from '../errors.js'
 import type {Decision, DecisionBatch} from '../intercept/decision.js'
 import type {ManifestEntry} from '../intercept/syscall.js'
 import {closingLines, rememberedMax} from './closing.js'
-import {decisionRecord, exitRecord, jsonLine, noteRecord, startRecord} from './json.js'
+import {decisionLine, exitRecord, jsonLine, noteRecord, startRecord} from './json.js'
 import {Inventory, ManifestFile, manifestText} from './manifest.js'
 import {printable} from './printable.js'
 import {hasCode, Sink} from './sink.js'
@@ -85,16 +85,16 @@ export class RunReport implements Reporter {
   }
 
   async batch({decisions, quiet}: DecisionBatch): Promise<void> {
-    let text = ''
+    const lines: string[] = []
     for (const decision of decisions) {
       this.#sequence += 1
       this.#tally.add(decision)
       if (decision.created !== undefined && this.#parts.manifest !== undefined) this.#inventory.add(decision.created)
       if (decision.outcome === 'refused') this.#remember(decision)
-      if (this.#shows(decision)) text += this.#line(decision)
+      if (this.#shows(decision)) lines.push(this.#line(decision))
     }
     for (const [syscall, count] of Object.entries(quiet)) this.#tally.addQuiet(syscall, count)
-    if (text !== '') await this.#parts.log.write(text)
+    if (lines.length > 0) await this.#parts.log.write(lines.join(''))
   }
 
   found(entries: readonly ManifestEntry[]): void {
@@ -159,7 +159,7 @@ export class RunReport implements Reporter {
   #line(decision: Decision): string {
     const {vocabulary} = this.#options
     return this.#isJson
-      ? jsonLine(decisionRecord(decision, this.#sequence, vocabulary))
+      ? decisionLine(decision, this.#sequence, vocabulary)
       : traceLine(decision, vocabulary, this.#parts.style)
   }
 

@@ -38,27 +38,26 @@ function how({latencyUs, outcome, strategy}: Decision): string {
   return strategy === null ? ` (${took})` : ` (${printableUpTo(strategy, 32)}, ${took})`
 }
 
-function showArguments(decision: Decision, vocabulary: Vocabulary): string {
-  const declared = vocabulary.describe(decision.syscall)
-  if (decision.values !== undefined && declared !== undefined) {
-    return inOrder(decision.values, declared)
-      .map(([argument, value]) => cut(showValue(argument, value)))
+function showArguments({registers, syscall, values}: Decision, vocabulary: Vocabulary): string {
+  const declared = vocabulary.describe(syscall)
+  if (values !== undefined && declared !== undefined) {
+    return argumentsOf(declared)
+      .map(([name, argument]) => cut(showValue(argument, values[name])))
       .join(', ')
   }
-  return (decision.registers ?? []).map((register) => `0x${register.toString(16)}`).join(', ')
+  return (registers ?? []).map((register) => `0x${register.toString(16)}`).join(', ')
 }
 
-/** Declared arguments with their values, as the call takes them. */
-export function inOrder(
-  values: Readonly<Record<string, unknown>>,
-  declared: Arguments,
-): readonly (readonly [Argument<unknown>, unknown, string])[] {
-  return Object.entries(declared).map(([name, argument]) => [argument, asBuffer(values[name]), name] as const)
-}
+const entriesOf = new WeakMap<Arguments, readonly (readonly [string, Argument<unknown>])[]>()
 
-/** Buffers lose their class on the way from a worker. */
-function asBuffer(value: unknown): unknown {
-  return value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value
+/** Declared arguments in the order in which the call takes them. */
+export function argumentsOf(declared: Arguments): readonly (readonly [string, Argument<unknown>])[] {
+  let entries = entriesOf.get(declared)
+  if (entries === undefined) {
+    entries = Object.entries(declared)
+    entriesOf.set(declared, entries)
+  }
+  return entries
 }
 
 function showValue(argument: Argument<unknown>, value: unknown): string {

@@ -7,7 +7,7 @@ import type {FileFormat, FileReport, JudgedCall} from '../../../src/explain/file
 import {fileLine, fileReportLines} from '../../../src/explain/text.js'
 import {dev, dirFd, mode, path} from '../../../src/intercept/arguments.js'
 import {machineAbis} from '../../../src/intercept/tables/index.js'
-import {jsonLine, decisionRecord} from '../../../src/render/json.js'
+import {decisionLine, jsonLine} from '../../../src/render/json.js'
 import type {Vocabulary} from '../../../src/render/trace.js'
 import {traceLine} from '../../../src/render/trace.js'
 import {decision} from '../../helpers/decisions.js'
@@ -97,7 +97,7 @@ describe('FileJudge', () => {
 
   it('judges our own log again, in both formats', () => {
     const other = {v: 1, event: 'start', time: 'x'}
-    const json = [other, decisionRecord(refused, 1, vocabulary)].map((record) => jsonLine(record).trimEnd()).join('\n')
+    const json = `${jsonLine(other)}${decisionLine(refused, 1, vocabulary)}`.trimEnd()
     const logs = {
       json: Buffer.from(json).toString('latin1'),
       text: Buffer.from(traceLine(refused, vocabulary)).toString('latin1'),
@@ -115,8 +115,8 @@ describe('FileJudge', () => {
   })
 
   it('believes the log where a call can not be read back', () => {
-    const record = {...decisionRecord({...refused, values: undefined, registers: undefined}, 1, vocabulary), hint: null}
-    const {calls, report} = judge('log', jsonLine(record), {mknod: true})
+    const undecoded = {...refused, values: undefined, registers: undefined, hint: null}
+    const {calls, report} = judge('log', decisionLine(undecoded, 1, vocabulary), {mknod: true})
     assert.deepEqual([calls[0]?.outcome, calls[0]?.reason], ['refused', 'block 8:0 is not allowlisted'])
     assert.deepEqual([report.flags, report.allowed], [[], 0])
   })

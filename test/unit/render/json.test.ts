@@ -3,7 +3,7 @@ import {readFileSync} from 'node:fs'
 
 import {Ajv2020} from 'ajv/dist/2020.js'
 
-import {decisionRecord, exitRecord, jsonLine, noteRecord, signalName, startRecord} from '../../../src/render/json.js'
+import {decisionLine, exitRecord, jsonLine, noteRecord, signalName, startRecord} from '../../../src/render/json.js'
 import {decision, refused, start, timeMs, vocabulary} from '../../helpers/decisions.js'
 
 const schemaFile = new URL('../../../schemas/decision-log.schema.json', import.meta.url)
@@ -15,7 +15,12 @@ function assertValid(record: unknown): void {
 
 const counts = {emulated: 1, refused: 2, failed: 0, continued: 3, quiet: 0}
 
-describe('decisionRecord', () => {
+/** Parsed again. */
+function decisionRecord(...given: Parameters<typeof decisionLine>): Record<string, unknown> {
+  return JSON.parse(decisionLine(...given)) as Record<string, unknown>
+}
+
+describe('decisionLine', () => {
   it('has every member of the format', () => {
     assert.deepEqual(decisionRecord(decision({latencyUs: 23.14}), 1, vocabulary), {
       v: 1,

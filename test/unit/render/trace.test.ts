@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 
 import type {Decision} from '../../../src/intercept/decision.js'
-import {decisionRecord, jsonLine} from '../../../src/render/json.js'
+import {decisionLine} from '../../../src/render/json.js'
 import {colourStyle} from '../../../src/render/style.js'
 import {traceLine} from '../../../src/render/trace.js'
 import {decision, refused, vocabulary} from '../../helpers/decisions.js'
@@ -115,7 +115,7 @@ describe('traceLine', () => {
         const line = traceLine(decision(changes), vocabulary)
         assert.doesNotMatch(line.slice(0, -1), harmful)
         assert.ok(line.endsWith('\n') && line.length < 10_000)
-        const json = jsonLine(decisionRecord(decision(changes), 1, vocabulary))
+        const json = decisionLine(decision(changes), 1, vocabulary)
         assert.doesNotMatch(json.slice(0, -1), harmful)
         const back = JSON.parse(json) as {comm: string}
         assert.equal(back.comm, changes.comm)
