@@ -109,6 +109,7 @@ class Exec {
     this.#supervisor = createSupervisor({
       policy,
       rootless,
+      wanted: reporter.wanted,
       onBatch: (batch) => reporter.batch(batch),
       onFatal: (error) => {
         this.#fatal ??= error

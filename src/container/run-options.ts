@@ -1,7 +1,7 @@
 // What `run` was asked to do, as plain data: checked for form, not yet against the machine. plan.ts goes on from here.
 
 import type {IdMapExtent} from '../intercept/container-description.js'
-import type {DecisionBatch} from '../intercept/decision.js'
+import type {DecisionBatch, Wanted} from '../intercept/decision.js'
 import type {Rule} from '../intercept/filter.js'
 import type {Policy} from '../intercept/policy.js'
 import type {ManifestEntry} from '../intercept/syscall.js'
@@ -114,6 +114,8 @@ export interface StartSummary {
 
 /** Where a run tells what happens; src/render/report.ts makes one. A rejection ends the run: no decision may be lost. */
 export interface Reporter {
+  /** Decisions that it does more with than counting them. */
+  readonly wanted: Wanted
   start(summary: StartSummary): Promise<void>
   /** Resolves when the batch has been written. Await it before more is taken from the worker. */
   batch(batch: DecisionBatch): Promise<void>

@@ -83,6 +83,7 @@ class Run {
     this.#supervisor = createSupervisor({
       policy,
       rootless,
+      wanted: reporter.wanted,
       onBatch: (batch) => reporter.batch(batch),
       onFatal: (error) => this.#abort(error),
     })

@@ -81,12 +81,16 @@ export class Answerer {
         this.#recorder.countQuiet(name)
         return
       }
-      const identity = identityOf(caller)
+      const recorder = this.#recorder
+      const isTold = isWanted(recorder, performed)
+      const identity = isTold ? identityOf(caller) : {...NOBODY, hostPid: caller.tid}
       // Before the answer: a descriptor of ours would keep what the caller unmounts next busy.
       caller.release()
       const sent = this.#send(performed)
       if (sent.arrived || OUTCOMES[performed.kind] === 'emulated') {
-        this.#recorder.add(this.#decision(call, performed, sent, identity, receivedMs))
+        const decision = this.#decision(call, performed, sent, identity, receivedMs)
+        if (isTold) recorder.add(decision)
+        else recorder.count(decision)
       }
     } finally {
       caller.release()
@@ -206,7 +210,19 @@ export class Answerer {
   }
 }
 
+/** Whether anybody may want to see it. */
+function isWanted(recorder: Recorder, performed: Performed): boolean {
+  // A descriptor may still fail to arrive.
+  const mayFail = performed.kind === 'descriptor' || performed.kind === 'replaced'
+  return (
+    recorder.wants(OUTCOMES[performed.kind], 'created' in performed) || (mayFail && recorder.wants('failed', false))
+  )
+}
+
 type Identity = Pick<Decision, 'comm' | 'gid' | 'hostPid' | 'pid' | 'tid' | 'uid'>
+
+/** Of a caller that is gone, or that nobody wants to hear of. */
+const NOBODY: Omit<Identity, 'hostPid'> = {pid: 0, tid: 0, uid: 0, gid: 0, comm: ''}
 
 /** Read before the answer, after which the caller may be anything. Zeros where it is gone already. */
 function identityOf(caller: ThreadCaller): Identity {
@@ -215,7 +231,7 @@ function identityOf(caller: ThreadCaller): Identity {
     const {uid, gid} = caller.facts
     return {pid: containerTgid, tid: containerTid, hostPid: tgid, uid, gid, comm}
   } catch {
-    return {pid: 0, tid: 0, hostPid: caller.tid, uid: 0, gid: 0, comm: ''}
+    return {...NOBODY, hostPid: caller.tid}
   }
 }
 

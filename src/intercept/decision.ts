@@ -32,10 +32,26 @@ export interface Decision {
   readonly created: ManifestEntry | undefined
 }
 
-/** What workers send to the main thread, in batches. */
+/** A decision of which nobody wants to see more than that it was made. */
+export type CountedDecision = Pick<Decision, 'latencyUs' | 'outcome' | 'syscall'>
+
+/** Which decisions are worth more than counting. */
+export interface Wanted {
+  readonly outcomes: readonly Outcome[]
+  /** Also every other that tells of an emulated object. */
+  readonly created: boolean
+}
+
+export const EVERYTHING_WANTED: Wanted = {outcomes: ['continued', 'emulated', 'failed', 'refused'], created: true}
+
+/** What the main thread takes from a worker at once, in the order in which it was decided. */
 export interface DecisionBatch {
-  readonly kind: 'decisions'
-  readonly decisions: readonly Decision[]
+  readonly decisions: readonly (CountedDecision | Decision)[]
   /** Calls that were continued quietly since the last batch, by name. */
   readonly quiet: Readonly<Record<string, number>>
+}
+
+/** Not one that was only counted. */
+export function isTold(decision: CountedDecision | Decision): decision is Decision {
+  return 'reason' in decision
 }

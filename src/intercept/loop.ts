@@ -43,7 +43,7 @@ export function runLoop(options: LoopOptions): 'hangup' | 'replaced' | 'stop' {
     if (events[STOP_EVENTS] !== 0) return 'stop'
     const revents = events[LISTENER_EVENTS]!
     if ((revents & POLLIN) !== 0) {
-      recorder.waitForLog()
+      if (!recorder.waitForLog()) return 'stop'
       if (notifier.receive()) answerOne(options)
     } else if ((revents & (POLLHUP | POLLERR | POLLNVAL)) !== 0) return 'hangup'
   }

@@ -1,54 +1,88 @@
-// Decisions of one worker on their way to the main thread: in batches, and never more than the log keeps up with.
+// Decisions of one worker on their way to the main thread: in shared memory, and never more than the log keeps up with.
 
-import type {Decision, DecisionBatch} from './decision.js'
-import {BATCH_MAX, OUTSTANDING_MAX, TRAFFIC} from './worker-protocol.js'
+import {ByteRing} from './byte-ring.js'
+import type {CountedDecision, Decision, Outcome, Wanted} from './decision.js'
+import {DecisionEncoder} from './decision-encoder.js'
+import {LENGTH_BYTES, RECORD_MAX} from './decision-format.js'
+import {BATCH_BYTES_MAX, BATCH_MAX, TRAFFIC} from './worker-protocol.js'
 
-/** How long a wait for the log lasts before it looks again; a notify ends it at once. */
+/** How long a wait for the log lasts before it looks again; a release ends it at once. */
 const WAIT_MS = 200
+
+export interface RecorderOptions {
+  /** Shared by all workers. */
+  readonly traffic: SharedArrayBuffer
+  /** This worker's own; see DecisionCollector.open(). */
+  readonly log: SharedArrayBuffer
+  readonly wanted: Wanted
+  /** Tells the main thread that there is something to take. */
+  readonly tell: () => void
+}
 
 export class Recorder {
   readonly #traffic: Int32Array
-  readonly #send: (batch: DecisionBatch) => void
-  #decisions: Decision[] = []
-  #quiet: Record<string, number> = {}
-  #quietCount = 0
+  readonly #ring: ByteRing
+  readonly #encoder = new DecisionEncoder()
+  readonly #wanted: ReadonlySet<Outcome>
+  readonly #wantsCreated: boolean
+  readonly #tell: () => void
+  /** What the main thread was not told of yet. It may have taken it all the same. */
+  #records = 0
+  #bytes = 0
 
-  constructor(traffic: SharedArrayBuffer, send: (batch: DecisionBatch) => void) {
+  constructor({traffic, log, wanted, tell}: RecorderOptions) {
     this.#traffic = new Int32Array(traffic)
-    this.#send = send
+    this.#ring = new ByteRing(log)
+    this.#wanted = new Set(wanted.outcomes)
+    this.#wantsCreated = wanted.created
+    this.#tell = tell
   }
 
   get hasPending(): boolean {
-    return this.#decisions.length > 0 || this.#quietCount > 0
+    return this.#records > 0
+  }
+
+  /** Whether anybody will see more of such a decision than that it was made: else count() is enough. */
+  wants(outcome: Outcome, created: boolean): boolean {
+    return this.#wanted.has(outcome) || (created && this.#wantsCreated)
   }
 
   add(decision: Decision): void {
-    this.#decisions.push(decision)
-    if (this.#decisions.length >= BATCH_MAX) this.flush()
+    this.#write(this.#encoder.decision(decision))
+  }
+
+  count(decision: CountedDecision): void {
+    this.#write(this.#encoder.counted(decision))
   }
 
   countQuiet(name: string): void {
-    this.#quiet[name] = (this.#quiet[name] ?? 0) + 1
-    this.#quietCount++
+    this.#write(this.#encoder.quiet(name))
   }
 
   flush(): void {
     if (!this.hasPending) return
-    const decisions = this.#decisions
-    const quiet = this.#quiet
-    this.#decisions = []
-    this.#quiet = {}
-    this.#quietCount = 0
-    Atomics.add(this.#traffic, TRAFFIC.outstanding, decisions.length)
-    this.#send({kind: 'decisions', decisions, quiet})
+    this.#records = 0
+    this.#bytes = 0
+    this.#tell()
   }
 
-  /** Returns when the log has caught up, or everything is to end. What is pending here is bounded by BATCH_MAX. */
-  waitForLog(): void {
-    for (;;) {
-      const outstanding = Atomics.load(this.#traffic, TRAFFIC.outstanding)
-      if (outstanding < OUTSTANDING_MAX || Atomics.load(this.#traffic, TRAFFIC.stopping) !== 0) return
-      Atomics.wait(this.#traffic, TRAFFIC.outstanding, outstanding, WAIT_MS)
+  /**
+   * To be called before each call that is taken. Returns when the log has room for whatever becomes of it; false where
+   * everything is to end before that.
+   */
+  waitForLog(): boolean {
+    while (this.#ring.room < LENGTH_BYTES + RECORD_MAX) {
+      if (Atomics.load(this.#traffic, TRAFFIC.stopping) !== 0) return false
+      this.flush()
+      this.#ring.waitForRelease(WAIT_MS)
     }
+    return true
+  }
+
+  #write(record: Uint8Array): void {
+    this.#ring.write(record)
+    this.#records++
+    this.#bytes += record.length
+    if (this.#records >= BATCH_MAX || this.#bytes >= BATCH_BYTES_MAX) this.flush()
   }
 }

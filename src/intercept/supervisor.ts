@@ -7,7 +7,9 @@ import {Worker} from 'node:worker_threads'
 import {EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write} from '../ffi/libc.js'
 import {isSource, packageFile} from '../package-files.js'
 import type {ContainerDescription} from './container-description.js'
-import type {DecisionBatch} from './decision.js'
+import {EVERYTHING_WANTED} from './decision.js'
+import type {DecisionBatch, Wanted} from './decision.js'
+import {DecisionCollector} from './decision-collector.js'
 import {fsContextsMemory} from './mount/contexts.js'
 import {HandlerLane} from './handler-lane.js'
 import type {HandlerCall} from './handler-lane.js'
@@ -24,6 +26,8 @@ export interface SupervisorOptions {
   readonly rootless: boolean
   /** File URLs of modules that export `family` (--handler). */
   readonly familyModules?: readonly string[]
+  /** Everything, when left out. The other decisions are only counted. */
+  readonly wanted?: Wanted
   /** Writes a batch. Supervision waits when too many are not written; a rejection is fatal. */
   readonly onBatch: (batch: DecisionBatch) => Promise<void> | void
   /** Supervision can't go on: the container is to be ended. Called once. */
@@ -62,6 +66,8 @@ interface Watched {
   readonly worker: Worker
   readonly lane: Lane
   readonly pulse: Int32Array
+  /** See DecisionCollector.open(). */
+  readonly log: SharedArrayBuffer
   /** The odd beat that was seen last, and when it was seen first. */
   beat: number
   sinceMs: number
@@ -93,8 +99,10 @@ class ThreadSupervisor implements Supervisor {
   #isEnding = false
   #hasFailed = false
   #isClosed = false
-  /** Batches are written one after the other. */
-  #written: Promise<void> = Promise.resolve()
+  readonly #collector = new DecisionCollector({
+    write: (batch) => this.#options.onBatch(batch),
+    failed: (error) => this.#fail(error),
+  })
   #resolveEnded: () => void = () => undefined
   readonly #begun: Promise<Beginning>
   #resolveBegun: (beginning: Beginning) => void = () => undefined
@@ -136,10 +144,11 @@ class ThreadSupervisor implements Supervisor {
 
   #start(lane: Lane): Watched {
     const pulse = new SharedArrayBuffer(PULSE.words * 4)
-    const {policy, familyModules = []} = this.#options
-    const start: WorkerStart = {lane, policy, familyModules, traffic: this.#traffic, pulse, stopEvent: this.#stopEvent}
-    const worker = startWorker(lane, start)
-    const watched: Watched = {worker, lane, pulse: new Int32Array(pulse), beat: 0, sinceMs: 0, isReplaced: false}
+    const log = this.#collector.open()
+    const {policy, familyModules = [], wanted = EVERYTHING_WANTED} = this.#options
+    const shared = {traffic: this.#traffic, pulse, log, stopEvent: this.#stopEvent}
+    const worker = startWorker(lane, {lane, policy, familyModules, wanted, ...shared})
+    const watched: Watched = {worker, lane, pulse: new Int32Array(pulse), log, beat: 0, sinceMs: 0, isReplaced: false}
     this.#workers.add(watched)
     worker.on('message', (message: FromWorker) => this.#receive(watched, message))
     worker.on('error', (error: unknown) => this.#crashed(watched, error))
@@ -155,7 +164,7 @@ class ThreadSupervisor implements Supervisor {
   #receive(watched: Watched, message: FromWorker): void {
     switch (message.kind) {
       case 'decisions':
-        this.#written = this.#written.then(() => this.#write(message))
+        this.#collector.wake()
         break
       case 'notification':
         if (message.lane === 'handler') this.#handlers.give(message)
@@ -178,20 +187,10 @@ class ThreadSupervisor implements Supervisor {
     }
   }
 
-  async #write(batch: DecisionBatch): Promise<void> {
-    try {
-      await this.#options.onBatch(withBuffers(batch))
-    } catch (error) {
-      this.#fail(error)
-    } finally {
-      const traffic = new Int32Array(this.#traffic)
-      Atomics.sub(traffic, TRAFFIC.outstanding, batch.decisions.length)
-      Atomics.notify(traffic, TRAFFIC.outstanding)
-    }
-  }
-
   /** A worker that is in one call for long leaves the listener to a fresh one, and ends after that call. */
   #watch(): void {
+    // One that is stuck can't tell what it had decided before.
+    this.#collector.wake()
     const now = performance.now()
     for (const watched of this.#workers) {
       const beat = Atomics.load(watched.pulse, PULSE.beat)
@@ -221,12 +220,12 @@ class ThreadSupervisor implements Supervisor {
     this.#refuser ??= new Refuser(this.#attachment)
     const decision = this.#refuser.refuse(call, reason)
     if (decision === undefined) return
-    Atomics.add(new Int32Array(this.#traffic), TRAFFIC.outstanding, 1)
-    this.#written = this.#written.then(() => this.#write({kind: 'decisions', decisions: [decision], quiet: {}}))
+    this.#collector.add(decision)
   }
 
   #forget(watched: Watched): void {
     this.#workers.delete(watched)
+    void this.#collector.close(watched.log)
     if (watched.lane === 'handler' && !this.#isEnding) this.#handlers.gone(watched, 'it left by itself')
     const isGone = ![...this.#workers].some(({lane, isReplaced}) => lane === 'hot' && !isReplaced)
     if (isGone && !this.#isEnding) this.#fail(new Error('the worker ended by itself'))
@@ -237,9 +236,8 @@ class ThreadSupervisor implements Supervisor {
     if (this.#isEnding) return
     this.#isEnding = true
     clearInterval(this.#timer)
-    const traffic = new Int32Array(this.#traffic)
-    Atomics.store(traffic, TRAFFIC.stopping, 1)
-    Atomics.notify(traffic, TRAFFIC.outstanding)
+    Atomics.store(new Int32Array(this.#traffic), TRAFFIC.stopping, 1)
+    this.#collector.wakeWriters()
     if (!this.#isClosed) write(this.#stopEvent, new BigUint64Array([1n]), 8)
     // The hot worker looks at the event; before it has a listener, and on the slow lane, messages are read.
     for (const watched of this.#workers) this.#tell(watched, {kind: 'stop'})
@@ -250,7 +248,7 @@ class ThreadSupervisor implements Supervisor {
 
   #finish(): void {
     // The event is left open where a stuck worker will look at it once more.
-    void this.#written.then(() => {
+    void this.#collector.drained().then(() => {
       if (this.#workers.size === 0 && !this.#isClosed) {
         this.#isClosed = true
         close(this.#stopEvent)
@@ -284,17 +282,6 @@ function startWorker(lane: Lane, workerData: WorkerStart): Worker {
 }
 
 /** A Buffer arrives from another thread as a plain Uint8Array. */
-function withBuffers(batch: DecisionBatch): DecisionBatch {
-  return {
-    ...batch,
-    decisions: batch.decisions.map((decision) => ({
-      ...decision,
-      values: decision.values === undefined ? undefined : restore(decision.values),
-      created: decision.created === undefined ? undefined : restore(decision.created),
-    })),
-  }
-}
-
 function restore<T extends object>(values: T): T {
   const entries = Object.entries(values).map(([name, value]: [string, unknown]) => [name, asBuffer(value)])
   return Object.fromEntries(entries) as T

@@ -1,7 +1,7 @@
 // What the main thread and the workers tell each other: messages, and two small pieces of shared memory.
 
 import type {ContainerDescription} from './container-description.js'
-import type {DecisionBatch} from './decision.js'
+import type {Wanted} from './decision.js'
 import type {HandlerCall} from './handler-lane.js'
 import type {Policy} from './policy.js'
 import type {Beginning} from './syscall.js'
@@ -18,6 +18,9 @@ export interface WorkerStart {
   readonly traffic: SharedArrayBuffer
   /** This worker's own; see PULSE. */
   readonly pulse: SharedArrayBuffer
+  /** This worker's own, a ByteRing: its decisions. */
+  readonly log: SharedArrayBuffer
+  readonly wanted: Wanted
   /** Becomes readable when the hot worker is to end. */
   readonly stopEvent: number
 }
@@ -41,7 +44,8 @@ export type ToWorker =
   | {readonly kind: 'stop'}
 
 export type FromWorker =
-  | DecisionBatch
+  /** There are decisions in the worker's `log`. */
+  | {readonly kind: 'decisions'}
   | HandedOver
   /** The slow worker is ready for another call. */
   | {readonly kind: 'answered'}
@@ -52,11 +56,9 @@ export type FromWorker =
 
 /** Int32 words that all workers share with the main thread. */
 export const TRAFFIC = {
-  /** Decisions that were sent and are not written yet. Workers wait on it. */
-  outstanding: 0,
   /** 1 when everything is to end: nobody waits any more. */
-  stopping: 1,
-  words: 2,
+  stopping: 0,
+  words: 1,
 } as const
 
 /** Int32 words of one worker. */
@@ -68,6 +70,8 @@ export const PULSE = {
   words: 2,
 } as const
 
-/** Decisions that may wait for the log before workers stop taking calls. */
-export const OUTSTANDING_MAX = 8192
+/** Memory for the decisions of one worker that wait for the log; without room there no call is taken. */
+export const RING_BYTES = 1024 * 1024
+/** The main thread is told after so many decisions, or bytes of them, if not before. */
 export const BATCH_MAX = 256
+export const BATCH_BYTES_MAX = 64 * 1024

@@ -36,7 +36,8 @@ const families: readonly AnyFamily[] = [...shipped, ...(await Promise.all(start.
 const identity = new ThreadIdentity()
 const memory = new ProcessMemory()
 const statuses = new StatusReader()
-const recorder = new Recorder(start.traffic, send)
+const {traffic, log, wanted} = start
+const recorder = new Recorder({traffic, log, wanted, tell: () => send({kind: 'decisions'})})
 const pulse = new Int32Array(start.pulse)
 let engine: Engine | undefined
 
@@ -117,7 +118,8 @@ function answerSlowly({bytes, receivedMs}: Extract<ToWorker, {kind: 'notificatio
   if (engine === undefined) throw new Error('a notification came before its container')
   const {notifier, answerer} = engine
   notifier.bytes.set(bytes)
-  recorder.waitForLog()
+  // Everything ends: nobody waits for the answer.
+  if (!recorder.waitForLog()) return
   Atomics.add(pulse, PULSE.beat, 1)
   try {
     // Each worker counts from its own start.

@@ -6,7 +6,8 @@ import {open} from 'node:fs/promises'
 
 import type {OutputOptions, Reporter, RunEnd, StartSummary} from '../container/run-options.js'
 import {EXIT, LaunchError} from '../errors.js'
-import type {Decision, DecisionBatch} from '../intercept/decision.js'
+import {isTold} from '../intercept/decision.js'
+import type {Decision, DecisionBatch, Outcome, Wanted} from '../intercept/decision.js'
 import type {ManifestEntry} from '../intercept/syscall.js'
 import {closingLines, rememberedMax} from './closing.js'
 import {decisionLine, exitRecord, jsonLine, noteRecord, startRecord} from './json.js'
@@ -31,6 +32,12 @@ export interface ReportOptions {
 }
 
 const standardError = 2
+
+const outcomesOf: Readonly<Record<OutputOptions['trace'], readonly Outcome[]>> = {
+  all: ['continued', 'emulated', 'failed', 'refused'],
+  refused: ['failed', 'refused'],
+  none: [],
+}
 
 interface Parts {
   readonly log: Sink
@@ -65,6 +72,8 @@ export class RunReport implements Reporter {
   readonly #refused: Decision[] = []
   /** Notes from before the start record, for a stream of records. */
   readonly #early: string[] = []
+  /** Outcomes that have a line in the log. */
+  readonly #shown: ReadonlySet<Outcome>
   #hasStarted = false
   #sequence = 0
 
@@ -72,6 +81,13 @@ export class RunReport implements Reporter {
     this.#options = options
     this.#parts = parts
     this.#now = options.now ?? Date.now
+    this.#shown = new Set(this.#logs ? outcomesOf[options.output.trace] : [])
+  }
+
+  get wanted(): Wanted {
+    // The last words name what was refused.
+    const remembered: readonly Outcome[] = this.#options.output.quiet ? [] : ['refused']
+    return {outcomes: [...new Set([...this.#shown, ...remembered])], created: this.#parts.manifest !== undefined}
   }
 
   get counts(): Counts {
@@ -89,9 +105,10 @@ export class RunReport implements Reporter {
     for (const decision of decisions) {
       this.#sequence += 1
       this.#tally.add(decision)
+      if (!isTold(decision)) continue
       if (decision.created !== undefined && this.#parts.manifest !== undefined) this.#inventory.add(decision.created)
       if (decision.outcome === 'refused') this.#remember(decision)
-      if (this.#shows(decision)) lines.push(this.#line(decision))
+      if (this.#shown.has(decision.outcome)) lines.push(this.#line(decision))
     }
     for (const [syscall, count] of Object.entries(quiet)) this.#tally.addQuiet(syscall, count)
     if (lines.length > 0) await this.#parts.log.write(lines.join(''))
@@ -148,12 +165,6 @@ export class RunReport implements Reporter {
 
   get #jsonOnTerminal(): boolean {
     return this.#isJson && this.#parts.logFile === undefined
-  }
-
-  #shows({outcome}: Decision): boolean {
-    if (!this.#logs) return false
-    const {trace} = this.#options.output
-    return trace === 'all' || (trace === 'refused' && (outcome === 'refused' || outcome === 'failed'))
   }
 
   #line(decision: Decision): string {

@@ -1,6 +1,6 @@
 // What happened to how many calls: counted as decisions pass, shown as a table at the end, as `strace -c` does.
 
-import type {Decision, Outcome} from '../intercept/decision.js'
+import type {CountedDecision, Outcome} from '../intercept/decision.js'
 import {printableUpTo} from './printable.js'
 
 export interface Counts {
@@ -24,7 +24,7 @@ const rowsMax = 512
 export class Tally {
   readonly #rows = new Map<string, Row>()
 
-  add({latencyUs, outcome, syscall}: Decision): void {
+  add({latencyUs, outcome, syscall}: CountedDecision): void {
     const row = this.#row(syscall)
     row[outcome] += 1
     row.latencySumUs += latencyUs

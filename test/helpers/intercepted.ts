@@ -9,6 +9,7 @@ import type {ContainerCgroup} from '../../src/container/cgroup.js'
 import {launch} from '../../src/container/launch.js'
 import type {ContainerEnd} from '../../src/container/launch.js'
 import type {FilesystemStep, LaunchPlan} from '../../src/container/plan.js'
+import {isTold} from '../../src/intercept/decision.js'
 import type {Decision} from '../../src/intercept/decision.js'
 import {FAMILIES} from '../../src/intercept/families.js'
 import {notifyFilter} from '../../src/intercept/filter.js'
@@ -44,7 +45,7 @@ export async function runIntercepted(
     policy,
     rootless: false,
     onBatch(batch) {
-      decisions.push(...batch.decisions)
+      decisions.push(...batch.decisions.filter(isTold))
       for (const [name, count] of Object.entries(batch.quiet)) quiet[name] = (quiet[name] ?? 0) + count
     },
     onFatal(error) {

@@ -9,7 +9,8 @@ import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
 
 import {close, pidfd_getfd, pidfd_open} from '../../src/ffi/libc.js'
-import type {Decision} from '../../src/intercept/decision.js'
+import {isTold} from '../../src/intercept/decision.js'
+import type {CountedDecision, Decision, Wanted} from '../../src/intercept/decision.js'
 import {notifyFilter} from '../../src/intercept/filter.js'
 import {enabledCalls} from '../../src/intercept/registry.js'
 import {createSupervisor} from '../../src/intercept/supervisor.js'
@@ -27,6 +28,7 @@ export interface NotifyChildOptions {
   readonly module: string
   readonly family: AnyFamily
   readonly stuckMs?: number
+  readonly wanted?: Wanted
   readonly onBatch?: () => Promise<void> | void
 }
 
@@ -41,6 +43,7 @@ export function buildNotifyChild(): string {
 
 export class NotifyChild {
   readonly decisions: Decision[] = []
+  readonly counted: CountedDecision[] = []
   readonly quiet: Record<string, number> = {}
   readonly fatal: Error[] = []
   readonly pid: number
@@ -70,8 +73,12 @@ export class NotifyChild {
       rootless: false,
       familyModules: [options.module],
       ...(options.stuckMs === undefined ? {} : {stuckMs: options.stuckMs}),
+      ...(options.wanted === undefined ? {} : {wanted: options.wanted}),
       onBatch: async (batch) => {
-        this.decisions.push(...batch.decisions)
+        for (const decision of batch.decisions) {
+          if (isTold(decision)) this.decisions.push(decision)
+          else this.counted.push(decision)
+        }
         for (const [name, count] of Object.entries(batch.quiet)) this.quiet[name] = (this.quiet[name] ?? 0) + count
         await options.onBatch?.()
       },

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 
+import type {NotifyChildOptions} from '../../helpers/notify-child.js'
 import {NotifyChild, buildNotifyChild} from '../../helpers/notify-child.js'
 import {skipUnlessRoot} from '../../helpers/skip.js'
 import {family} from '../../fixtures/probe-family.js'
@@ -25,7 +26,7 @@ describe('the engine', () => {
     assert.deepEqual(child.fatal, [])
   })
 
-  const start = async (options: {stuckMs?: number; onBatch?: () => Promise<void>} = {}): Promise<void> => {
+  const start = async (options: Partial<NotifyChildOptions> = {}): Promise<void> => {
     child = await NotifyChild.start(program, {module, family, ...options})
   }
 
@@ -152,6 +153,43 @@ describe('the engine', () => {
     assert.deepEqual(await child.run('call', number('getpgid'), 0, 0), {result: 42, errno: 0})
     await child.supervisor.stop()
     assert.deepEqual(child.decisions.map(({syscall}) => syscall).sort(), ['getpgid', 'sched_getscheduler'])
+  })
+
+  it('loses no decision of a worker that does not come back', async () => {
+    await start({stuckMs: 10_000})
+    child.send('many', number('getpgid'), 5)
+    child.send('call', number('sched_getscheduler'), 3000, 0)
+    await child.next()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await child.supervisor.stop()
+    assert.equal(child.supervisor.stuckWorkers, 1)
+    assert.deepEqual(
+      child.decisions.map(({syscall}) => syscall),
+      Array.from({length: 5}, () => 'getpgid'),
+    )
+  })
+
+  it('only counts decisions that nobody wants to see', async () => {
+    await start({wanted: {outcomes: ['refused'], created: true}})
+    for (const how of [1, 2, 3, 5, 6]) await child.run('call', number('getsid'), how, 0)
+    await child.run('many', number('getpgid'), 1000)
+    await child.supervisor.stop()
+    assert.deepEqual(
+      child.decisions.map(({outcome, pid}) => [outcome, pid]),
+      [['refused', 1]],
+    )
+    assert.deepEqual(
+      child.counted.slice(0, 4).map(({outcome, syscall}) => [outcome, syscall]),
+      [
+        ['continued', 'getsid'],
+        ['failed', 'getsid'],
+        ['emulated', 'getsid'],
+        ['emulated', 'getpgid'],
+      ],
+    )
+    assert.equal(child.counted.length, 1003)
+    assert.ok(child.counted.every(({latencyUs}) => latencyUs > 0))
+    assert.deepEqual(child.quiet, {getsid: 1})
   })
 
   it('ends when the last task with the filter is gone', async () => {
