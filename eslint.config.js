@@ -144,4 +144,13 @@ export default defineConfig(
     },
     rules: {'no-console': 'off', 'no-restricted-exports': 'off'},
   },
+  {
+    // Node starts them without its loader of ES modules.
+    files: ['bin/*.js', '**/*.cjs'],
+    languageOptions: {
+      sourceType: 'commonjs',
+      globals: {__dirname: 'readonly', __filename: 'readonly', module: 'readonly', require: 'readonly'},
+    },
+    rules: {'@typescript-eslint/no-require-imports': 'off'},
+  },
 )

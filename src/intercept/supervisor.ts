@@ -269,7 +269,7 @@ class ThreadSupervisor implements Supervisor {
 /** The other bundle. Run from its source, as tests do, it needs the loader of this thread for itself. */
 function startWorker(lane: Lane, workerData: WorkerStart): Worker {
   const options = {workerData, name: `interceptor-${lane}`}
-  if (!isSource()) return new Worker(packageFile('dist/worker.js'), options)
+  if (!isSource()) return new Worker(packageFile('bin/worker.js'), options)
   const loader = JSON.stringify(
     pathToFileURL(
       createRequire(import.meta.url)

@@ -31,8 +31,7 @@ const start = workerData as WorkerStart
 const send = (message: FromWorker): void => port.postMessage(message)
 
 // What costs time is made while the container is still being launched.
-const shipped = start.lane === 'handler' ? await withHandlers() : FAMILIES
-const families: readonly AnyFamily[] = [...shipped, ...(await Promise.all(start.familyModules.map(loadFamily)))]
+let families: readonly AnyFamily[] = FAMILIES
 const identity = new ThreadIdentity()
 const memory = new ProcessMemory()
 const statuses = new StatusReader()
@@ -41,7 +40,17 @@ const recorder = new Recorder({traffic, log, wanted, tell: () => send({kind: 'de
 const pulse = new Int32Array(start.pulse)
 let engine: Engine | undefined
 
-port.on('message', (message: ToWorker) => {
+void listen()
+
+/** What was sent before is kept by the port. A rejection ends the worker, and its error reaches the main thread. */
+async function listen(): Promise<void> {
+  if (start.lane === 'handler') families = await withHandlers()
+  if (start.familyModules.length > 0)
+    families = [...families, ...(await Promise.all(start.familyModules.map(loadFamily)))]
+  port.on('message', receive)
+}
+
+function receive(message: ToWorker): void {
   switch (message.kind) {
     case 'attach':
       engine = attachUnlessGone(message)
@@ -56,7 +65,7 @@ port.on('message', (message: ToWorker) => {
     default:
       message satisfies never
   }
-})
+}
 
 /** The functions of --handler are in this worker alone. */
 async function withHandlers(): Promise<readonly AnyFamily[]> {

@@ -1,0 +1,82 @@
+// Loads a bundle of dist/ together with the code that V8 made of it when it was built: compiling takes longer than all
+// that a run does. V8 refuses code of another version or of other flags of its own; the source then serves by itself.
+// CommonJS, because Node starts its loader of ES modules only when the first one is asked for.
+
+'use strict'
+
+const {readFileSync} = require('node:fs')
+const {join} = require('node:path')
+const {Script} = require('node:vm')
+
+const DIRECTORY = join(__dirname, '..', 'dist')
+
+/** Modules of Node that take a millisecond or more to start, and that a run may never need. */
+const DEFERRED = new Set([
+  'node:child_process',
+  'node:crypto',
+  'node:fs/promises',
+  'node:readline',
+  'node:stream',
+  'node:timers/promises',
+  'node:util',
+  'node:worker_threads',
+  'node:zlib',
+])
+
+/**
+ * @param {'main' | 'worker'} name
+ * @returns {Record<string, any>} what the bundle exports
+ */
+function load(name) {
+  const {script, filename} = compile(name)
+  return run(script, filename, requireForBundle)
+}
+
+function compile(name) {
+  const filename = join(DIRECTORY, `${name}.js`)
+  // Bundles are ASCII, and so each byte a character: scripts/build.mjs sees to it.
+  const source = readFileSync(filename, 'latin1')
+  const script = new Script(source, {filename, cachedData: readIfThere(cacheFile(name))})
+  return {script, filename}
+}
+
+function run(script, filename, requireFrom) {
+  const module = {exports: {}}
+  script.runInThisContext()(module.exports, requireFrom, module, filename, importFor)
+  return module.exports
+}
+
+/** In the bundle itself import() has no meaning: code that was kept does not know where it came from. */
+function importFor(specifier) {
+  return import(specifier)
+}
+
+function cacheFile(name) {
+  return join(DIRECTORY, `${name}-${process.version}-${process.arch}.cache`)
+}
+
+function readIfThere(path) {
+  try {
+    return readFileSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+function requireForBundle(id) {
+  if (DEFERRED.has(id)) return new Proxy({}, {get: (_, key) => require(id)[key]})
+  return id === 'koffi' ? requireKoffi() : require(id)
+}
+
+/** The package of this machine has all that we use; what koffi adds, older names and their warnings, loads for longer. */
+function requireKoffi() {
+  try {
+    const koffi = require(`@koromix/koffi-linux-${process.arch}`)
+    if (typeof koffi.load === 'function') return koffi
+  } catch {
+    // Installed in some other way: koffi knows where to look.
+  }
+  return require('koffi')
+}
+
+module.exports = Object.assign(load, {cacheFile, compile, requireForBundle, run})
