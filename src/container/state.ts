@@ -1,6 +1,5 @@
 // The record of running containers, one file each, by which exec finds them and later runs clear up after dead ones.
 
-import {randomBytes} from 'node:crypto'
 import {
   accessSync,
   closeSync,
@@ -21,6 +20,7 @@ import {
 } from 'node:fs'
 import {join} from 'node:path'
 import {LaunchError, UsageError} from '../errors.js'
+import {randomHex} from '../ffi/process.js'
 import type {Policy} from '../intercept/policy.js'
 
 /** A process that can't be mistaken for a later one with the same number. */
@@ -78,7 +78,7 @@ export function checkName(name: string): string {
 }
 
 export function generateName(): string {
-  return `run-${randomBytes(4).toString('hex')}`
+  return `run-${randomHex(4)}`
 }
 
 export function identify(pid: number): ProcessIdentity | undefined {
@@ -174,7 +174,8 @@ export function listRuns(directory: string): readonly RunState[] {
     if (isRunning(state)) live.push(state)
     else removeStale(directory, state)
   }
-  return live.toSorted((a, b) => a.startedAt.localeCompare(b.startedAt))
+  // Of one form: they sort as what they are, ASCII. A comparison by locale would load its rules.
+  return live.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : Number(a.startedAt > b.startedAt)))
 }
 
 /** By name, or by the pid of the container's init or of its supervisor. */
@@ -204,7 +205,7 @@ function isRunning(state: RunState): boolean {
  */
 function removeStale(directory: string, seen: RunState): void {
   const file = fileOf(directory, seen.name)
-  const aside = join(directory, `.${seen.name}.${randomBytes(6).toString('hex')}`)
+  const aside = join(directory, `.${seen.name}.${randomHex(6)}`)
   try {
     renameSync(file, aside)
   } catch {
@@ -259,7 +260,7 @@ function checkDirectory(directory: string): void {
 }
 
 function writeTemporary(directory: string, state: RunState): string {
-  const path = join(directory, `.${state.name}.${randomBytes(6).toString('hex')}`)
+  const path = join(directory, `.${state.name}.${randomHex(6)}`)
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
   try {
     writeFileSync(path, `${JSON.stringify(state)}\n`, {flag: flags as unknown as string, mode: 0o600})

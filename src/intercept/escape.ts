@@ -1,8 +1,9 @@
 // Bytes of the container as text that can't move a terminal's cursor or break a log line, and as JSON.
 
+import {isUtf8} from 'node:buffer'
+
 import type {Json} from './syscall.js'
 
-const decoder = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true})
 const SIMPLE: Readonly<Record<string, string>> = {'\t': '\\t', '\n': '\\n', '\r': '\\r', '"': '\\"', '\\': '\\\\'}
 
 // C0, DEL, C1, separators that end lines, and characters that reorder or hide text (Unicode's Cc, Cf, Zl and Zp).
@@ -58,11 +59,7 @@ function sequenceLength(first: number): number {
 }
 
 function decode(bytes: Uint8Array): string | undefined {
-  try {
-    return decoder.decode(bytes)
-  } catch {
-    return undefined
-  }
+  return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8') : undefined
 }
 
 function hex(bytes: Uint8Array): string {

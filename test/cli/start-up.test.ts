@@ -6,7 +6,7 @@ import {join} from 'node:path'
 import {INTERCEPTOR, PROJECT} from '../helpers/program.js'
 
 interface Loader {
-  compile(name: 'main' | 'worker'): {readonly script: {readonly cachedDataRejected?: boolean}}
+  readonly compile: (name: 'main' | 'worker') => {readonly script: {readonly cachedDataRejected?: boolean}}
 }
 
 describe('starting', () => {

@@ -41,17 +41,24 @@ function parse(calls: string): Table {
   return {numbers, names}
 }
 
-const TABLES: Readonly<Record<Abi, Table>> = {
-  aarch64: parse(AARCH64_CALLS),
-  arm: parse(ARM_CALLS),
-  i386: parse(I386_CALLS),
-  x32: parse(X32_CALLS),
-  x86_64: parse(X86_64_CALLS),
+const CALLS: Readonly<Record<Abi, string>> = {
+  aarch64: AARCH64_CALLS,
+  arm: ARM_CALLS,
+  i386: I386_CALLS,
+  x32: X32_CALLS,
+  x86_64: X86_64_CALLS,
+}
+
+const tables: Partial<Record<Abi, Table>> = {}
+
+/** Read when it is first asked for: a machine needs two or three of them. */
+function tableOf(abi: Abi): Table {
+  return (tables[abi] ??= parse(CALLS[abi]))
 }
 
 /** The number of a call by the kernel's name; undefined where the ABI lacks it. Numbers of x32 carry bit 30. */
 export function syscallNumber(abi: Abi, name: string): number | undefined {
-  return TABLES[abi].numbers.get(name)
+  return tableOf(abi).numbers.get(name)
 }
 
 /** The number of a declared call: its own, or that of its name. */
@@ -64,11 +71,11 @@ export function callNumber(
 }
 
 export function syscallName(abi: Abi, number: number): string | undefined {
-  return TABLES[abi].names.get(number >>> 0)
+  return tableOf(abi).names.get(number >>> 0)
 }
 
 export function syscallNames(abi: Abi): readonly string[] {
-  return [...TABLES[abi].numbers.keys()]
+  return [...tableOf(abi).numbers.keys()]
 }
 
 /** The ABI of a call as seccomp_data describes it; undefined for an architecture that is not supervised. */
