@@ -22,7 +22,7 @@ export class Explain extends Command {
   static override readonly description =
     'Without CALL: the families of system calls, and for those that the flags switch on their conditions, policy, ' +
     "strategies and cost. With CALL, in strace's notation: the verdict of the filter and of the policy, and the flag " +
-    'that would change it. Nothing is run and nothing is asked of the kernel.\n\n' +
+    'that would change it. Nothing is run, but that modules of --handler are loaded, and nothing is asked of the kernel.\n\n' +
     'The exit status is 0 when nothing that was asked for would be refused, 1 when something would, 2 when the ' +
     'command line is wrong.'
 

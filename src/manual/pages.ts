@@ -40,7 +40,12 @@ function fillIn(sources: ManualSources, name: string, commands: readonly (readon
   if (text === undefined) throw new Error(`man/${name} is missing`)
   const values: Readonly<Record<string, () => string>> = {
     commands: () => commands.map(([command, {summary}]) => commandEntry(command, summary)).join('\n'),
-    families: () => sources.families.map(familyEntry).join('\n'),
+    // One without a flag is on beside the others and answers for them.
+    families: () =>
+      sources.families
+        .filter(({flag}) => flag !== '')
+        .map(familyEntry)
+        .join('\n'),
     keys: () => keyEntries(sources.schema),
     pages: () =>
       seeAlso(
@@ -118,18 +123,24 @@ function placeholderOf(text: string): string {
     .join('')
 }
 
-/** Every key of a configuration file, with the words of its flag. */
+/** Every key of a configuration file that has a flag, with the words of it. */
 function keyEntries({properties}: ConfigurationSchema): string {
-  const known = Object.keys(properties).map((key) => [key, flags.find(({name}) => name === key)] as const)
-  return known
-    .map(([key, flag]) => tagged(`${bold(key)}: ${placeholderOf(valueOf(flag))}`, [prose(flag?.description ?? '')]))
+  return Object.keys(properties)
+    .flatMap((key) => flags.find(({name}) => name === key) ?? [])
+    .map((flag) => tagged(`${bold(flag.name)}: ${placeholderOf(valueOf(flag))}`, [prose(keyDescription(flag))]))
     .join('\n')
 }
 
-function valueOf(flag: Flag | undefined): string {
-  const placeholder = flag?.placeholder ?? 'VALUE'
-  if (flag === undefined || flag.kind === 'value') return placeholder
-  return flag.kind === 'switch' ? 'true' : `[${placeholder}, ...]`
+/** A list says by its form that there may be several. */
+function keyDescription({description, kind}: Flag): string {
+  return kind === 'list'
+    ? description.replace(' May be repeated.', '').replace('May be repeated; replaces', 'They replace')
+    : description
+}
+
+function valueOf({kind, placeholder = 'VALUE'}: Flag): string {
+  if (kind === 'value') return placeholder
+  return kind === 'switch' ? 'true' : `[${placeholder.replace(/\[,.*$/, '')}, ...]`
 }
 
 function seeAlso(first: string, commands: readonly string[]): string {
