@@ -1,6 +1,6 @@
 // Credentials of the calling thread alone, by raw system calls: the C library's wrappers change every thread.
 
-import {declare, declareLong, declareUnchecked, lastErrno} from './declare.js'
+import {FixedMemory, declare, declareLong, declareUnchecked, lastErrno} from './declare.js'
 import {SystemError} from './errors.js'
 
 const NUMBERS =
@@ -57,7 +57,7 @@ export function capabilityMask(...capabilities: readonly number[]): bigint {
 const setId = declareUnchecked('syscall', 'long', ['long', 'ulong'])
 const setIds = declareUnchecked('syscall', 'long', ['long', 'ulong', 'ulong', 'ulong'])
 const setGroups = declareUnchecked('syscall', 'long', ['long', 'ulong', 'buffer'])
-const capability = declareUnchecked('syscall', 'long', ['long', 'buffer', 'buffer'])
+const capability = declareUnchecked('syscall', 'long', ['long', 'address', 'address'])
 const callPrctl = declare('prctl', ['int', 'ulong', 'ulong', 'ulong', 'ulong'])
 const callUmask = declareUnchecked('umask', 'int', ['uint'])
 const callGettid = declareLong('syscall', ['long'], 'gettid')
@@ -115,10 +115,15 @@ export interface CapabilitySets {
   readonly inheritable: bigint
 }
 
+/** The calling thread: pid 0. */
+const capabilityHeader = new FixedMemory(2 * 4)
+capabilityHeader.words[0] = LINUX_CAPABILITY_VERSION_3
+
 /** Of the calling thread. */
 export function capget(): CapabilitySets {
-  const data = new Uint32Array(6)
-  if (capability(NUMBERS.capget, new Uint32Array([LINUX_CAPABILITY_VERSION_3, 0]), data) < 0)
+  const memory = new FixedMemory(6 * 4)
+  const data = memory.words
+  if (capability(NUMBERS.capget, capabilityHeader.address, memory.address) < 0)
     throw new SystemError('capget', lastErrno())
   const join = (low: number, high: number): bigint => (BigInt(high) << 32n) | BigInt(low)
   return {
@@ -131,15 +136,14 @@ export function capget(): CapabilitySets {
 /** A capability state that can be entered again and again without making anything: header and data are kept. */
 export class CapabilityState {
   readonly effective: bigint
-  readonly #header = new Uint32Array([LINUX_CAPABILITY_VERSION_3, 0])
-  readonly #data = new Uint32Array(6)
+  readonly #data = new FixedMemory(6 * 4)
 
   constructor(sets: CapabilitySets) {
     this.effective = sets.effective
     const low = (mask: bigint): number => Number(mask & 0xffffffffn)
     const high = (mask: bigint): number => Number((mask >> 32n) & 0xffffffffn)
     const {effective, permitted, inheritable} = sets
-    this.#data.set([
+    this.#data.words.set([
       low(effective),
       low(permitted),
       low(inheritable),
@@ -150,7 +154,8 @@ export class CapabilityState {
   }
 
   enter(): void {
-    if (capability(NUMBERS.capset, this.#header, this.#data) < 0) throw new SystemError('capset', lastErrno())
+    if (capability(NUMBERS.capset, capabilityHeader.address, this.#data.address) < 0)
+      throw new SystemError('capset', lastErrno())
   }
 }
 

@@ -30,7 +30,7 @@ const C_TYPES: Readonly<Record<ArgumentType, string>> = {
   fd: 'int',
   int: 'int',
   long: 'long',
-  path: 'void *',
+  path: 'uintptr_t',
   size: 'size_t',
   uint: 'unsigned int',
   ulong: 'unsigned long',
@@ -38,6 +38,7 @@ const C_TYPES: Readonly<Record<ArgumentType, string>> = {
 
 const AT_FDCWD = -100
 const ULONG_MAX = 2n ** 64n - 1n
+const PATH_BYTES = 4096
 
 // The process itself: the same symbols under glibc and musl, without naming either.
 const libc = koffi.load(null)
@@ -47,19 +48,7 @@ export function declareRaw<const T extends readonly ArgumentType[]>(
   symbol: string,
   types: T,
 ): (...values: ArgumentsOf<T>) => number {
-  const native = libc.func(
-    symbol,
-    'long',
-    types.map((type) => C_TYPES[type]),
-  ) as (...values: unknown[]) => number | bigint
-  return (...values) => {
-    for (let index = 0; index < types.length; index++) {
-      const type = types[index]!
-      // Checked numbers and buffers pass as they are; only paths change.
-      ;(values as unknown[])[index] = checkArgument(symbol, type, values[index])
-    }
-    return Number(native(...values))
-  }
+  return declareChecked(symbol, 'long', types, Number)
 }
 
 /** The function, which throws SystemError where it returns -1. `name` is the kernel's name where that differs. */
@@ -68,12 +57,10 @@ export function declare<const T extends readonly ArgumentType[]>(
   types: T,
   name = symbol,
 ): (...values: ArgumentsOf<T>) => number {
-  const raw = declareInt(symbol, types)
-  return (...values) => {
-    const result = raw(...values)
+  return declareChecked(symbol, 'int', types, (result) => {
     if (result === -1) throw new SystemError(name, koffi.errno())
-    return result
-  }
+    return result as number
+  })
 }
 
 /** As `declare`, for a function that returns long or ssize_t. */
@@ -82,17 +69,10 @@ export function declareLong<const T extends readonly ArgumentType[]>(
   types: T,
   name = symbol,
 ): (...values: ArgumentsOf<T>) => number {
-  const raw = declareRaw(symbol, types)
-  return (...values) => {
-    const result = raw(...values)
+  return declareChecked(symbol, 'long', types, (result) => {
     if (result === -1) throw new SystemError(name, koffi.errno())
-    return result
-  }
-}
-
-/** errno of this thread: meaningful right after a function that returned -1, and not after anything else ran. */
-export function lastErrno(): number {
-  return koffi.errno()
+    return Number(result)
+  })
 }
 
 /** A function whose result is an int: the upper half of the register is not defined, so it must not be read as long. */
@@ -100,77 +80,10 @@ export function declareInt<const T extends readonly ArgumentType[]>(
   symbol: string,
   types: T,
 ): (...values: ArgumentsOf<T>) => number {
-  const native = libc.func(
-    symbol,
-    'int',
-    types.map((type) => C_TYPES[type]),
-  ) as (...values: unknown[]) => number
-  return (...values) => {
-    for (let index = 0; index < types.length; index++) {
-      ;(values as unknown[])[index] = checkArgument(symbol, types[index]!, values[index])
-    }
-    return native(...values)
-  }
+  return declareChecked(symbol, 'int', types, (result) => result as number)
 }
 
-/** NUL-terminated copy. A NUL inside would make C see another path than the one that was checked. */
-export function cString(path: Uint8Array | string): Buffer {
-  const bytes = typeof path === 'string' ? Buffer.from(path, 'utf8') : path
-  if (bytes.includes(0)) throw new RangeError('a path holds a NUL byte')
-  const terminated = Buffer.alloc(bytes.length + 1)
-  terminated.set(bytes)
-  return terminated
-}
-
-function checkArgument(symbol: string, type: ArgumentType, value: unknown): unknown {
-  switch (type) {
-    case 'fd':
-      if (
-        typeof value === 'number' &&
-        Number.isInteger(value) &&
-        (value >= 0 || value === AT_FDCWD) &&
-        value <= 0x7fffffff
-      )
-        return value
-      break
-    case 'int':
-      if (typeof value === 'number' && (value | 0) === value) return value
-      break
-    case 'uint':
-      if (typeof value === 'number' && value >>> 0 === value) return value
-      break
-    case 'long':
-      if (Number.isSafeInteger(value)) return value
-      break
-    case 'size':
-      if (Number.isSafeInteger(value) && (value as number) >= 0) return value
-      break
-    case 'address':
-    case 'ulong':
-      if (
-        typeof value === 'bigint'
-          ? value >= 0n && value <= ULONG_MAX
-          : Number.isSafeInteger(value) && (value as number) >= 0
-      )
-        return value
-      break
-    case 'path':
-      if (typeof value === 'string' || value instanceof Uint8Array) return cString(value)
-      break
-    case 'buffer':
-      if (value === null || ArrayBuffer.isView(value)) return value
-      break
-    default:
-      assertNever(type)
-  }
-  throw new RangeError(`${symbol}: ${typeof value} ${String(value)} is no ${type}`)
-}
-
-function assertNever(type: never): never {
-  throw new RangeError(`unknown argument type ${String(type)}`)
-}
-
-/** For the hottest calls, whose arguments src/ffi itself has made: nothing is checked. */
+/** For the hottest calls, whose arguments src/ffi itself has made: nothing is checked. A path is an address. */
 export function declareUnchecked(
   symbol: string,
   result: 'int' | 'long',
@@ -183,7 +96,142 @@ export function declareUnchecked(
   ) as (...values: readonly unknown[]) => number
 }
 
+/** errno of this thread: meaningful right after a function that returned -1, and not after anything else ran. */
+export function lastErrno(): number {
+  return koffi.errno()
+}
+
 /** Where memory of ours lies, for structures that hold pointers. It stays there while the buffer is referred to. */
 export function addressOf(buffer: NodeJS.TypedArray): bigint {
   return koffi.address(buffer)
+}
+
+/**
+ * Memory of ours that is passed to C again and again: as a number it costs a third of what an array costs. C may use it
+ * as long as this object is referred to.
+ */
+export class FixedMemory {
+  readonly bytes: Buffer
+  /** The same memory; the length is taken up to whole words. */
+  readonly words: Uint32Array
+  readonly address: number
+
+  constructor(length: number) {
+    const memory = new ArrayBuffer(Math.ceil(length / 4) * 4)
+    this.bytes = Buffer.from(memory)
+    this.words = new Uint32Array(memory)
+    // User space ends far below 2^53 on every machine, where nobody asks for more.
+    this.address = Number(koffi.address(this.words))
+  }
+}
+
+/** NUL-terminated copies of paths, one after the other in the same memory: each is good until the next. */
+export class PathCopy {
+  #memory = new FixedMemory(PATH_BYTES)
+
+  /** A NUL inside would make C see another path than the one that was checked. */
+  addressOf(path: Uint8Array | string): number {
+    const bytes = typeof path === 'string' ? Buffer.from(path, 'utf8') : path
+    if (bytes.length >= this.#memory.bytes.length) this.#memory = new FixedMemory(bytes.length + 1)
+    terminate(bytes, this.#memory.bytes)
+    return this.#memory.address
+  }
+}
+
+/** NUL-terminated copy, for structures that hold pointers, and for arguments that may be null. */
+export function cString(path: Uint8Array | string): Buffer {
+  const bytes = typeof path === 'string' ? Buffer.from(path, 'utf8') : path
+  const terminated = Buffer.alloc(bytes.length + 1)
+  terminate(bytes, terminated)
+  return terminated
+}
+
+function terminate(bytes: Uint8Array, to: Uint8Array): void {
+  const {length} = bytes
+  for (let index = 0; index < length; index++) {
+    const byte = bytes[index]!
+    if (byte === 0) throw new RangeError('a path holds a NUL byte')
+    to[index] = byte
+  }
+  to[length] = 0
+}
+
+type Check = (value: unknown) => unknown
+
+const MISSING: Check = () => {
+  throw new RangeError('too many arguments')
+}
+
+/**
+ * One form for each number of arguments: an array of them for each call would cost as much as the system call itself.
+ * `finish` makes of C's result what is given back.
+ */
+function declareChecked<T extends readonly ArgumentType[]>(
+  symbol: string,
+  result: 'int' | 'long',
+  types: T,
+  finish: (result: bigint | number) => number,
+): (...values: ArgumentsOf<T>) => number {
+  const native = declareUnchecked(symbol, result, types)
+  const checks = types.map((type, index) => checkOf(symbol, type, index))
+  const [a = MISSING, b = MISSING, c = MISSING, d = MISSING, e = MISSING, f = MISSING] = checks
+  const forms: readonly ((...values: readonly unknown[]) => number)[] = [
+    () => finish(native()),
+    (p) => finish(native(a(p))),
+    (p, q) => finish(native(a(p), b(q))),
+    (p, q, r) => finish(native(a(p), b(q), c(r))),
+    (p, q, r, s) => finish(native(a(p), b(q), c(r), d(s))),
+    (p, q, r, s, t) => finish(native(a(p), b(q), c(r), d(s), e(t))),
+    (p, q, r, s, t, u) => finish(native(a(p), b(q), c(r), d(s), e(t), f(u))),
+  ]
+  const form = forms[types.length]
+  if (form === undefined) throw new RangeError(`${symbol}: too many arguments`)
+  return form
+}
+
+/** By the position of the argument: a path is copied and used within one call. */
+const copies = Array.from({length: 6}, () => new PathCopy())
+
+/** Passes what is good on: numbers and memory as they are, a path as the address of its copy. */
+function checkOf(symbol: string, type: ArgumentType, position: number): Check {
+  const fail = (value: unknown): never => {
+    throw new RangeError(`${symbol}: ${typeof value} ${String(value)} is no ${type}`)
+  }
+  switch (type) {
+    case 'fd':
+      return (value) => (isInt(value) && (value >= 0 || value === AT_FDCWD) ? value : fail(value))
+    case 'int':
+      return (value) => (isInt(value) ? value : fail(value))
+    case 'uint':
+      return (value) => (typeof value === 'number' && value >>> 0 === value ? value : fail(value))
+    case 'long':
+      return (value) => (Number.isSafeInteger(value) ? value : fail(value))
+    case 'size':
+      return (value) => (Number.isSafeInteger(value) && (value as number) >= 0 ? value : fail(value))
+    case 'address':
+    case 'ulong':
+      return (value) => (isUnsignedLong(value) ? value : fail(value))
+    case 'path': {
+      const copy = copies[position]!
+      return (value) => (typeof value === 'string' || value instanceof Uint8Array ? copy.addressOf(value) : fail(value))
+    }
+    case 'buffer':
+      return (value) => (value === null || ArrayBuffer.isView(value) ? value : fail(value))
+    default:
+      return assertNever(type)
+  }
+}
+
+function assertNever(type: never): never {
+  throw new RangeError(`unknown argument type ${String(type)}`)
+}
+
+function isInt(value: unknown): value is number {
+  return typeof value === 'number' && (value | 0) === value
+}
+
+function isUnsignedLong(value: unknown): boolean {
+  return typeof value === 'bigint'
+    ? value >= 0n && value <= ULONG_MAX
+    : Number.isSafeInteger(value) && (value as number) >= 0
 }

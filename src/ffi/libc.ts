@@ -3,7 +3,7 @@
 import {ERRNO, SystemError} from './errors.js'
 import {declare, declareInt, declareLong} from './declare.js'
 
-export {cString, declare, declareInt, declareLong, declareRaw, lastErrno} from './declare.js'
+export {FixedMemory, cString, declare, declareInt, declareLong, declareRaw, lastErrno} from './declare.js'
 
 export const AT_FDCWD = -100
 export const AT_SYMLINK_NOFOLLOW = 0x100
@@ -47,6 +47,8 @@ export const close = declare('close', ['fd'])
 export const read = declareLong('read', ['fd', 'buffer', 'size'])
 export const write = declareLong('write', ['fd', 'buffer', 'size'])
 export const pread = declareLong('pread', ['fd', 'buffer', 'size', 'long'], 'pread64')
+/** The same into memory that is used again and again, by its address. */
+export const preadInto = declareLong('pread', ['fd', 'address', 'size', 'long'], 'pread64')
 export const pwrite = declareLong('pwrite', ['fd', 'buffer', 'size', 'long'], 'pwrite64')
 export const pipe2 = declare('pipe2', ['buffer', 'int'])
 export const dup3 = declare('dup3', ['fd', 'fd', 'int'])
@@ -54,6 +56,8 @@ export const fcntl = declare('fcntl', ['fd', 'int', 'long'])
 export const lseek = declareLong('lseek', ['fd', 'long', 'int'])
 export const ftruncate = declare('ftruncate', ['fd', 'long'])
 export const readlinkat = declareLong('readlinkat', ['fd', 'path', 'buffer', 'size'])
+/** The same into memory that is used again and again, by its address. */
+export const readlinkInto = declareLong('readlinkat', ['fd', 'path', 'address', 'size'])
 export const mkdirat = declare('mkdirat', ['fd', 'path', 'uint'])
 /** `dev` as makedev() gives it. */
 export const mknodat = declare('mknodat', ['fd', 'path', 'uint', 'ulong'])
@@ -88,6 +92,8 @@ export const fremovexattr = declare('fremovexattr', ['fd', 'path'])
 export const eventfd = declare('eventfd', ['uint', 'int'], 'eventfd2')
 /** `fds`: struct pollfd array (8 bytes each: int32 fd, int16 events, int16 revents). */
 export const poll = declare('poll', ['buffer', 'ulong', 'int'])
+/** The same for memory that is used again and again, by its address. */
+export const pollAt = declare('poll', ['address', 'ulong', 'int'])
 
 // Sockets.
 export const socketpair = declare('socketpair', ['int', 'int', 'int', 'buffer'])

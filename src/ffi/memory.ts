@@ -1,21 +1,29 @@
 // Another process's memory: process_vm_readv(2) and process_vm_writev(2), one scratch page, no copy of addresses.
 
-import {addressOf, declareUnchecked, lastErrno} from './declare.js'
+import {FixedMemory, declareUnchecked, lastErrno} from './declare.js'
 import {ERRNO, SystemError} from './errors.js'
 
 const PAGE_BYTES = 4096
 const SCRATCH_BYTES = 65_536
+/** Most strings are short: more is copied only of those that are not. */
+const STRING_START_BYTES = 256
+const IOVEC_BYTES = 16
 
-const readv = declareUnchecked('process_vm_readv', 'long', ['int', 'buffer', 'ulong', 'buffer', 'ulong', 'ulong'])
-const writev = declareUnchecked('process_vm_writev', 'long', ['int', 'buffer', 'ulong', 'buffer', 'ulong', 'ulong'])
+const readv = declareUnchecked('process_vm_readv', 'long', ['int', 'address', 'ulong', 'address', 'ulong', 'ulong'])
+const writev = declareUnchecked('process_vm_writev', 'long', ['int', 'address', 'ulong', 'address', 'ulong', 'ulong'])
 
 /** Reads and writes the memory of other processes through one scratch buffer. One for each thread. */
 export class ProcessMemory {
-  readonly #scratch = Buffer.from(new ArrayBuffer(SCRATCH_BYTES))
+  /** One byte more than is ever read, which is 0: looking for the end of a string ends there. */
+  readonly #memory = new FixedMemory(SCRATCH_BYTES + 1)
+  readonly #scratch = this.#memory.bytes
   /** struct iovec: base and length, each 64 bits in two words. */
-  readonly #local = new BigUint64Array([addressOf(this.#scratch), 0n])
-  readonly #localWords = new Uint32Array(this.#local.buffer)
-  readonly #remote = new Uint32Array(4)
+  readonly #local = new FixedMemory(IOVEC_BYTES)
+  readonly #remote = new FixedMemory(IOVEC_BYTES)
+
+  constructor() {
+    setWords(this.#local.words, 0, this.#memory.address)
+  }
 
   /** `length` bytes, all or EFAULT. */
   read(tid: number, address: number, length: number): Buffer {
@@ -37,12 +45,15 @@ export class ProcessMemory {
     let head: Buffer | undefined
     let done = 0
     while (done < limit) {
-      const wanted = Math.min(limit - done, PAGE_BYTES - ((address + done) % PAGE_BYTES))
+      const most = done === 0 ? STRING_START_BYTES : PAGE_BYTES
+      const wanted = Math.min(limit - done, most, PAGE_BYTES - ((address + done) % PAGE_BYTES))
       const count = this.#transfer(readv, 'process_vm_readv', tid, address + done, wanted)
-      const end = this.#scratch.subarray(0, count).indexOf(0)
-      const piece = Buffer.from(this.#scratch.subarray(0, end === -1 ? count : end))
+      this.#scratch[count] = 0
+      const end = this.#scratch.indexOf(0)
+      const piece = Buffer.allocUnsafe(end)
+      this.#scratch.copy(piece, 0, 0, end)
       head = head === undefined ? piece : Buffer.concat([head, piece])
-      if (end !== -1) return head
+      if (end < count) return head
       done += count
     }
     throw new SystemError('process_vm_readv', ERRNO.ENAMETOOLONG)
@@ -59,14 +70,19 @@ export class ProcessMemory {
   }
 
   #transfer(call: typeof readv, name: string, tid: number, address: number, length: number): number {
-    this.#localWords[2] = length
-    this.#remote[0] = address >>> 0
-    this.#remote[1] = Math.floor(address / 2 ** 32)
-    this.#remote[2] = length
-    const count = call(tid, this.#local, 1, this.#remote, 1, 0)
+    const remote = this.#remote.words
+    setWords(remote, 0, address)
+    remote[2] = length
+    this.#local.words[2] = length
+    const count = call(tid, this.#local.address, 1, this.#remote.address, 1, 0)
     if (count > 0) return count
     throw new SystemError(name, count === 0 ? ERRNO.EFAULT : lastErrno())
   }
+}
+
+function setWords(words: Uint32Array, index: number, value: number): void {
+  words[index] = value >>> 0
+  words[index + 1] = Math.floor(value / 2 ** 32)
 }
 
 function isUserRange(address: number, length: number): boolean {

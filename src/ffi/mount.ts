@@ -1,6 +1,6 @@
 // The mount interfaces of Linux 5.2 and later, openat2(2) and statx(2), by number: the same on every machine.
 
-import {cString, declareLong, declareUnchecked, lastErrno} from './declare.js'
+import {FixedMemory, PathCopy, cString, declareLong, declareUnchecked, lastErrno} from './declare.js'
 import {SystemError} from './errors.js'
 
 export const OPEN_TREE_CLONE = 1
@@ -58,8 +58,8 @@ const callFsconfig = declareLong('syscall', ['long', 'long', 'ulong', 'buffer', 
 const callFsmount = declareLong('syscall', ['long', 'long', 'ulong', 'ulong'], 'fsmount')
 const callFspick = declareLong('syscall', ['long', 'long', 'path', 'ulong'], 'fspick')
 const callMountSetattr = declareLong('syscall', ['long', 'long', 'path', 'ulong', 'buffer', 'ulong'], 'mount_setattr')
-const callOpenat2 = declareUnchecked('syscall', 'long', ['long', 'long', 'buffer', 'buffer', 'ulong'])
-const callStatx = declareUnchecked('syscall', 'long', ['long', 'long', 'buffer', 'long', 'ulong', 'buffer'])
+const callOpenat2 = declareUnchecked('syscall', 'long', ['long', 'long', 'address', 'address', 'ulong'])
+const callStatx = declareUnchecked('syscall', 'long', ['long', 'long', 'address', 'long', 'ulong', 'address'])
 const statxNumber = process.arch === 'arm64' ? 291 : 332
 
 export function open_tree(dirfd: number, path: Uint8Array | string, flags: number): number {
@@ -115,7 +115,9 @@ export function mount_setattr(
 }
 
 const EAGAIN = 11
-const OPEN_HOW_WORDS = 6
+const OPEN_HOW_BYTES = 24
+const openHow = new FixedMemory(OPEN_HOW_BYTES)
+const pathCopy = new PathCopy()
 
 /** openat2(2). EAGAIN (a rename raced with a scoped lookup) is passed on: its number of tries is the caller's to bound. */
 export function openat2(
@@ -126,11 +128,12 @@ export function openat2(
   resolve: number,
 ): number {
   if (!Number.isInteger(dirfd)) throw new RangeError(`openat2: ${dirfd} is no descriptor`)
-  const how = new Uint32Array(OPEN_HOW_WORDS)
-  how[0] = flags
-  how[2] = mode
-  how[4] = resolve
-  const fd = callOpenat2(437, dirfd, cString(path), how, OPEN_HOW_WORDS * 4)
+  // struct open_how: three words of 64 bits, of which the upper halves stay 0.
+  const {words} = openHow
+  words[0] = flags
+  words[2] = mode
+  words[4] = resolve
+  const fd = callOpenat2(437, dirfd, pathCopy.addressOf(path), openHow.address, OPEN_HOW_BYTES)
   if (fd < 0) throw new SystemError('openat2', lastErrno())
   return fd
 }
@@ -166,27 +169,30 @@ export interface Statx {
 
 export const STATX_ATTR_MOUNT_ROOT = 0x2000
 const STATX_BYTES = 256
+const statxMemory = new FixedMemory(STATX_BYTES)
 const STATX_BASIC_STATS_AND_MNT_ID = 0x17ff
 
 /** `flags`: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW. */
 export function statx(dirfd: number, path: Uint8Array | string, flags: number): Statx {
   if (!Number.isInteger(dirfd)) throw new RangeError(`statx: ${dirfd} is no descriptor`)
-  const bytes = Buffer.allocUnsafe(STATX_BYTES)
-  if (callStatx(statxNumber, dirfd, cString(path), flags, STATX_BASIC_STATS_AND_MNT_ID, bytes) < 0)
+  const address = pathCopy.addressOf(path)
+  if (callStatx(statxNumber, dirfd, address, flags, STATX_BASIC_STATS_AND_MNT_ID, statxMemory.address) < 0)
     throw new SystemError('statx', lastErrno())
+  // struct statx in 32-bit words.
+  const {words} = statxMemory
   return {
-    mode: bytes.readUInt16LE(28),
-    uid: bytes.readUInt32LE(20),
-    gid: bytes.readUInt32LE(24),
-    nlink: bytes.readUInt32LE(16),
-    size: Number(bytes.readBigUInt64LE(40)),
-    inode: bytes.readBigUInt64LE(32),
-    rdevMajor: bytes.readUInt32LE(128),
-    rdevMinor: bytes.readUInt32LE(132),
-    devMajor: bytes.readUInt32LE(136),
-    devMinor: bytes.readUInt32LE(140),
-    mountId: Number(bytes.readBigUInt64LE(144)),
-    attributes: bytes.readUInt32LE(8),
+    mode: words[7]! & 0xffff,
+    uid: words[5]!,
+    gid: words[6]!,
+    nlink: words[4]!,
+    size: words[10]! + words[11]! * 2 ** 32,
+    inode: (BigInt(words[9]!) << 32n) | BigInt(words[8]!),
+    rdevMajor: words[32]!,
+    rdevMinor: words[33]!,
+    devMajor: words[34]!,
+    devMinor: words[35]!,
+    mountId: words[36]! + words[37]! * 2 ** 32,
+    attributes: words[2]!,
   }
 }
 

@@ -1,10 +1,11 @@
 // The seccomp user notification descriptor: seccomp_unotify(2), include/uapi/linux/seccomp.h, kernel/seccomp.c.
 
-import {addressOf, declare, declareLong, declareUnchecked, lastErrno} from './declare.js'
+import {FixedMemory, addressOf, declare, declareLong, declareUnchecked, lastErrno} from './declare.js'
 import {ERRNO, SystemError} from './errors.js'
 
-const IOCTL_NOTIF_RECV = 0xc0502100
-const IOCTL_NOTIF_SEND = 0xc0182101
+// As int: the kernel takes 32 bits, and numbers that V8 keeps as small integers pass faster.
+const IOCTL_NOTIF_RECV = 0xc0502100 | 0
+const IOCTL_NOTIF_SEND = 0xc0182101 | 0
 const IOCTL_NOTIF_ID_VALID = 0x40082102
 const IOCTL_NOTIF_ADDFD = 0x40182103
 const IOCTL_NOTIF_SET_FLAGS = 0x40082104
@@ -26,8 +27,7 @@ export const NOTIFICATION_BYTES = 80
 const RESPONSE_BYTES = 24
 const ADDFD_BYTES = 24
 
-const ioctl = declareUnchecked('ioctl', 'int', ['int', 'ulong', 'buffer'])
-const ioctlNumber = declareUnchecked('ioctl', 'int', ['int', 'ulong', 'long'])
+const ioctl = declareUnchecked('ioctl', 'int', ['int', 'int', 'address'])
 const seccompNumber = process.arch === 'arm64' ? 277 : 317
 const callSeccomp = declareLong('syscall', ['long', 'ulong', 'ulong', 'buffer'], 'seccomp')
 
@@ -72,7 +72,7 @@ export function installEmptyListener(): number {
 
 /** Lets the kernel switch to us and back on the same processor; false where it is too old (before 6.6). */
 export function setSyncWakeUp(listener: number): boolean {
-  return ioctlNumber(listener, IOCTL_NOTIF_SET_FLAGS, USER_NOTIF_FD_SYNC_WAKE_UP) === 0
+  return ioctl(listener, IOCTL_NOTIF_SET_FLAGS, USER_NOTIF_FD_SYNC_WAKE_UP) === 0
 }
 
 /**
@@ -81,12 +81,11 @@ export function setSyncWakeUp(listener: number): boolean {
  */
 export class Notifier {
   readonly listener: number
-  readonly bytes = Buffer.from(new ArrayBuffer(NOTIFICATION_BYTES))
-  readonly words = new Uint32Array(this.bytes.buffer, 0, NOTIFICATION_BYTES / 4)
-  readonly #id = this.words.subarray(0, 2)
-  readonly #response = new Uint32Array(RESPONSE_BYTES / 4)
-  readonly #signed = new Int32Array(this.#response.buffer)
-  readonly #addfd = new Uint32Array(ADDFD_BYTES / 4)
+  readonly #notification = new FixedMemory(NOTIFICATION_BYTES)
+  readonly bytes = this.#notification.bytes
+  readonly words = this.#notification.words
+  readonly #response = new FixedMemory(RESPONSE_BYTES)
+  readonly #addfd = new FixedMemory(ADDFD_BYTES)
 
   constructor(listener: number) {
     this.listener = listener
@@ -96,7 +95,7 @@ export class Notifier {
   receive(): boolean {
     // The kernel refuses memory that is not zeroed (seccomp_notify_recv).
     this.words.fill(0)
-    if (ioctl(this.listener, IOCTL_NOTIF_RECV, this.bytes) === 0) return true
+    if (ioctl(this.listener, IOCTL_NOTIF_RECV, this.#notification.address) === 0) return true
     const errno = lastErrno()
     if (errno === ERRNO.ENOENT || errno === ERRNO.EINTR || errno === ERRNO.EAGAIN) return false
     throw new SystemError('ioctl(SECCOMP_IOCTL_NOTIF_RECV)', errno)
@@ -116,7 +115,8 @@ export class Notifier {
   }
 
   isValid(): boolean {
-    return ioctl(this.listener, IOCTL_NOTIF_ID_VALID, this.#id) === 0
+    // The id comes first.
+    return ioctl(this.listener, IOCTL_NOTIF_ID_VALID, this.#notification.address) === 0
   }
 
   /** Whether the answer arrived: false where the caller was gone (ENOENT) or somebody else had answered. */
@@ -148,7 +148,7 @@ export class Notifier {
   }
 
   #addDescriptor(fd: number, flags: number, at: number, closeOnExec: boolean): number {
-    const addfd = this.#addfd
+    const addfd = this.#addfd.words
     addfd[0] = this.words[0]!
     addfd[1] = this.words[1]!
     addfd[2] = flags
@@ -156,7 +156,7 @@ export class Notifier {
     addfd[4] = at
     addfd[5] = closeOnExec ? O_CLOEXEC : 0
     for (;;) {
-      const result = ioctl(this.listener, IOCTL_NOTIF_ADDFD, addfd)
+      const result = ioctl(this.listener, IOCTL_NOTIF_ADDFD, this.#addfd.address)
       if (result >= 0) return result
       const errno = lastErrno()
       if (errno !== ERRNO.EINTR) return -errno
@@ -164,15 +164,15 @@ export class Notifier {
   }
 
   #send(low: number, high: number, error: number, flags: number): boolean {
-    const response = this.#response
+    const response = this.#response.words
     response[0] = this.words[0]!
     response[1] = this.words[1]!
     response[2] = low
     response[3] = high
-    this.#signed[4] = error
+    response[4] = error
     response[5] = flags
     for (;;) {
-      if (ioctl(this.listener, IOCTL_NOTIF_SEND, response) === 0) return true
+      if (ioctl(this.listener, IOCTL_NOTIF_SEND, this.#response.address) === 0) return true
       const errno = lastErrno()
       if (errno === ERRNO.ENOENT || errno === ERRNO.EINPROGRESS) return false
       if (errno !== ERRNO.EINTR) throw new SystemError('ioctl(SECCOMP_IOCTL_NOTIF_SEND)', errno)

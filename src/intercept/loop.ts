@@ -1,7 +1,7 @@
 // The hot loop: waits for notifications with blocking calls, answers each, and sees to it that decisions get out.
 
 import {ERRNO, isSystemError} from '../ffi/errors.js'
-import {POLLERR, POLLHUP, POLLIN, poll} from '../ffi/libc.js'
+import {FixedMemory, POLLERR, POLLHUP, POLLIN, pollAt} from '../ffi/libc.js'
 import type {Notifier} from '../ffi/seccomp.js'
 import type {Answerer} from './answer.js'
 import type {Recorder} from './recorder.js'
@@ -24,24 +24,22 @@ const FOREVER = -1
 /** The filter goes a moment after the last task's /proc directory. */
 const HANG_UP_MS = 200
 const POLLNVAL = 0x20
-const LISTENER_EVENTS = 3
-const STOP_EVENTS = 7
+const LISTENER_EVENTS = 1
+const STOP_EVENTS = 3
 
 /** Returns when nobody carries the filter any more, when `stopEvent` is readable, or when another worker took over. */
 export function runLoop(options: LoopOptions): 'hangup' | 'replaced' | 'stop' {
   const {notifier, recorder, stopEvent, pulse} = options
-  const fds = new Int32Array([notifier.listener, POLLIN, stopEvent, POLLIN])
-  const events = new Int16Array(fds.buffer)
+  const fds = pollList(notifier.listener, stopEvent)
   for (;;) {
-    // The halves are events and revents; nothing of the last round may be left in them.
-    const ready = wait(fds, recorder.hasPending ? FLUSH_MS : FOREVER)
+    const ready = wait(fds, 2, recorder.hasPending ? FLUSH_MS : FOREVER)
     if (Atomics.load(pulse, PULSE.replaced) !== 0) return 'replaced'
     if (ready === 0) {
       recorder.flush()
       continue
     }
-    if (events[STOP_EVENTS] !== 0) return 'stop'
-    const revents = events[LISTENER_EVENTS]!
+    if (fds.words[STOP_EVENTS]! >>> 16 !== 0) return 'stop'
+    const revents = fds.words[LISTENER_EVENTS]! >>> 16
     if ((revents & POLLIN) !== 0) {
       if (!recorder.waitForLog()) return 'stop'
       if (notifier.receive()) answerOne(options)
@@ -66,21 +64,26 @@ function answerOne({notifier, answerer, pulse, handOver}: LoopOptions): void {
   }
 }
 
-function wait(fds: Int32Array, timeoutMs: number): number {
+/** struct pollfd: the descriptor, then events and revents as the halves of one word. */
+function pollList(listener: number, stopEvent: number): FixedMemory {
+  const fds = new FixedMemory(16)
+  fds.words.set([listener, POLLIN, stopEvent, POLLIN])
+  return fds
+}
+
+function wait(fds: FixedMemory, count: number, timeoutMs: number): number {
   try {
-    return poll(fds, 2, timeoutMs)
+    return pollAt(fds.address, count, timeoutMs)
   } catch (error) {
     // A signal, which the main thread deals with: nothing is known of the descriptors then.
     if (!isSystemError(error, ERRNO.EINTR)) throw error
-    fds[1] = POLLIN
-    fds[3] = POLLIN
     return 0
   }
 }
 
 /** Nobody carries the filter any more. */
 export function isHungUp(listener: number): boolean {
-  const fds = new Int32Array([listener, 0])
-  wait(fds, HANG_UP_MS)
-  return (new Int16Array(fds.buffer)[LISTENER_EVENTS]! & POLLHUP) !== 0
+  const fds = pollList(listener, listener)
+  fds.words[LISTENER_EVENTS] = 0
+  return wait(fds, 1, HANG_UP_MS) > 0 && ((fds.words[LISTENER_EVENTS] >>> 16) & POLLHUP) !== 0
 }
