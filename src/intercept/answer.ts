@@ -109,8 +109,8 @@ export class Answerer {
       const unreadable = this.#decode(registered, call)
       if (unreadable !== undefined) return unreadable
       const verdict = registered.call.decide(call.values as Values<Arguments>, caller.facts, registered.policy)
-      caller.assertAlive()
       if (verdict.kind !== 'perform') return verdict
+      caller.beginPerformance(registered.call.actsAsCaller === true)
       call.performReason = verdict.reason
       return registered.call.perform(call.values as Values<Arguments>, caller, registered.state)
     } catch (error) {

@@ -4,6 +4,7 @@ import {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, capabilityMask} from '../ffi/cred
 import {ERRNO, SystemError, isSystemError} from '../ffi/errors.js'
 import {
   AT_FDCWD,
+  FixedMemory,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -14,13 +15,15 @@ import {
   openat,
   pidfd_getfd,
   pidfd_open,
+  readlinkInto,
   shareDescriptors,
 } from '../ffi/libc.js'
 import type {ProcessMemory} from '../ffi/memory.js'
-import {fstat, statx} from '../ffi/mount.js'
+import {fstat} from '../ffi/mount.js'
 import type {ContainerDescription} from './container-description.js'
 import {idInside, isMapped} from './id-map.js'
 import type {ThreadIdentity} from './identity.js'
+import {procDirectory} from './proc.js'
 import {resolve, resolveParent} from './resolve.js'
 import type {Place} from './resolve.js'
 import type {StatusReader} from './status-reader.js'
@@ -48,7 +51,21 @@ export interface CallerContext {
 const DAC_CAPABILITIES = capabilityMask(CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)
 const OWN_DESCRIPTOR = /^\/proc\/(?:self|thread-self)\/fd\/(0|[1-9][0-9]{0,8})$/
 
-/** One notification's caller. `release` closes every descriptor that was opened for it. */
+const SLASH = 0x2f
+const DOT = 0x2e
+const ZERO = 0x30
+/** `user:[4026531837]`, as proc_ns_readlink() has it. */
+const NAMESPACE_LINK = 'user:['.length
+const link = new FixedMemory(64)
+
+/**
+ * One notification's caller. `release` closes every descriptor that was opened for it.
+ *
+ * What is read by the number of a task is proved to be of the caller by the id of the notification: while that is valid
+ * the caller is in its call, so that nobody else has its number. An id that is no longer valid never is again; one look
+ * at it proves all that was read before. What is read for the decision is proved together, by `beginPerformance`, before
+ * anything is performed. Where nothing is performed the answer proves it: for an id that is not valid none arrives.
+ */
 export class ThreadCaller implements Caller {
   readonly tid: number
   readonly abi: Abi
@@ -56,6 +73,10 @@ export class ThreadCaller implements Caller {
   readonly #context: CallerContext
   readonly #isValid: () => boolean
   readonly #descriptors: number[] = []
+  /** What is read needs no proof of its own: one follows. */
+  #isProofDeferred = true
+  /** Whether this thread goes on wearing the caller's ids between what it does in its place. */
+  #keepsIdentity = false
   #credentials: CallerCredentials | undefined
   #facts: CallerFacts | undefined
   #isAtHome: boolean | undefined
@@ -67,16 +88,7 @@ export class ThreadCaller implements Caller {
     this.tid = tid
     this.abi = abi
     this.#isValid = isValid
-    const {memory} = context
-    this.memory = {
-      bytes: (address, length) => this.#guarded(() => memory.read(tid, address, length)),
-      string: (address, limit) => this.#guarded(() => memory.readString(tid, address, limit)),
-      write: (address, data) => {
-        // Ours must still be the thread that owns this id; it can't leave the call while the id is valid, but for SIGKILL.
-        this.assertAlive()
-        memory.write(tid, address, data)
-      },
-    }
+    this.memory = new GuardedMemory(this, context.memory)
   }
 
   get credentials(): CallerCredentials {
@@ -84,20 +96,45 @@ export class ThreadCaller implements Caller {
   }
 
   get facts(): CallerFacts {
-    return (this.#facts ??= this.#readFacts())
+    return (this.#facts ??= new LazyFacts(this, this.#context.container))
+  }
+
+  /** Many calls are decided without asking. */
+  get isInContainerUserNamespace(): boolean {
+    return (this.#isAtHome ??= this.#userNamespace() === this.#context.container.namespaces.user)
   }
 
   assertAlive(): void {
     if (!this.#isValid()) throw new CallerGone()
   }
 
+  /** Proves what was read so far. From here on each read is proved at once. */
+  beginPerformance(actsAsCaller: boolean): void {
+    this.#isProofDeferred = false
+    this.assertAlive()
+    if (actsAsCaller) this.#keepsIdentity = true
+    else this.beSupervisor()
+  }
+
+  beSupervisor(): void {
+    this.#keepsIdentity = false
+    this.#context.identity.beSupervisor()
+  }
+
+  /** Something was read by the number of the task: it is proved now, or will be. */
+  noteRead(): void {
+    if (!this.#isProofDeferred) this.assertAlive()
+  }
+
   openParent(dirfd: number, pathname: Buffer): ParentDirectory {
+    // The call itself looks for a name in the caller's directory, and asks for search permission then.
+    if (isPlainName(pathname)) return {fd: this.#openBase(dirfd), name: pathname, trailingSlash: false}
     const {fd, name, trailingSlash} = resolveParent(this.#place(dirfd), pathname)
     return {fd: this.#own(fd), name, trailingSlash}
   }
 
   openPath(dirfd: number, pathname: Buffer, {follow}: {readonly follow: boolean}): number {
-    if (pathname.length === 0) return dirfd === AT_FDCWD ? this.#openCwd() : this.openDescriptor(dirfd)
+    if (pathname.length === 0) return this.#openBase(dirfd)
     // The caller's own descriptor, however it is spelt: /proc/self would be ours, and the link is a magic one. Naming
     // it by number gives the caller nothing that it does not hold.
     const own = follow ? OWN_DESCRIPTOR.exec(pathname.toString('latin1')) : null
@@ -126,13 +163,14 @@ export class ThreadCaller implements Caller {
     const {identity} = this.#context
     const {credentials} = this
     try {
-      return identity.as(credentials, capabilities, action)
+      return identity.as(credentials, capabilities, this.#keepsIdentity, action)
     } catch (error) {
       if (directory === undefined || !isSystemError(error, ERRNO.EACCES) || !this.#mayOverride()) throw error
       const {uid, gid} = fstat(directory)
       const {uidMap, gidMap} = this.#context.container
       if (!isMapped(uidMap, uid) || !isMapped(gidMap, gid)) throw error
-      return identity.as(credentials, capabilities | (credentials.effective & DAC_CAPABILITIES), action)
+      const more = capabilities | (credentials.effective & DAC_CAPABILITIES)
+      return identity.as(credentials, more, this.#keepsIdentity, action)
     }
   }
 
@@ -155,18 +193,6 @@ export class ThreadCaller implements Caller {
     this.#descriptors.length = 0
   }
 
-  /** A task that is gone has no memory to read (ESRCH): told apart from a bad address by the id. */
-  #guarded<T>(readMemory: () => T): T {
-    try {
-      const bytes = readMemory()
-      this.assertAlive()
-      return bytes
-    } catch (error) {
-      if (isSystemError(error)) this.assertAlive()
-      throw error
-    }
-  }
-
   #own(fd: number): number {
     this.#descriptors.push(fd)
     return fd
@@ -181,15 +207,14 @@ export class ThreadCaller implements Caller {
     const {identity} = this.#context
     const {credentials} = this
     const root = (): number => this.#openRoot()
-    const base = (): number => (dirfd === AT_FDCWD ? this.#openCwd() : this.openDescriptor(dirfd))
     let opened: number | undefined
-    const baseOnce = (): number => (opened ??= base())
+    const baseOnce = (): number => (opened ??= this.#openBase(dirfd))
     return {
       root,
       base: baseOnce,
       fsuid: credentials.fsuid,
       mayOverride: this.#mayOverride(),
-      plainly: (action) => identity.as(credentials, 0n, action),
+      plainly: (action) => identity.as(credentials, 0n, this.#keepsIdentity, action),
       overriding: (directory, action) => this.act(0n, directory, action),
       insideMountNamespace: (action) => this.#inMountNamespace({root: root(), cwd: baseOnce()}, action),
     }
@@ -198,6 +223,11 @@ export class ThreadCaller implements Caller {
   #inMountNamespace<T>(place: {readonly root: number; readonly cwd: number} | undefined, action: () => T): T {
     const namespace = this.#openLink('ns/mnt', O_RDONLY)
     return this.#context.identity.inMountNamespace(namespace, place, action)
+  }
+
+  /** What relative paths start at. */
+  #openBase(dirfd: number): number {
+    return dirfd === AT_FDCWD ? this.#openCwd() : this.openDescriptor(dirfd)
   }
 
   #openRoot(): number {
@@ -210,18 +240,16 @@ export class ThreadCaller implements Caller {
 
   /** Following a magic link is checked as ptrace is, so it is done with the worker's rights at rest. */
   #openLink(name: string, flags: number): number {
-    const fd = this.#own(this.#openProc(name, flags))
-    this.assertAlive()
-    return fd
-  }
-
-  #openProc(name: string, flags: number): number {
+    let fd: number
     try {
-      return openat(AT_FDCWD, `/proc/${this.tid}/${name}`, flags | O_CLOEXEC, 0)
+      fd = openat(procDirectory(), `${this.tid}/${name}`, flags | O_CLOEXEC, 0)
     } catch (error) {
       if (isSystemError(error)) this.assertAlive()
       throw error
     }
+    this.#own(fd)
+    this.assertAlive()
+    return fd
   }
 
   #openPidfd(): number {
@@ -239,7 +267,7 @@ export class ThreadCaller implements Caller {
 
   #readCredentials(): CallerCredentials {
     const status = this.#readStatus()
-    this.assertAlive()
+    this.noteRead()
     if (status === undefined) throw new Error(`/proc/${this.tid}/status has an unknown form`)
     const {pidColumn} = this.#context
     const column = (ids: readonly number[]): number => ids[Math.min(pidColumn, ids.length - 1)] ?? 0
@@ -258,35 +286,92 @@ export class ThreadCaller implements Caller {
     }
   }
 
-  #readFacts(): CallerFacts {
-    const {uidMap, gidMap} = this.#context.container
-    const credentials = (): CallerCredentials => this.credentials
-    const isInContainerUserNamespace = (): boolean => this.#isInContainerUserNamespace()
-    // Many calls are decided without asking.
-    return {
-      get uid() {
-        return idInside(uidMap, credentials().uid)
-      },
-      get gid() {
-        return idInside(gidMap, credentials().gid)
-      },
-      get effective() {
-        return credentials().effective
-      },
-      get inContainerUserNamespace() {
-        return isInContainerUserNamespace()
-      },
+  /** The number of the caller's user namespace. Reading the link costs half of what looking at what it leads to does. */
+  #userNamespace(): number {
+    let length: number
+    try {
+      length = readlinkInto(procDirectory(), `${this.tid}/ns/user`, link.address, link.bytes.length)
+    } catch (error) {
+      if (isSystemError(error)) this.assertAlive()
+      throw error
+    }
+    this.noteRead()
+    let inode = 0
+    for (let at = NAMESPACE_LINK; at < length - 1; at++) inode = inode * 10 + link.bytes[at]! - ZERO
+    return inode
+  }
+}
+
+/** A task that is gone has no memory to read (ESRCH): told apart from a bad address by the id. */
+class GuardedMemory implements CallerMemory {
+  readonly #caller: ThreadCaller
+  readonly #memory: ProcessMemory
+
+  constructor(caller: ThreadCaller, memory: ProcessMemory) {
+    this.#caller = caller
+    this.#memory = memory
+  }
+
+  bytes(address: number, length: number): Buffer {
+    const caller = this.#caller
+    try {
+      const bytes = this.#memory.read(caller.tid, address, length)
+      caller.noteRead()
+      return bytes
+    } catch (error) {
+      if (isSystemError(error)) caller.assertAlive()
+      throw error
     }
   }
 
-  #isInContainerUserNamespace(): boolean {
-    if (this.#isAtHome === undefined) {
-      const {inode} = statx(AT_FDCWD, `/proc/${this.tid}/ns/user`, 0)
-      this.assertAlive()
-      this.#isAtHome = Number(inode) === this.#context.container.namespaces.user
+  string(address: number, limit: number): Buffer {
+    const caller = this.#caller
+    try {
+      const bytes = this.#memory.readString(caller.tid, address, limit)
+      caller.noteRead()
+      return bytes
+    } catch (error) {
+      if (isSystemError(error)) caller.assertAlive()
+      throw error
     }
-    return this.#isAtHome
   }
+
+  write(address: number, data: Uint8Array): void {
+    // Ours must still be the thread that owns this id; it can't leave the call while the id is valid, but for SIGKILL.
+    this.#caller.assertAlive()
+    this.#memory.write(this.#caller.tid, address, data)
+  }
+}
+
+class LazyFacts implements CallerFacts {
+  readonly #caller: ThreadCaller
+  readonly #container: ContainerDescription
+
+  constructor(caller: ThreadCaller, container: ContainerDescription) {
+    this.#caller = caller
+    this.#container = container
+  }
+
+  get uid(): number {
+    return idInside(this.#container.uidMap, this.#caller.credentials.uid)
+  }
+
+  get gid(): number {
+    return idInside(this.#container.gidMap, this.#caller.credentials.gid)
+  }
+
+  get effective(): bigint {
+    return this.#caller.credentials.effective
+  }
+
+  get inContainerUserNamespace(): boolean {
+    return this.#caller.isInContainerUserNamespace
+  }
+}
+
+/** One component of a relative path, and not `.` or `..`, which are no names. */
+function isPlainName(pathname: Buffer): boolean {
+  return pathname.length > 0 && pathname[0] !== DOT && pathname.indexOf(SLASH) === -1
 }
 
 /** The column of /proc/PID/status that belongs to the pid namespace of `initPid`: its own is the last. */

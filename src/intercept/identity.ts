@@ -48,6 +48,11 @@ export class ThreadIdentity {
   readonly #cwd: number
   readonly #mountNamespace: number
   #isActing = false
+  /** What this thread has now, each as it was set last. */
+  #fsuid: number
+  #fsgid: number
+  #groups: Uint32Array
+  #umask: number
 
   constructor() {
     unshare(CLONE_FS)
@@ -57,6 +62,7 @@ export class ThreadIdentity {
     const mask = umask(0)
     umask(mask)
     this.#own = {fsuid: getfsuid(), fsgid: getfsgid(), groups: getgroups(), umask: mask}
+    ;({fsuid: this.#fsuid, fsgid: this.#fsgid, groups: this.#groups, umask: this.#umask} = this.#own)
     this.#root = openat(AT_FDCWD, '/', O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
     this.#cwd = openat(AT_FDCWD, '.', O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
     this.#mountNamespace = openat(AT_FDCWD, '/proc/thread-self/ns/mnt', O_CLOEXEC, 0)
@@ -65,34 +71,36 @@ export class ThreadIdentity {
     this.#rest.enter()
   }
 
-  /** Runs `action` with those ids, groups and umask, and only `capabilities` effective (as far as we hold them). */
-  as<T>(credentials: FileCredentials, capabilities: bigint, action: () => T): T {
+  /**
+   * Runs `action` with those ids, groups and umask, and only `capabilities` effective (as far as we hold them).
+   * Capabilities are those at rest again after it. With `keep` the rest stays until `beSupervisor` or somebody else's is
+   * needed: most calls come from the same caller, or one with the same ids, and setting an id costs as much as a lookup.
+   */
+  as<T>(credentials: FileCredentials, capabilities: bigint, keep: boolean, action: () => T): T {
     if (this.#isActing) throw new Error('a thread can take one identity at a time')
     this.#isActing = true
-    const own = this.#own
-    const sameGroups = equalGroups(credentials.groups, own.groups)
     try {
-      umask(credentials.umask)
-      if (!sameGroups) setgroups(credentials.groups)
-      if (credentials.fsgid !== own.fsgid) setfsgid(credentials.fsgid)
-      if (credentials.fsuid !== own.fsuid) setfsuid(credentials.fsuid)
+      this.#wear(credentials)
       this.#state(capabilities).enter()
       return action()
     } finally {
       this.#restore(() => {
         this.#rest.enter()
-        if (credentials.fsuid !== own.fsuid) setfsuid(own.fsuid)
-        if (credentials.fsgid !== own.fsgid) setfsgid(own.fsgid)
-        if (!sameGroups) setgroups(own.groups)
-        umask(own.umask)
+        if (!keep) this.#wear(this.#own)
       })
       this.#isActing = false
     }
   }
 
+  /** The supervisor's own ids again: for all that is not done in a caller's place. */
+  beSupervisor(): void {
+    this.#restore(() => this.#wear(this.#own))
+  }
+
   /** Runs `action` as the supervisor itself, with `capabilities` beside those at rest. */
   withCapabilities<T>(capabilities: bigint, action: () => T): T {
     if (this.#isActing) throw new Error('a thread can take one identity at a time')
+    this.beSupervisor()
     this.#isActing = true
     try {
       this.#state(REST_CAPABILITIES | capabilities).enter()
@@ -112,6 +120,7 @@ export class ThreadIdentity {
     place: {readonly root: number; readonly cwd: number} | undefined,
     action: () => T,
   ): T {
+    this.beSupervisor()
     try {
       setns(namespace, CLONE_NEWNS)
       if (place !== undefined) {
@@ -125,6 +134,7 @@ export class ThreadIdentity {
       return action()
     } finally {
       this.#restore(() => {
+        this.#wear(this.#own)
         setns(this.#mountNamespace, CLONE_NEWNS)
         this.#state(REST_CAPABILITIES | SEARCH).enter()
         fchdir(this.#root)
@@ -132,6 +142,24 @@ export class ThreadIdentity {
         fchdir(this.#cwd)
         this.#rest.enter()
       })
+    }
+  }
+
+  /** Needs the capabilities at rest. Each part is noted as soon as it is set, so that a failure half-way is no lie. */
+  #wear({fsuid, fsgid, groups, umask: mask}: FileCredentials): void {
+    if (mask !== this.#umask) {
+      umask(mask)
+      this.#umask = mask
+    }
+    if (groups !== this.#groups && !equalGroups(groups, this.#groups)) setgroups(groups)
+    this.#groups = groups
+    if (fsgid !== this.#fsgid) {
+      setfsgid(fsgid)
+      this.#fsgid = fsgid
+    }
+    if (fsuid !== this.#fsuid) {
+      setfsuid(fsuid)
+      this.#fsuid = fsuid
     }
   }
 

@@ -122,6 +122,7 @@ function opensDevices(made: Statx, caller: Caller, {own, openable}: MknodState, 
   try {
     const status = fstat(fd)
     if (inodeKey(status) !== inodeKey(made)) return true
+    caller.beSupervisor()
     if (!couldBeOpened(fd, status, own)) return false
   } finally {
     closeQuietly(fd)

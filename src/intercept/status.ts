@@ -15,65 +15,122 @@ export interface ThreadStatus {
   readonly effective: bigint
 }
 
+/** A status with what it was made of: bytes that are the same there say the same. */
+export interface LocatedStatus {
+  readonly status: ThreadStatus
+  /** All before `headEnd`, and the line of capabilities: whole lines, each with its newline. */
+  readonly headEnd: number
+  readonly effectiveStart: number
+  readonly effectiveEnd: number
+}
+
+const NEWLINE = 0x0a
+const ZERO = 0x30
+const BACKSLASH = 0x5c
+
+const NAME = Buffer.from('Name:\t')
+// With the newline before them. The kernel escapes newlines in the name, so that lines can't be forged.
+const UMASK = Buffer.from('\nUmask:\t')
+const TGID = Buffer.from('\nTgid:\t')
+const UIDS = Buffer.from('\nUid:\t')
+const GIDS = Buffer.from('\nGid:\t')
+const GROUPS = Buffer.from('\nGroups:\t')
+const NS_TGIDS = Buffer.from('\nNStgid:\t')
+const NS_TIDS = Buffer.from('\nNSpid:\t')
+const EFFECTIVE = Buffer.from('\nCapEff:\t')
+
 /** undefined where a line is missing, as for a thread that is going away. */
 export function parseStatus(bytes: Buffer): ThreadStatus | undefined {
-  // latin1 keeps bytes: the name may be anything. The kernel escapes newlines in it, so lines can't be forged.
-  const text = bytes.toString('latin1')
-  if (!text.startsWith('Name:\t')) return undefined
-  const umask = field(text, '\nUmask:\t')
-  const tgid = field(text, '\nTgid:\t')
-  const uids = field(text, '\nUid:\t')
-  const gids = field(text, '\nGid:\t')
-  const groups = field(text, '\nGroups:\t')
-  const effective = field(text, '\nCapEff:\t')
-  if (umask === undefined || tgid === undefined || uids === undefined || gids === undefined) return undefined
-  if (groups === undefined || effective === undefined) return undefined
-  const [, uid = NaN, , fsuid = NaN] = numbers(uids)
-  const [, gid = NaN, , fsgid = NaN] = numbers(gids)
-  const namespaceTids = numbers(field(text, '\nNSpid:\t') ?? '')
-  const namespaceTgids = numbers(field(text, '\nNStgid:\t') ?? '')
-  if (![uid, gid, fsuid, fsgid].every(Number.isInteger)) return undefined
-  return {
-    comm: unescapeName(text.slice('Name:\t'.length, text.indexOf('\n'))),
-    tgid: Number(tgid),
-    namespaceTids,
-    namespaceTgids,
+  return locateStatus(bytes, bytes.length)?.status
+}
+
+/** The same for the first `length` bytes. The lines come in the order in which proc_pid_status() writes them. */
+export function locateStatus(bytes: Buffer, length: number): LocatedStatus | undefined {
+  if (length < NAME.length || !holds(bytes, 0, NAME)) return undefined
+  const nameEnd = endOfLine(bytes, 0, length)
+  const umask = after(bytes, UMASK, nameEnd, length)
+  const tgid = after(bytes, TGID, umask, length)
+  const uids = after(bytes, UIDS, tgid, length)
+  const gids = after(bytes, GIDS, uids, length)
+  const groups = after(bytes, GROUPS, gids, length)
+  // Both are missing where the kernel has no pid namespaces.
+  const namespaceTgids = after(bytes, NS_TGIDS, groups, length)
+  const namespaceTids = after(bytes, NS_TIDS, namespaceTgids === -1 ? groups : namespaceTgids, length)
+  const headEnd = endOfLine(bytes, Math.max(groups, namespaceTids), length)
+  const effective = after(bytes, EFFECTIVE, groups === -1 ? -1 : headEnd, length)
+  if (effective === -1) return undefined
+  const [, uid, , fsuid] = numbers(bytes, uids, length)
+  const [, gid, , fsgid] = numbers(bytes, gids, length)
+  if (uid === undefined || gid === undefined || fsuid === undefined || fsgid === undefined) return undefined
+  const effectiveEnd = endOfLine(bytes, effective, length)
+  const status = {
+    comm: unescapeName(bytes, nameEnd),
+    tgid: numbers(bytes, tgid, length)[0] ?? NaN,
+    namespaceTids: numbers(bytes, namespaceTids, length),
+    namespaceTgids: numbers(bytes, namespaceTgids, length),
     uid,
     gid,
     fsuid,
     fsgid,
-    groups: Uint32Array.from(numbers(groups)),
-    umask: Number.parseInt(umask, 8),
-    effective: BigInt(`0x${effective}`),
+    groups: Uint32Array.from(numbers(bytes, groups, length)),
+    umask: Number.parseInt(bytes.toString('latin1', umask, endOfLine(bytes, umask, length)), 8),
+    effective: BigInt(`0x${bytes.toString('latin1', effective, effectiveEnd)}`),
+  }
+  return {
+    status,
+    headEnd: headEnd + 1,
+    effectiveStart: effective - EFFECTIVE.length,
+    effectiveEnd: effectiveEnd + 1,
   }
 }
 
-/** seq_put_decimal lines hold numbers between tabs or blanks. */
-function numbers(text: string): number[] {
+/** Where the value of the first line with that label behind `start` begins; -1 where there is none, or no `start`. */
+function after(bytes: Buffer, label: Buffer, start: number, length: number): number {
+  if (start === -1) return -1
+  for (let at = endOfLine(bytes, start, length); at < length; at = endOfLine(bytes, at + 1, length)) {
+    if (holds(bytes, at, label)) return at + label.length
+  }
+  return -1
+}
+
+function holds(bytes: Buffer, at: number, label: Buffer): boolean {
+  for (let index = 0; index < label.length; index++) if (bytes[at + index] !== label[index]) return false
+  return true
+}
+
+/** The newline at `start` or behind it, or the end. */
+function endOfLine(bytes: Buffer, start: number, length: number): number {
+  let at = Math.max(0, start)
+  while (at < length && bytes[at] !== NEWLINE) at++
+  return at
+}
+
+/** The numbers from `start` to the end of the line, between tabs or blanks; none for -1. */
+function numbers(bytes: Buffer, start: number, length: number): number[] {
   const found: number[] = []
+  if (start === -1) return found
   let value = -1
-  for (let index = 0; index <= text.length; index++) {
-    const digit = text.charCodeAt(index) - 0x30
-    if (digit >= 0 && digit <= 9) value = (value === -1 ? 0 : value * 10) + digit
-    else if (value !== -1) {
-      found.push(value)
-      value = -1
+  for (let at = start; at <= length; at++) {
+    const digit = at < length ? bytes[at]! - ZERO : -1
+    if (digit >= 0 && digit <= 9) {
+      value = (value === -1 ? 0 : value * 10) + digit
+      continue
     }
+    if (value !== -1) found.push(value)
+    value = -1
+    if (bytes[at] === NEWLINE) break
   }
   return found
 }
 
-function field(text: string, label: string): string | undefined {
-  const start = text.indexOf(label)
-  if (start === -1) return undefined
-  const end = text.indexOf('\n', start + 1)
-  return text.slice(start + label.length, end === -1 ? undefined : end)
-}
-
 /** proc_task_name() escapes newline and backslash alone (string_escape_str with ESCAPE_SPACE | ESCAPE_SPECIAL). */
-function unescapeName(latin1: string): string {
-  const plain = latin1.includes('\\')
-    ? latin1.replace(/\\([n\\])/g, (_, c: string) => (c === 'n' ? '\n' : '\\'))
-    : latin1
-  return Buffer.from(plain, 'latin1').toString('utf8')
+function unescapeName(bytes: Buffer, end: number): string {
+  const name: number[] = []
+  for (let at = NAME.length; at < end; at++) {
+    const next = bytes[at + 1]
+    const isEscape = bytes[at] === BACKSLASH && at + 1 < end && (next === 0x6e || next === BACKSLASH)
+    if (isEscape) at++
+    name.push(!isEscape ? bytes[at]! : next === 0x6e ? NEWLINE : BACKSLASH)
+  }
+  return Buffer.from(name).toString('utf8')
 }

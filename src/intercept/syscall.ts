@@ -147,6 +147,8 @@ export interface Caller {
    * (a descriptor) lie in the container's map, which is the kernel's own rule (capable_wrt_inode_uidgid).
    */
   act<T>(capabilities: bigint, directory: number | undefined, action: () => T): T
+  /** The supervisor's ids outside `act`, as other calls have them from the start: for a call that `actsAsCaller`. */
+  beSupervisor(): void
   /** Runs `action` with this thread in the caller's mount namespace. */
   inMountNamespace<T>(action: () => T): T
   /** The same, and with the caller's root and working directory: paths mean what they mean to the caller. */
@@ -183,6 +185,11 @@ export interface InterceptedCall<A extends Arguments, P, S> {
   readonly timeLimitMs?: number
   /** Answers before anything is read of the caller, e.g. `continue` while no emulated node exists. */
   readonly early?: (state: S) => Verdict | undefined
+  /**
+   * `perform` touches nothing of the supervisor's, but for what it does behind `caller.beSupervisor()`. So the worker may
+   * go on with the ids of the caller, in which the next call probably finds it.
+   */
+  readonly actsAsCaller?: boolean
   /** Pure. Same values, facts and policy: same verdict. */
   decide(values: Values<A>, facts: CallerFacts, policy: P): Verdict
   perform(values: Values<A>, caller: Caller, state: S): Performed

@@ -142,6 +142,7 @@ function answerSlowly({bytes, receivedMs}: Extract<ToWorker, {kind: 'notificatio
 
 function end(reason: Extract<FromWorker, {kind: 'end'}>['reason']): void {
   recorder.flush()
+  identity.beSupervisor()
   send({kind: 'end', reason})
   port.close()
 }

@@ -58,6 +58,7 @@ const mknod = defineSyscall({
   name: 'mknod',
   arguments: {path: path(0), mode: mode(1), dev: dev(2)},
   condition: deviceNodeCondition(1, 2),
+  actsAsCaller: true,
   decide: decideMknod,
   perform: performMknod,
 })
@@ -66,6 +67,7 @@ const mknodat = defineSyscall({
   name: 'mknodat',
   arguments: {dirfd: dirFd(0), path: path(1), mode: mode(2), dev: dev(3)},
   condition: deviceNodeCondition(2, 3),
+  actsAsCaller: true,
   decide: decideMknod,
   perform: performMknod,
 })
@@ -76,6 +78,8 @@ function performMknod(values: MknodValues, caller: Caller, state: MknodState): P
   return named(rootless ? 'bind' : 'node', () => {
     const parent = caller.openParent(values.dirfd ?? AT_FDCWD, values.path)
     const real = rootless ? undefined : makeRealNode(request, caller, state, parent)
-    return real ?? named('bind', () => bindNode(request, caller, state, parent))
+    if (real !== undefined) return real
+    caller.beSupervisor()
+    return named('bind', () => bindNode(request, caller, state, parent))
   })
 }

@@ -1,6 +1,9 @@
 // The engine with real notifications: every way a call may end, threads, storms, slow calls, callers that die.
 
 import assert from 'node:assert/strict'
+import {mkdtempSync, readdirSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
 
 import type {NotifyChildOptions} from '../../helpers/notify-child.js'
 import {NotifyChild, buildNotifyChild} from '../../helpers/notify-child.js'
@@ -196,6 +199,20 @@ describe('the engine', () => {
     await start()
     child.kill()
     await child.supervisor.ended
+  })
+
+  it('performs nothing for a caller that died between what was read of it and the performance', async () => {
+    await start()
+    const directory = mkdtempSync(join(tmpdir(), 'engine-'))
+    try {
+      assert.equal((await child.run('mknodat', -100, join(directory, 'alive'), 1, 0)).result, 0)
+      child.send('mknodat', -100, join(directory, 'dead'), 1, child.pid)
+      await child.supervisor.ended
+      assert.deepEqual(readdirSync(directory), ['alive'])
+      assert.equal(child.decisions.length, 1)
+    } finally {
+      rmSync(directory, {recursive: true})
+    }
   })
 
   it('goes on after a caller that died in a call', async () => {

@@ -1,0 +1,83 @@
+// Reading /proc/TID/status through files that stay open: what is cached, and whose it is when the number is used again.
+
+import assert from 'node:assert/strict'
+import {spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
+import {once} from 'node:events'
+import {readFileSync, writeFileSync} from 'node:fs'
+
+import {ERRNO, isSystemError} from '../../../src/ffi/errors.js'
+import {StatusReader} from '../../../src/intercept/status-reader.js'
+import {parseStatus} from '../../../src/intercept/status.js'
+import {isRoot} from '../../helpers/program.js'
+
+const TRIES = 400
+
+describe('StatusReader', () => {
+  const children: ChildProcess[] = []
+  const start = (command: string, ...words: string[]): ChildProcess => {
+    const child = spawn(command, words, {stdio: 'ignore'})
+    children.push(child)
+    return child
+  }
+  const end = async (child: ChildProcess): Promise<void> => {
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  afterEach(() => {
+    for (const child of children.splice(0)) child.kill('SIGKILL')
+  })
+
+  it('gives what the file says, and the same object as long as it says the same', () => {
+    const reader = new StatusReader()
+    const first = reader.read(process.pid)
+    assert.deepEqual(first, parseStatus(readFileSync(`/proc/${process.pid}/status`)))
+    // What nobody asks for has changed by now.
+    assert.equal(reader.read(process.pid), first)
+    const before = process.umask(0o013)
+    try {
+      assert.equal(reader.read(process.pid)?.umask, 0o013)
+      const {title} = process
+      process.title = 'another'
+      assert.equal(reader.read(process.pid)?.comm, 'another')
+      process.title = title
+    } finally {
+      process.umask(before)
+    }
+    assert.deepEqual(reader.read(process.pid), parseStatus(readFileSync(`/proc/${process.pid}/status`)))
+  })
+
+  it('tells of a task that is gone as the kernel does', async () => {
+    const reader = new StatusReader()
+    const child = start('sleep', '60')
+    assert.equal(typeof reader.read(child.pid!)?.tgid, 'number')
+    await end(child)
+    assert.throws(
+      () => reader.read(child.pid!),
+      (error) => isSystemError(error, ERRNO.ENOENT) || isSystemError(error, ERRNO.ESRCH),
+    )
+  })
+
+  it('reads of the task that has the number now, not of the one that had it', async function () {
+    if (!isRoot()) this.skip()
+    this.timeout(60_000)
+    const reader = new StatusReader()
+    const child = start('sleep', '60')
+    const pid = child.pid!
+    reader.read(pid)
+    await end(child)
+    for (let tries = 0; tries < TRIES; tries++) {
+      writeFileSync('/proc/sys/kernel/ns_last_pid', String(pid - 1))
+      const other = start('tail', '-f', '/dev/null')
+      if (other.pid === pid) {
+        await once(other, 'spawn')
+        assert.equal(reader.read(pid)?.comm, 'tail')
+        return
+      }
+      await end(other)
+    }
+    this.skip()
+  })
+})
