@@ -45,5 +45,14 @@ class WarmWorker extends workerThreads.Worker {
 }
 
 process.on('exit', save)
+if (!workerThreads.isMainThread) {
+  const port = workerThreads.parentPort
+  const send = port.postMessage.bind(port)
+  // The last message: the process does not wait for more.
+  port.postMessage = (message) => {
+    if (message.kind === 'end') save()
+    send(message)
+  }
+}
 const exports_ = load.run(script, filename, requireWatched)
 if (workerThreads.isMainThread) exports_.main(process.argv.slice(2))

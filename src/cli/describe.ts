@@ -10,7 +10,10 @@ export function describeCalls(
   policy: Policy,
   families: readonly AnyFamily[] = FAMILIES,
 ): (syscall: string) => Arguments | undefined {
-  const calls = [true, false].flatMap((rootless) => enabledCalls(families, policy, {rootless}))
-  const byName = new Map<string, Arguments>(calls.map((call) => [call.name, call.arguments as Arguments]))
-  return (syscall) => byName.get(syscall)
+  let byName: ReadonlyMap<string, Arguments> | undefined
+  const read = (): ReadonlyMap<string, Arguments> => {
+    const calls = [true, false].flatMap((rootless) => enabledCalls(families, policy, {rootless}))
+    return new Map(calls.map((call) => [call.name, call.arguments as Arguments]))
+  }
+  return (syscall) => (byName ??= read()).get(syscall)
 }

@@ -1,6 +1,6 @@
 // The container's cgroup: limits, and the rule on devices that holds whatever nodes exist.
 
-import {chownSync, closeSync, mkdirSync, openSync, readdirSync, rmdirSync} from 'node:fs'
+import {chownSync, closeSync, constants, mkdirSync, openSync, readdirSync, rmdirSync, write} from 'node:fs'
 import {dirname} from 'node:path'
 
 import {InterceptorError, LaunchError, UnavailableError} from '../errors.js'
@@ -40,9 +40,28 @@ export interface ContainerCgroup {
   destroy(): void
 }
 
+/**
+ * The first move of a process between cgroups waits 5 to 20 ms for every processor (the kernel's
+ * cgroup_threadgroup_rwsem and RCU), and a second soon after it does not. So a thread of Node's moves us to where we are
+ * while the container is planned. Where it can't, the container's own move waits.
+ */
+export function prepareMoves({v1, unified}: Hierarchies, pid = process.pid): void {
+  const place = v1.get('devices') ?? unified
+  if (place === undefined) return
+  try {
+    const procs = openSync(`${place.own}/cgroup.procs`, constants.O_WRONLY)
+    write(procs, String(pid), () => closeSync(procs))
+  } catch {
+    // Not ours to write to.
+  }
+}
+
 /** Makes the container's cgroup and sets its limits. Leaves nothing behind when it throws. */
-export function createCgroup(options: CgroupOptions, host: CgroupHost = thisHost()): ContainerCgroup {
-  const hierarchies = findHierarchies(host)
+export function createCgroup(
+  options: CgroupOptions,
+  host: CgroupHost = thisHost(),
+  hierarchies: Hierarchies = findHierarchies(host),
+): ContainerCgroup {
   const plan = planCgroup(options, hierarchies, host)
   const made: string[] = []
   let evacuated: Evacuation | undefined
@@ -326,8 +345,10 @@ function destroyQuietly(destroy: () => void): void {
 }
 
 /** Removes what supervisors left that were killed: empty cgroups whose pid and start time are nobody's. */
-export function removeStaleCgroups(host: CgroupHost = thisHost()): readonly string[] {
-  const {v1, unified} = findHierarchies(host)
+export function removeStaleCgroups(
+  host: CgroupHost = thisHost(),
+  {v1, unified}: Hierarchies = findHierarchies(host),
+): readonly string[] {
   const places = [...v1.values(), ...(unified === undefined ? [] : [unified])]
   const parents = new Set(places.flatMap(({own, mountPoint}) => (own === mountPoint ? [own] : [own, dirname(own)])))
   return [...parents].flatMap((parent) =>

@@ -50,7 +50,14 @@ export class Channel {
     })
     // The other side may be gone at any time (EPIPE, ECONNRESET); that it is gone is all there is to know.
     stream.on('error', () => undefined)
-    stream.on('close', closed)
+    // What was sent is read by then; Node would take a while longer to take the stream apart.
+    let isClosed = false
+    const close = (): void => {
+      if (!isClosed) closed()
+      isClosed = true
+    }
+    stream.on('end', close)
+    stream.on('close', close)
   }
 
   send(type: number, a = 0): void {

@@ -12,8 +12,8 @@ import {createSupervisor, type Supervisor} from '../intercept/supervisor.js'
 import type {Beginning} from '../intercept/syscall.js'
 import {reportEnd} from './command-end.js'
 import {encodeControl} from './control.js'
-import {createCgroup, removeStaleCgroups, type ContainerCgroup} from './cgroup.js'
-import {unifiedMountPoint} from './cgroup-tree.js'
+import {createCgroup, prepareMoves, removeStaleCgroups, type CgroupOptions, type ContainerCgroup} from './cgroup.js'
+import {findHierarchies, thisHost, unifiedMountPoint, type Hierarchies} from './cgroup-tree.js'
 import {deviceRules, standardTerminal} from './devices.js'
 import {commandEnvironment, variable} from './environment.js'
 import {
@@ -122,6 +122,9 @@ class Run {
 
   async #launch(): Promise<LaunchedContainer> {
     const {container, policy} = this.#options
+    const host = thisHost()
+    const hierarchies = findHierarchies(host)
+    if (!this.#rootless) prepareMoves(hierarchies)
     const maps = this.#maps()
     const terminal = standardTerminal()
     this.#mountDevices = this.#rootless
@@ -138,9 +141,8 @@ class Run {
       home: variable(this.#options.environment, 'HOME'),
       cgroups: this.#delegates ? unifiedMountPoint() : undefined,
     })
-    removeStaleCgroups()
     this.#state = StateRecord.claim(this.#stateDirectory(), container.name, {policy, rootless: this.#rootless})
-    this.#cgroup = this.#makeCgroup(this.#state.state.name, terminal, maps)
+    this.#cgroup = this.#makeCgroup(this.#state.state.name, terminal, maps, hierarchies)
     this.#state.update({cgroups: this.#cgroup.directories})
     if (Object.keys(policy.mount?.fuse ?? {}).length > 0) this.#spawner = socketPair()
     const plan = this.#plan(this.#state, maps, filesystem, terminal)
@@ -152,13 +154,16 @@ class Run {
     ]
     for (const warning of warnings) await this.#reporter.note(warning)
     this.#export = await this.#prepareExport(filesystem, maps)
-    const launched = await launch(plan, {
+    const launching = launch(plan, {
       mapped: (pid) => {
         this.#cgroup?.join(pid)
         restoreOpenFiles(pid)
       },
       stopped: stopWithCommand,
     })
+    // While the native helper begins.
+    removeStaleCgroups(host, hierarchies)
+    const launched = await launching
     this.#launched = launched
     await this.#begin(launched, plan)
     return launched
@@ -239,10 +244,15 @@ class Run {
     return !this.#rootless && this.#options.policy.bpf?.devices === true
   }
 
-  #makeCgroup(name: string, terminal: Buffer | undefined, {uidMap, gidMap}: IdMaps): ContainerCgroup {
+  #makeCgroup(
+    name: string,
+    terminal: Buffer | undefined,
+    {uidMap, gidMap}: IdMaps,
+    hierarchies: Hierarchies,
+  ): ContainerCgroup {
     const {container, policy} = this.#options
     const {memoryBytes, pids, cpus} = container
-    return createCgroup({
+    const options: CgroupOptions = {
       name,
       rootless: this.#rootless,
       realtime: policy.sched !== undefined,
@@ -257,7 +267,8 @@ class Run {
       ...(memoryBytes !== undefined && {memoryBytes}),
       ...(pids !== undefined && {pids}),
       ...(cpus !== undefined && {cpus}),
-    })
+    }
+    return createCgroup(options, thisHost(), hierarchies)
   }
 
   #plan(state: StateRecord, maps: IdMaps, filesystem: PreparedFilesystem, terminal: Buffer | undefined): LaunchPlan {

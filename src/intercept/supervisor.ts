@@ -180,7 +180,11 @@ class ThreadSupervisor implements Supervisor {
       case 'end':
         // What the user's module has left running must not keep its worker.
         if (watched.lane === 'handler') void watched.worker.terminate()
-        else if (message.reason !== 'replaced') this.#beginEnd()
+        else {
+          if (message.reason !== 'replaced') this.#beginEnd()
+          // It has said its last: what Node has to do to end the thread is not waited for.
+          this.#forget(watched)
+        }
         break
       default:
         message satisfies never
