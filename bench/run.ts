@@ -9,6 +9,7 @@ import type {Figure} from './figure.js'
 import {FIGURES} from './figures/index.js'
 import {describeMachine, loadWarning, machineLines} from './machine.js'
 import {evaluate} from './measure.js'
+import {missing} from './needs.js'
 import {tableText} from './report.js'
 import type {FigureResult, Results} from './report.js'
 import {buildPrograms} from './subjects/programs.js'
@@ -51,26 +52,17 @@ function find(name: string): Figure {
   throw new UsageError(`cannot find figure ${name}: there are ${FIGURES.map((one) => one.name).join(', ')}`)
 }
 
-/** The first thing that is missing. */
-function missing({needs}: Figure): string | undefined {
-  for (const need of needs) {
-    const reason = need()
-    if (reason !== undefined) return reason
-  }
-  return undefined
-}
-
 function list(figures: readonly Figure[]): void {
   const width = Math.max(...figures.map(({name}) => name.length))
   for (const figure of figures) {
-    const reason = missing(figure)
+    const reason = missing(figure.needs)
     console.log(`${figure.name.padEnd(width)}  ${figure.title}${reason === undefined ? '' : ` (left out: ${reason})`}`)
   }
 }
 
 async function measure(figure: Figure, isQuick: boolean, signal: AbortSignal): Promise<FigureResult> {
   const {name, title} = figure
-  const leftOut = missing(figure)
+  const leftOut = missing(figure.needs)
   if (leftOut !== undefined) return {name, title, rows: [], leftOut}
   const context = new FigureContext(isQuick, signal, (text) => console.error(`bench: ${name}: ${text}`))
   try {

@@ -3,7 +3,10 @@
 import type {Comparison, Context, Figure} from '../figure.js'
 import {alternate} from '../measure.js'
 import * as need from '../needs.js'
+import {missing} from '../needs.js'
 import {Caller, latencyOf, throughputOf} from '../subjects/caller.js'
+import type {Kind} from '../subjects/caller.js'
+import {diskDirectory} from '../subjects/file-systems.js'
 
 const PROCESSES = 8
 const CALLS = 4000
@@ -32,22 +35,28 @@ async function compare(context: Context, what: string, caller: Caller, calls: nu
   ]
 }
 
+/** At least as many calls in all as one process makes. */
+const TARGET = {atLeast: 1}
+
+async function underInterceptor(context: Context, what: string, kind: Kind, calls: number, directory: string) {
+  const caller = Caller.underInterceptor(context, {kind, directory, processes: PROCESSES, flags: ['--mknod']})
+  const [throughput, ...rest] = await compare(context, what, caller, calls)
+  await caller.end()
+  return [{...throughput!, target: TARGET}, ...rest]
+}
+
 async function run(context: Context): Promise<readonly Comparison[]> {
   const directory = context.directory()
-  const shared = {directory, processes: PROCESSES, flags: ['--mknod']}
-  const target = {atLeast: 1}
-  const withTarget = ([throughput, ...rest]: readonly Comparison[]): Comparison[] => [{...throughput!, target}, ...rest]
-  const inInterceptor = async (what: string, kind: 'mknod' | 'recorded' | 'unlinkat', calls: number) => {
-    const caller = Caller.underInterceptor(context, {...shared, kind})
-    const comparisons = withTarget(await compare(context, what, caller, calls))
-    await caller.end()
-    return comparisons
-  }
-  const bare = await inInterceptor('bare', 'unlinkat', CALLS)
-  const recorded = await inInterceptor('recorded', 'recorded', CALLS)
-  const lacking = need.root()
-  if (lacking !== undefined) context.leaveOut('mknod', lacking)
-  const mknod = lacking === undefined ? await inInterceptor('mknod', 'mknod', CALLS_MKNOD) : []
+  const bare = await underInterceptor(context, 'bare', 'unlinkat', CALLS, directory)
+  const recorded = await underInterceptor(context, 'recorded', 'recorded', CALLS, directory)
+  const mknod: Comparison[] = []
+  const lacking = missing(need.ownFileSystem)
+  if (lacking === undefined) {
+    const ext4 = diskDirectory(context)
+    mknod.push(...(await underInterceptor(context, 'mknod', 'mknod', CALLS_MKNOD, ext4)))
+    const plain = Caller.plainly(context, {kind: 'mknod', directory: ext4, processes: PROCESSES})
+    mknod.push(...(await compare(context, 'mknod, plain', plain, CALLS_MKNOD)))
+  } else context.leaveOut('mknod', lacking)
   const loop = Caller.underLoop(context, 'continue', {directory, processes: PROCESSES, kind: 'unlinkat'})
   return [...bare, ...recorded, ...mknod, ...(await compare(context, 'C loop', loop, CALLS))]
 }

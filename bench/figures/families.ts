@@ -5,6 +5,7 @@ import {alternate} from '../measure.js'
 import * as need from '../needs.js'
 import {Caller, latencyOf} from '../subjects/caller.js'
 import type {Kind} from '../subjects/caller.js'
+import {diskDirectory} from '../subjects/file-systems.js'
 
 interface Family {
   readonly kind: Kind
@@ -27,7 +28,7 @@ const FAMILIES: readonly Family[] = [
 
 async function measure(context: Context, {kind, flags, calls, around}: Family): Promise<readonly Comparison[]> {
   context.say(kind)
-  const options = {kind, directory: context.directory(), processes: PROCESSES}
+  const options = {kind, directory: diskDirectory(context), processes: PROCESSES}
   const ours = Caller.underInterceptor(context, {...options, flags})
   const plain = Caller.plainly(context, options, around)
   const rounds = await alternate(
@@ -56,6 +57,6 @@ async function run(context: Context): Promise<readonly Comparison[]> {
 export const families: Figure = {
   name: 'families',
   title: 'latency of each family, with one caller and with 8 at once',
-  needs: [need.root, need.program('unshare', 'util-linux')],
+  needs: [...need.ownFileSystem, need.program('unshare', 'util-linux')],
   run,
 }

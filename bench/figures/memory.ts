@@ -11,6 +11,7 @@ import {spreadOf} from '../measure.js'
 import * as need from '../needs.js'
 import {Caller} from '../subjects/caller.js'
 import type {Kind} from '../subjects/caller.js'
+import {memoryDirectory} from '../subjects/file-systems.js'
 
 const PROBE = fileURLToPath(new URL('../subjects/memory-probe.mjs', import.meta.url))
 const CALLS_IN_ROUND = 10_000
@@ -51,7 +52,7 @@ interface Run {
 }
 
 async function measure(context: Context, kind: Kind, total: number): Promise<Run> {
-  const directory = context.directory()
+  const directory = memoryDirectory(context)
   const file = join(context.directory(), 'memory.json')
   const caller = Caller.underInterceptor(context, {
     kind,

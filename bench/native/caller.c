@@ -6,7 +6,7 @@
  * Each line on standard input is one round, "PROCESSES CALLS": so many processes, released together, make so many calls
  * each. Its answer is one line of JSON with quantiles of the nanoseconds that a call took, over all of them, and the
  * time from the first call to the last. The nearest thing to nothing is done between two calls, and everything that
- * makes or removes files before or after.
+ * makes files before.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -89,8 +89,6 @@ static void call_many(const struct kind *kind, struct place *place, size_t count
 	}
 	shared->end_ns[own] = after;
 	shared->unexpected[own] = unexpected;
-	if (kind->undo != NULL)
-		kind->undo(place, count);
 	free(place->names);
 	place->names = NULL;
 }

@@ -27,10 +27,8 @@ struct kind {
 	int (*prepare)(struct place *place);
 	/* The call that is timed; -1 and errno, or what it returned. */
 	long (*call)(struct place *place, size_t i);
-	/* After each call, between two timings. */
+	/* After each call, between two timings. What calls leave is removed with the directory. */
 	void (*after)(struct place *place, long result);
-	/* After the last call of a round. */
-	void (*undo)(struct place *place, size_t count);
 };
 
 /* NULL where there is no such kind. */

@@ -1,6 +1,7 @@
 /*
- * perform.c: what a safe emulation asks of the kernel, in the order in which interceptor does: every read of the caller
- * is followed by a look whether it still waits, and only the one call is made with its ids and one capability.
+ * perform.c: the least that a safe emulation asks of the kernel: every read of the caller is followed by a look whether
+ * it still waits, and what is done in its place is done once, with its ids and the one capability. What differs from the
+ * supervisor's own is changed and nothing else.
  */
 #include "loop.h"
 
@@ -38,6 +39,7 @@ struct credentials {
 };
 
 static uint64_t permitted;
+static mode_t own_mask;
 
 void answer_zero(int listener, const struct seccomp_notif *notice, struct seccomp_notif_resp *response)
 {
@@ -73,6 +75,10 @@ void prepare_identity(void)
 	struct __user_cap_data_struct data[2];
 
 	unshare(CLONE_FS);
+	own_mask = umask(022);
+	umask(own_mask);
+	/* As a service has none. */
+	syscall(SYS_setgroups, 0, NULL);
 	syscall(SYS_capget, &header, data);
 	permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
 	prctl(PR_SET_SECUREBITS, PRIVATE_SECUREBITS, 0, 0, 0);
@@ -155,20 +161,24 @@ static bool read_credentials(pid_t tid, struct credentials *credentials)
 /* The C library's own functions would change every thread. */
 static void become(const struct credentials *to, uint64_t capabilities)
 {
-	umask(to->mask);
-	syscall(SYS_setgroups, to->group_count, to->groups);
+	if (to->mask != own_mask)
+		umask(to->mask);
+	if (to->group_count != 0)
+		syscall(SYS_setgroups, to->group_count, to->groups);
 	syscall(SYS_setfsgid, to->fsgid);
 	syscall(SYS_setfsuid, to->fsuid);
 	set_effective(capabilities & permitted);
 }
 
-static void restore(void)
+static void restore(const struct credentials *from)
 {
 	set_effective(REST & permitted);
 	syscall(SYS_setfsuid, 0);
 	syscall(SYS_setfsgid, 0);
-	syscall(SYS_setgroups, 0, NULL);
-	umask(022);
+	if (from->group_count != 0)
+		syscall(SYS_setgroups, 0, NULL);
+	if (from->mask != own_mask)
+		umask(own_mask);
 }
 
 static int fail(struct seccomp_notif_resp *response, int error)
@@ -207,7 +217,7 @@ void perform_mknod(int listener, const struct seccomp_notif *notice, struct secc
 	const struct open_how how = {
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
-	char path[PAGE_BYTES], made[PAGE_BYTES], link[64];
+	char path[PAGE_BYTES];
 	struct credentials credentials;
 	struct statx status;
 	int cwd, parent, error;
@@ -221,18 +231,13 @@ void perform_mknod(int listener, const struct seccomp_notif *notice, struct secc
 		fail(response, EPERM);
 		return;
 	}
-	become(&credentials, 0);
-	parent = (int)syscall(SYS_openat2, cwd, ".", &how, sizeof(how));
-	restore();
+	/* CAP_MKNOD opens no directory: one change of identity serves both. */
 	become(&credentials, BIT(CAP_MKNOD));
+	parent = (int)syscall(SYS_openat2, cwd, ".", &how, sizeof(how));
 	error = syscall(SYS_mknodat, parent, path, notice->data.args[2], notice->data.args[3]) < 0 ? errno : 0;
 	if (error == 0)
 		statx(parent, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &status);
-	restore();
-	/* The name by which the manifest knows it. */
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", parent);
-	if (readlink(link, made, sizeof(made)) < 0)
-		error = errno;
+	restore(&credentials);
 	close(parent);
 	close(cwd);
 	response->error = -error;
