@@ -9,7 +9,7 @@ import {UsageError} from '../errors.js'
 import type {CommandName, FlagValues} from './flags.js'
 import {flags, flagsOf, isOn, valueOf} from './flags.js'
 
-export interface Configured extends Omit<LoadedConfiguration, 'values'> {
+export interface Configured extends Omit<LoadedConfiguration, 'line' | 'values'> {
   readonly values: FlagValues
 }
 
@@ -19,12 +19,22 @@ export async function withConfiguration(given: FlagValues, command: CommandName)
   const disabled = isOn(given, 'no-config')
   if (explicit !== undefined && disabled)
     throw new UsageError('--config and --no-config contradict each other', {hints: ['leave one of them out']})
-  const loaded = await loadConfiguration({cwd: process.cwd(), explicit, disabled, ...caller()})
-  return {...loaded, values: merge(loaded, given, command)}
+  const {line, ...loaded} = await loadConfiguration({cwd: process.cwd(), explicit, disabled, ...caller()})
+  const values = merge(loaded, given, command)
+  if (loaded.file !== undefined && line !== undefined) {
+    const own = Object.keys(loaded.values).filter((key) => given[key] === undefined && values[key] !== undefined)
+    const {checkFileValues} = await import('./file-values.js')
+    checkFileValues(values, own, (key) => `${loaded.file ?? ''}:${line(key)}`)
+  }
+  return {...loaded, values}
 }
 
 /** Keys that mean nothing to this command are for another; a key that no command knows would be lost without a word. */
-function merge({file, values}: LoadedConfiguration, given: FlagValues, command: CommandName): FlagValues {
+function merge(
+  {file, values}: Pick<LoadedConfiguration, 'file' | 'values'>,
+  given: FlagValues,
+  command: CommandName,
+): FlagValues {
   const unknown = Object.keys(values).find((key) => !flags.some(({name}) => name === key))
   if (unknown !== undefined) throw new UsageError(`${file ?? ''}: ${unknown} is not available in this version`)
   const known = new Set(flagsOf(command).map(({name}) => name))

@@ -193,6 +193,8 @@ export const interceptionFlags: readonly Flag[] = [
     commands,
     kind: 'switch',
     summary: "answer sysinfo with the container's memory, swap, uptime, load and processes",
-    description: "sysinfo(2) answers with the container's own limits and use instead of the host's.",
+    description:
+      "sysinfo(2) answers with the container's own limits and use instead of the host's. Programs that read /proc/meminfo " +
+      'instead, as free(1) does, see those where lxcfs runs on the host.',
   },
 ]

@@ -42,6 +42,8 @@ export interface LoadedConfiguration {
   readonly idMap: LxdConfiguration['idMap']
   /** Lines for the person, without our name. */
   readonly notes: readonly string[]
+  /** Where the file has a key; undefined without a file. */
+  readonly line?: (key: string) => number
 }
 
 export type Origin = 'named' | 'project' | 'system'

@@ -79,6 +79,7 @@ export async function interpretConfiguration(
     syscalls: lxd.syscalls,
     idMap: lxd.idMap,
     notes,
+    line,
   }
 }
 

@@ -34,6 +34,22 @@ describe('a configuration file', () => {
     assert.equal(interceptorIn({cwd}, 'explain', '--config', 'c.yaml').status, 2)
   })
 
+  it('is named with its line where a value can not be', () => {
+    const cwd = temporary()
+    writeFileSync(join(cwd, 'c.yaml'), 'sysinfo: true\n\nmemory: 5Q\nmknod-allow: [c:1:3, /dev/absent]\n')
+    writeFileSync(join(cwd, 'lxd.yaml'), 'config:\n  limits.memory: lots\n')
+    const errorOf = (...words: string[]) => interceptorIn({cwd}, ...words).stderr
+    assert.equal(
+      errorOf('run', '--config', 'c.yaml', '--', 'true'),
+      `interceptor: ${cwd}/c.yaml:3: memory: "5Q" is not a size\nhint: write it as 256M, 1.5G or 64MiB\n`,
+    )
+    // A flag that is typed takes the place of the key.
+    const other = new RegExp(`^interceptor: ${cwd}/c\\.yaml:4: cannot read device '/dev/absent'`)
+    assert.match(errorOf('run', '--config', 'c.yaml', '--memory', '1G', '--', 'true'), other)
+    assert.match(errorOf('explain', '--config', 'c.yaml'), other)
+    assert.match(errorOf('check', '--config', 'lxd.yaml'), /lxd\.yaml:2: /)
+  })
+
   it('is not named and passed over at once', () => {
     const {status, stderr} = interceptorIn({}, 'run', '--config', 'c.yaml', '--no-config', '--', 'true')
     assert.equal(status, 125)
