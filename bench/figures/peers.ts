@@ -2,6 +2,7 @@
 
 import type {Figure} from '../figure.js'
 import {fakeroot} from './fakeroot.js'
+import {lxd} from './lxd.js'
 import {strace} from './strace.js'
 
-export const PEERS: readonly Figure[] = [strace, fakeroot]
+export const PEERS: readonly Figure[] = [lxd, strace, fakeroot]
