@@ -6,7 +6,7 @@ import * as need from '../needs.js'
 import {Lxd} from '../peers/lxd.js'
 import {aptPackage} from '../peers/unpacked.js'
 import {Caller, latencyOf} from '../subjects/caller.js'
-import {memoryDirectory} from '../subjects/tmpfs.js'
+import {memoryDirectory} from '../subjects/file-systems.js'
 
 /** A call takes LXD milliseconds. */
 const CALLS = 40

@@ -4,6 +4,7 @@ import type {Comparison, Context} from '../figure.js'
 import {alternate} from '../measure.js'
 import {Caller, latencyOf} from '../subjects/caller.js'
 import type {Kind} from '../subjects/caller.js'
+import {memoryDirectory} from '../subjects/file-systems.js'
 
 export interface Interposed {
   readonly name: string
@@ -19,7 +20,7 @@ const ROUNDS = 30
 
 /** Each kind of call under us beside the same under the peer, and the peer's beside the plain system call of root. */
 export async function compareWith(context: Context, peer: Interposed): Promise<readonly Comparison[]> {
-  const directory = context.directory()
+  const directory = memoryDirectory(context)
   const comparisons: Comparison[] = []
   for (const [name, calls] of Object.entries(CALLS)) {
     const options = {kind: name as Kind, directory, isDynamic: peer.isDynamic ?? false}

@@ -13,7 +13,7 @@ import type {Context} from '../figure.js'
 import {Caller} from '../subjects/caller.js'
 import type {Kind} from '../subjects/caller.js'
 import {PAUSE} from '../subjects/programs.js'
-import {memoryDirectory} from '../subjects/tmpfs.js'
+import {memoryDirectory} from '../subjects/file-systems.js'
 import {makeCgroups} from './cgroup.js'
 import {unpackMissing} from './unpacked.js'
 
