@@ -67,7 +67,8 @@ export const outputFlags: readonly Flag[] = [
     summary: 'write what was made for the container to FILE, as JSON',
     description:
       'At the end FILE holds every device node, mount and attribute that was emulated and is still there, with its ' +
-      'path, numbers, mode, owner and strategy. FILE is replaced in one step.',
+      'path, numbers, mode, owner and strategy. FILE is replaced in one step. It has room for about 100,000; where there ' +
+      'are more, the run ends with an error.',
   },
   {
     name: 'fail-on',

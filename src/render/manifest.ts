@@ -11,12 +11,29 @@ import type {ManifestEntry} from '../intercept/syscall.js'
 import {toJson} from './json.js'
 import {printable} from './printable.js'
 
+/** A container that makes and removes nodes for ever must not fill our memory: room for 100,000 nodes or so. */
+const BYTES_MAX = 64 * 1024 * 1024
+/** What an entry takes beside its byte strings and its key. */
+const ENTRY_BYTES = 600
+
 /**
  * What is there, by kind, path and attribute name. Families tell the end of an object in the same way as its making,
  * with a member more: `removed: true`, or `movedTo` with the new path; `exchanged: true` when the two changed places.
  */
 export class Inventory {
   readonly #entries = new Map<string, ManifestEntry>()
+  readonly #limit: number
+  #bytes = 0
+  #leftOut = 0
+
+  constructor(limit = BYTES_MAX) {
+    this.#limit = limit
+  }
+
+  /** Objects that it had no room for. */
+  get leftOut(): number {
+    return this.#leftOut
+  }
 
   add(entry: ManifestEntry): void {
     const {movedTo, removed, exchanged, ...plain} = entry as ManifestEntry & {
@@ -26,14 +43,28 @@ export class Inventory {
     }
     const key = keyOf(entry)
     const known = this.#entries.get(key)
-    this.#entries.delete(key)
+    if (known !== undefined) {
+      this.#entries.delete(key)
+      this.#bytes -= bytesOf(key, known)
+    }
     if (removed === true) return
     if (movedTo instanceof Uint8Array) {
       const there = {...entry, path: Buffer.from(movedTo)}
       const other = exchanged === true ? this.#entries.get(keyOf(there)) : undefined
       if (known !== undefined) this.add({...known, path: there.path})
       if (other !== undefined) this.add({...other, path: entry.path})
-    } else this.#entries.set(key, plain)
+    } else this.#keep(key, plain)
+  }
+
+  #keep(key: string, entry: ManifestEntry): void {
+    const bytes = bytesOf(key, entry)
+    if (this.#bytes + bytes > this.#limit) {
+      this.#leftOut += 1
+      return
+    }
+    this.#bytes += bytes
+    const members = Object.entries(entry).map(([name, value]) => [name, ownCopy(value)])
+    this.#entries.set(key, Object.fromEntries(members) as ManifestEntry)
   }
 
   get entries(): readonly ManifestEntry[] {
@@ -41,8 +72,9 @@ export class Inventory {
   }
 }
 
-export function manifestText(entries: readonly ManifestEntry[]): string {
-  return `${JSON.stringify({v: 1, entries: entries.map(toJson)}, null, 2)}\n`
+export function manifestText(entries: readonly ManifestEntry[], leftOut = 0): string {
+  const missing = leftOut === 0 ? {} : {left_out: leftOut}
+  return `${JSON.stringify({v: 1, ...missing, entries: entries.map(toJson)}, null, 2)}\n`
 }
 
 /** A file that will be replaced in one step, in a directory that was opened before the container could touch the path. */
@@ -106,4 +138,19 @@ export class ManifestFile {
 function keyOf(entry: ManifestEntry): string {
   const name = typeof entry['name'] === 'string' ? entry['name'] : toJson(entry['name'] ?? null)
   return `${entry.kind}\0${Buffer.from(entry.path).toString('latin1')}\0${JSON.stringify(name)}`
+}
+
+function bytesOf(key: string, entry: ManifestEntry): number {
+  const lengths = Object.values(entry).map((value) =>
+    typeof value === 'string' || value instanceof Uint8Array ? value.length : 0,
+  )
+  return lengths.reduce((sum, length) => sum + length, ENTRY_BYTES + key.length)
+}
+
+/** Small buffers lie in a pool of Node's, which they would keep as a whole. */
+function ownCopy(value: unknown): unknown {
+  if (!(value instanceof Uint8Array)) return value
+  const copy = Buffer.from(new ArrayBuffer(value.length))
+  copy.set(value)
+  return copy
 }

@@ -95,9 +95,11 @@ export class RunReport implements Reporter {
   }
 
   async start(summary: StartSummary): Promise<void> {
-    const notes = this.#early.splice(0).join('')
+    const timeMs = this.#now()
+    // Behind the start, so with its time: readers may count on an order of time.
+    const notes = this.#early.splice(0).map((text) => jsonLine(noteRecord(text, timeMs)))
     this.#hasStarted = true
-    if (this.#isJson && this.#logs) await this.#parts.log.write(jsonLine(startRecord(summary, this.#now())) + notes)
+    if (this.#isJson && this.#logs) await this.#parts.log.write(jsonLine(startRecord(summary, timeMs)) + notes.join(''))
   }
 
   async batch({decisions, quiet}: DecisionBatch): Promise<void> {
@@ -120,18 +122,26 @@ export class RunReport implements Reporter {
 
   async note(text: string): Promise<void> {
     if (this.#options.output.quiet) return
-    const shown = this.#jsonOnTerminal ? jsonLine(noteRecord(text, this.#now())) : `interceptor: ${printable(text)}\n`
     // The first record is the start's.
-    if (this.#jsonOnTerminal && !this.#hasStarted) this.#early.push(shown)
-    else await this.#parts.terminal.write(shown)
+    if (this.#jsonOnTerminal && !this.#hasStarted) this.#early.push(text)
+    else if (this.#jsonOnTerminal) await this.#parts.terminal.write(jsonLine(noteRecord(text, this.#now())))
+    else await this.#parts.terminal.write(`interceptor: ${printable(text)}\n`)
   }
 
   async end(end: RunEnd): Promise<RunEnd> {
     await this.#lastWords(end)
     await this.#parts.logFile?.close()
-    await this.#parts.manifest?.replace(manifestText(this.#inventory.entries))
+    await this.#writeManifest()
     const refused = this.#options.output.failOnRefused && this.counts.refused > 0
     return refused && end.kind === 'exited' && end.status === 0 ? {kind: 'exited', status: EXIT.refused} : end
+  }
+
+  async #writeManifest(): Promise<void> {
+    const {manifest} = this.#parts
+    if (manifest === undefined) return
+    const {entries, leftOut} = this.#inventory
+    await manifest.replace(manifestText(entries, leftOut))
+    if (leftOut > 0) throw new LaunchError(`the manifest is not complete: it had no room for ${leftOut} more objects`)
   }
 
   async #lastWords(end: RunEnd): Promise<void> {

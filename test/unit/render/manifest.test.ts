@@ -55,6 +55,33 @@ describe('Inventory', () => {
     assert.deepEqual(paths(inventory).sort(), ['/b', '/c'])
   })
 
+  it('is bounded, tells how much it left out, and has room again after removals', () => {
+    const inventory = new Inventory(10_000)
+    const large = (path: string): ManifestEntry => node(path, {value: Buffer.alloc(3000)})
+    for (const path of ['/a', '/b', '/c', '/d']) inventory.add(large(path))
+    assert.deepEqual([paths(inventory), inventory.leftOut], [['/a', '/b'], 2])
+    inventory.add(large('/b'))
+    inventory.add(node('/a', {removed: true}))
+    inventory.add(node('/b', {movedTo: Buffer.from('/e')}))
+    inventory.add(large('/f'))
+    assert.deepEqual([paths(inventory), inventory.leftOut], [['/e', '/f'], 2])
+    assert.equal((JSON.parse(manifestText(inventory.entries, inventory.leftOut)) as {left_out: number}).left_out, 2)
+  })
+
+  it('takes a bounded memory for a container that makes nodes for ever', function () {
+    this.timeout(20_000)
+    const inventory = new Inventory(8 * 1024 * 1024)
+    const used = (): number => process.memoryUsage().heapUsed + process.memoryUsage().external
+    const before = used()
+    // Each small buffer of the pool is followed by others that fill it up.
+    for (let index = 0; index < 40_000; index++) {
+      inventory.add(node(`/${index}`))
+      Buffer.from('x'.repeat(4000))
+    }
+    assert.ok(inventory.leftOut > 0)
+    assert.ok(used() - before < 64 * 1024 * 1024)
+  })
+
   it('tells attributes of one file apart', () => {
     const inventory = new Inventory()
     const attribute = (name: string): ManifestEntry => ({...node('/d'), kind: 'attribute', name})

@@ -39,7 +39,9 @@ async function told(output: Partial<OutputOptions>, decisions: readonly Decision
       return bytes.length
     },
   })
-  const options = {output: {...plain, ...output}, words, vocabulary, isRaw: () => false, now: () => timeMs + 10}
+  let clock = timeMs
+  const now = (): number => (clock += 10)
+  const options = {output: {...plain, ...output}, words, vocabulary, isRaw: () => false, now}
   const report = new RunReport(options, {
     terminal,
     log: terminal,
@@ -110,6 +112,8 @@ describe('RunReport', () => {
       records.map(({event, seq}) => event ?? seq),
       ['start', 'note', 1, 2, 'note', 'note', 'note', 'exit'],
     )
+    const times = records.filter(({event}) => event !== undefined).map(({time}) => String(time))
+    assert.deepEqual(times, times.toSorted())
     assert.deepEqual(records.at(-1)?.['counts'], {emulated: 1, refused: 1, failed: 0, continued: 0, quiet: 2})
   })
 
