@@ -21,7 +21,7 @@ export function fromBytes(bytes: Uint8Array): string {
 }
 
 export function toBytes(text: string): Buffer {
-  if (!/\p{Cs}/u.test(text)) return Buffer.from(text)
+  if (!/[\ud800-\udfff]/u.test(text)) return Buffer.from(text)
   const parts: Buffer[] = []
   for (const character of text) {
     const code = character.codePointAt(0)!

@@ -1,6 +1,7 @@
 // The program: chooses the command, and catches what it throws. `run` and `exec` start without oclif, whose loading
 // alone takes as long as starting Node; every other word goes through it, and so does their help.
 
+import {prepareMoves} from '../container/cgroup-move.js'
 import {enterUserNamespace} from '../container/reexecute.js'
 import {LaunchError, UsageError} from '../errors.js'
 import {nearest} from '../nearest.js'
@@ -22,6 +23,7 @@ async function dispatch(words: readonly string[]): Promise<void> {
   // With help asked for, these come back and go on to oclif like the others.
   if (first === 'run') {
     const entry = await enterUserNamespace()
+    if (entry === undefined) prepareMoves()
     const {startRun} = await import('./start.js')
     await startRun(rest, entry)
     return dispatchToOclif(['run', '--help'])

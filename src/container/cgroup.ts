@@ -1,6 +1,6 @@
 // The container's cgroup: limits, and the rule on devices that holds whatever nodes exist.
 
-import {chownSync, closeSync, constants, mkdirSync, openSync, readdirSync, rmdirSync, write} from 'node:fs'
+import {chownSync, closeSync, mkdirSync, openSync, readdirSync, rmdirSync} from 'node:fs'
 import {dirname} from 'node:path'
 
 import {InterceptorError, LaunchError, UnavailableError} from '../errors.js'
@@ -38,22 +38,6 @@ export interface ContainerCgroup {
   join(pid: number): void
   /** Removes the directories, waiting a little for the last process to leave. Throws when one stays. */
   destroy(): void
-}
-
-/**
- * The first move of a process between cgroups waits 5 to 20 ms for every processor (the kernel's
- * cgroup_threadgroup_rwsem and RCU), and a second soon after it does not. So a thread of Node's moves us to where we are
- * while the container is planned. Where it can't, the container's own move waits.
- */
-export function prepareMoves({v1, unified}: Hierarchies, pid = process.pid): void {
-  const place = v1.get('devices') ?? unified
-  if (place === undefined) return
-  try {
-    const procs = openSync(`${place.own}/cgroup.procs`, constants.O_WRONLY)
-    write(procs, String(pid), () => closeSync(procs))
-  } catch {
-    // Not ours to write to.
-  }
 }
 
 /** Makes the container's cgroup and sets its limits. Leaves nothing behind when it throws. */

@@ -12,7 +12,8 @@ import {createSupervisor, type Supervisor} from '../intercept/supervisor.js'
 import type {Beginning} from '../intercept/syscall.js'
 import {reportEnd} from './command-end.js'
 import {encodeControl} from './control.js'
-import {createCgroup, prepareMoves, removeStaleCgroups, type CgroupOptions, type ContainerCgroup} from './cgroup.js'
+import {createCgroup, removeStaleCgroups, type CgroupOptions, type ContainerCgroup} from './cgroup.js'
+import {renewMoves} from './cgroup-move.js'
 import {findHierarchies, thisHost, unifiedMountPoint, type Hierarchies} from './cgroup-tree.js'
 import {deviceRules, standardTerminal} from './devices.js'
 import {commandEnvironment, variable} from './environment.js'
@@ -124,7 +125,6 @@ class Run {
     const {container, policy} = this.#options
     const host = thisHost()
     const hierarchies = findHierarchies(host)
-    if (!this.#rootless) prepareMoves(hierarchies)
     const maps = this.#maps()
     const terminal = standardTerminal()
     this.#mountDevices = this.#rootless
@@ -142,6 +142,7 @@ class Run {
       cgroups: this.#delegates ? unifiedMountPoint() : undefined,
     })
     this.#state = StateRecord.claim(this.#stateDirectory(), container.name, {policy, rootless: this.#rootless})
+    if (!this.#rootless) renewMoves(hierarchies)
     this.#cgroup = this.#makeCgroup(this.#state.state.name, terminal, maps, hierarchies)
     this.#state.update({cgroups: this.#cgroup.directories})
     if (Object.keys(policy.mount?.fuse ?? {}).length > 0) this.#spawner = socketPair()
@@ -154,6 +155,7 @@ class Run {
     ]
     for (const warning of warnings) await this.#reporter.note(warning)
     this.#export = await this.#prepareExport(filesystem, maps)
+    if (!this.#rootless) renewMoves(hierarchies)
     const launching = launch(plan, {
       mapped: (pid) => {
         this.#cgroup?.join(pid)
