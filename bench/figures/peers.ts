@@ -3,6 +3,7 @@
 import type {Figure} from '../figure.js'
 import {fakeroot} from './fakeroot.js'
 import {lxd} from './lxd.js'
+import {runtimesFigure, startUp} from './start-up.js'
 import {strace} from './strace.js'
 
-export const PEERS: readonly Figure[] = [lxd, strace, fakeroot]
+export const PEERS: readonly Figure[] = [startUp, runtimesFigure, lxd, strace, fakeroot]

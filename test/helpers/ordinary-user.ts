@@ -17,6 +17,8 @@ export interface OrdinaryUser {
   readonly gid: number
   /** A directory of the user's own. */
   readonly home: string
+  /** The command line that starts the program, which the user can reach. */
+  readonly words: readonly string[]
   /** Runs the built program as the user, in `home` unless told otherwise. */
   interceptor(surroundings: Surroundings, ...args: string[]): Ended
 }
@@ -38,11 +40,12 @@ export function ordinaryUser(directory: string): OrdinaryUser {
   // Links where that is possible: nothing is changed in them.
   const copy = 'while read -r part; do [ ! -e "$part" ] || cp -al "$part" . 2>/dev/null || cp -a "$part" .; done'
   succeed({cwd: program, input: `${parts}\n`}, 'sh', '-c', `${copy}; chmod go+rX .`)
-  const node = readableNode(program)
+  const words = [readableNode(program), join(program, 'bin', 'run.js')]
   return {
     uid: Number(uid),
     gid: Number(gid),
     home,
+    words,
     interceptor: (surroundings, ...args) =>
       programIn(
         {cwd: home, ...surroundings, env: {HOME: home, ...surroundings.env}},
@@ -50,8 +53,7 @@ export function ordinaryUser(directory: string): OrdinaryUser {
         '-u',
         NAME,
         '--',
-        node,
-        join(program, 'bin', 'run.js'),
+        ...words,
         ...args,
       ),
   }
