@@ -6,7 +6,7 @@
 
 'use strict'
 
-const {writeFileSync} = require('node:fs')
+const {renameSync, writeFileSync} = require('node:fs')
 const workerThreads = require('node:worker_threads')
 
 const load = require('../bin/load.js')
@@ -14,8 +14,11 @@ const load = require('../bin/load.js')
 const name = workerThreads.isMainThread ? 'main' : 'worker'
 const {script, filename} = load.compile(name)
 
+/** Whole or not at all: the process may end while another thread is here. */
 function save() {
-  writeFileSync(load.cacheFile(name), script.createCachedData())
+  const file = load.cacheFile(name)
+  writeFileSync(`${file}.new`, script.createCachedData())
+  renameSync(`${file}.new`, file)
 }
 
 /** The program ends by _exit(2), without a farewell to Node. */
@@ -44,8 +47,8 @@ class WarmWorker extends workerThreads.Worker {
   }
 }
 
-process.on('exit', save)
-if (!workerThreads.isMainThread) {
+if (workerThreads.isMainThread) process.on('exit', save)
+else {
   const port = workerThreads.parentPort
   const send = port.postMessage.bind(port)
   // The last message: the process does not wait for more.
