@@ -131,10 +131,25 @@ export class PathCopy {
 
   /** A NUL inside would make C see another path than the one that was checked. */
   addressOf(path: Uint8Array | string): number {
+    if (typeof path === 'string' && this.#copyPlainText(path)) return this.#memory.address
     const bytes = typeof path === 'string' ? Buffer.from(path, 'utf8') : path
     if (bytes.length >= this.#memory.bytes.length) this.#memory = new FixedMemory(bytes.length + 1)
     terminate(bytes, this.#memory.bytes)
     return this.#memory.address
+  }
+
+  /** False where a character is not ASCII, or is NUL, or the memory is too small: the long way then. */
+  #copyPlainText(text: string): boolean {
+    const {bytes} = this.#memory
+    const {length} = text
+    if (length >= bytes.length) return false
+    for (let index = 0; index < length; index++) {
+      const code = text.charCodeAt(index)
+      if (code === 0 || code > 0x7f) return false
+      bytes[index] = code
+    }
+    bytes[length] = 0
+    return true
   }
 }
 

@@ -170,6 +170,7 @@ export interface Statx {
 export const STATX_ATTR_MOUNT_ROOT = 0x2000
 const STATX_BYTES = 256
 const statxMemory = new FixedMemory(STATX_BYTES)
+const statxLongs = new BigUint64Array(statxMemory.words.buffer)
 const STATX_BASIC_STATS_AND_MNT_ID = 0x17ff
 
 /** `flags`: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW. */
@@ -186,7 +187,7 @@ export function statx(dirfd: number, path: Uint8Array | string, flags: number): 
     gid: words[6]!,
     nlink: words[4]!,
     size: words[10]! + words[11]! * 2 ** 32,
-    inode: (BigInt(words[9]!) << 32n) | BigInt(words[8]!),
+    inode: statxLongs[4]!,
     rdevMajor: words[32]!,
     rdevMinor: words[33]!,
     devMajor: words[34]!,

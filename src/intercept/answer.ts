@@ -1,5 +1,7 @@
 // One notification from its registers to its answer and its record: decode, facts, decide, perform, send.
 
+import {performance} from 'node:perf_hooks'
+
 import {ERRNO, errnoText, isSystemError} from '../ffi/errors.js'
 import {closeQuietly} from '../ffi/libc.js'
 import type {Notifier} from '../ffi/seccomp.js'
@@ -9,7 +11,7 @@ import type {Decision, Outcome} from './decision.js'
 import type {Recorder} from './recorder.js'
 import {NotificationRegisters} from './registers.js'
 import type {RegisteredCall, Registry} from './registry.js'
-import type {Arguments, Performed, Values, Verdict} from './syscall.js'
+import type {Arguments, ManifestEntry, Performed, Values, Verdict} from './syscall.js'
 import {abiOf, machineAbis, syscallName} from './tables/index.js'
 
 /** What is answered where interceptor itself fails: the kernel's word for what is not allowed. Never `continue`. */
@@ -67,13 +69,20 @@ export class Answerer {
 
   /** Answers the notification that lies in the notifier. `receivedMs`: performance.now() when it came. */
   answer(registered: RegisteredCall | undefined, receivedMs: number): void {
+    const early = registered?.call.early?.(registered.state)
+    // Most of these calls are about nothing of ours: they cost one round trip and no more.
+    if (early?.kind === 'continue' && early.quiet === true) {
+      this.#notifier.continue()
+      this.#recorder.countQuiet(registered!.call.name)
+      return
+    }
     const {tid, number, arch} = this.#notifier
     const abi = abiOf(arch, number) ?? NATIVE_ABI
     const caller = new ThreadCaller(this.#context, tid, abi, this.#isValid)
     const name = registered?.call.name ?? syscallName(abi, number) ?? `syscall_0x${(number >>> 0).toString(16)}`
     const call: OneCall = {caller, name, values: undefined, performReason: ''}
     try {
-      const performed = this.#settle(registered, call)
+      const performed = early === undefined ? this.#settle(registered, call) : unperformed(early)
       if (performed === undefined) return
       if (performed.kind === 'continue' && performed.quiet === true) {
         caller.release()
@@ -83,14 +92,14 @@ export class Answerer {
       }
       const recorder = this.#recorder
       const isTold = isWanted(recorder, performed)
-      const identity = isTold ? identityOf(caller) : {...NOBODY, hostPid: caller.tid}
+      const told = isTold ? {identity: identityOf(caller), created: createdBy(performed)} : undefined
       // Before the answer: a descriptor of ours would keep what the caller unmounts next busy.
       caller.release()
       const sent = this.#send(performed)
       if (sent.arrived || OUTCOMES[performed.kind] === 'emulated') {
-        const decision = this.#decision(call, performed, sent, identity, receivedMs)
-        if (isTold) recorder.add(decision)
-        else recorder.count(decision)
+        const outcome = hasFailedToArrive(performed, sent) ? 'failed' : OUTCOMES[performed.kind]
+        if (told === undefined) recorder.count({syscall: name, outcome, latencyUs: microsecondsSince(receivedMs)})
+        else recorder.add(this.#decision(call, performed, sent, told, outcome, receivedMs))
       }
     } finally {
       caller.release()
@@ -104,8 +113,6 @@ export class Answerer {
       if (registered === undefined) return {kind: 'refuse', errno: ERRNO.ENOSYS, reason: 'nothing here knows this call'}
       if (caller.tid === 0)
         return {kind: 'refuse', errno: INTERNAL_ERRNO, reason: 'the caller is in no pid namespace of ours'}
-      const early = registered.call.early?.(registered.state)
-      if (early !== undefined) return unperformed(early)
       const unreadable = this.#decode(registered, call)
       if (unreadable !== undefined) return unreadable
       const verdict = registered.call.decide(call.values as Values<Arguments>, caller.facts, registered.policy)
@@ -186,26 +193,36 @@ export class Answerer {
     return {arrived: notifier.fail(-result), value: -1, errno: -result}
   }
 
-  #decision(call: OneCall, performed: Performed, sent: SentAnswer, identity: Identity, receivedMs: number): Decision {
+  #decision(
+    call: OneCall,
+    performed: Performed,
+    sent: SentAnswer,
+    {identity, created}: Told,
+    outcome: Outcome,
+    receivedMs: number,
+  ): Decision {
     const hasStrategy = 'strategy' in performed && performed.strategy !== ''
-    // Adding a descriptor can fail in the caller alone (its limit): then nothing was emulated after all.
-    const isFailed = (performed.kind === 'descriptor' || performed.kind === 'replaced') && sent.errno !== null
-    const reason = isFailed ? KERNEL_ERROR : reasonOf(performed, call)
+    const reason = hasFailedToArrive(performed, sent) ? KERNEL_ERROR : reasonOf(performed, call)
     return {
       timeMs: performance.timeOrigin + receivedMs,
-      latencyUs: (performance.now() - receivedMs) * 1000,
-      ...identity,
+      latencyUs: microsecondsSince(receivedMs),
+      pid: identity.pid,
+      tid: identity.tid,
+      hostPid: identity.hostPid,
+      uid: identity.uid,
+      gid: identity.gid,
+      comm: identity.comm,
       abi: call.caller.abi,
       syscall: call.name,
       values: call.values,
       registers: call.values === undefined ? this.#registers.all() : undefined,
-      outcome: isFailed ? 'failed' : OUTCOMES[performed.kind],
+      outcome,
       strategy: hasStrategy ? performed.strategy : null,
       result: sent.value,
       errno: sent.errno,
       reason: sent.arrived ? reason : `${reason}; the caller was gone before the answer`,
       hint: 'hint' in performed ? (performed.hint ?? null) : null,
-      created: 'created' in performed ? performed.created : undefined,
+      created,
     }
   }
 }
@@ -219,9 +236,30 @@ function isWanted(recorder: Recorder, performed: Performed): boolean {
   )
 }
 
+/** Adding a descriptor can fail in the caller alone (its limit): then nothing was emulated after all. */
+function hasFailedToArrive({kind}: Performed, {errno}: SentAnswer): boolean {
+  return (kind === 'descriptor' || kind === 'replaced') && errno !== null
+}
+
+/** What is read for the log alone. */
+interface Told {
+  readonly identity: Identity
+  readonly created: ManifestEntry | undefined
+}
+
+/** Before the caller is released: the entry may need its descriptors. */
+function createdBy(performed: Performed): ManifestEntry | undefined {
+  const created = 'created' in performed ? performed.created : undefined
+  return typeof created === 'function' ? created() : created
+}
+
+function microsecondsSince(timeMs: number): number {
+  return (performance.now() - timeMs) * 1000
+}
+
 type Identity = Pick<Decision, 'comm' | 'gid' | 'hostPid' | 'pid' | 'tid' | 'uid'>
 
-/** Of a caller that is gone, or that nobody wants to hear of. */
+/** Of a caller that is gone. */
 const NOBODY: Omit<Identity, 'hostPid'> = {pid: 0, tid: 0, uid: 0, gid: 0, comm: ''}
 
 /** Read before the answer, after which the caller may be anything. Zeros where it is gone already. */

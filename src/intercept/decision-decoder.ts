@@ -44,7 +44,7 @@ export class DecisionDecoder {
           break
         default: {
           const name = this.#value() as string
-          quiet[name] = (quiet[name] ?? 0) + 1
+          quiet[name] = (quiet[name] ?? 0) + (this.#value() as number)
         }
       }
       length = end

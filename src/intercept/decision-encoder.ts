@@ -41,9 +41,10 @@ export class DecisionEncoder {
     return this.#end()
   }
 
-  quiet(syscall: string): Uint8Array {
+  quiet(syscall: string, count: number): Uint8Array {
     this.#begin(KIND.quiet)
     this.#string(syscall)
+    this.#number(count)
     return this.#end()
   }
 

@@ -19,19 +19,19 @@ export const DEFAULT_DEVICES: readonly Device[] = [
 ]
 
 // Numbers of Documentation/admin-guide/devices.txt.
-const NAMES: ReadonlyMap<string, string> = new Map([
-  ['c:1:3', '/dev/null'],
-  ['c:1:5', '/dev/zero'],
-  ['c:1:7', '/dev/full'],
-  ['c:1:8', '/dev/random'],
-  ['c:1:9', '/dev/urandom'],
-  ['c:5:0', '/dev/tty'],
-  ['c:5:1', '/dev/console'],
-  ['c:5:2', '/dev/ptmx'],
-  ['c:10:200', '/dev/net/tun'],
-  ['c:10:229', '/dev/fuse'],
-  ['c:10:232', '/dev/kvm'],
-  ['c:10:237', '/dev/loop-control'],
+const CHARACTER_DEVICES: ReadonlyMap<number, string> = new Map([
+  [encodeDevice({major: 1, minor: 3}), '/dev/null'],
+  [encodeDevice({major: 1, minor: 5}), '/dev/zero'],
+  [encodeDevice({major: 1, minor: 7}), '/dev/full'],
+  [encodeDevice({major: 1, minor: 8}), '/dev/random'],
+  [encodeDevice({major: 1, minor: 9}), '/dev/urandom'],
+  [encodeDevice({major: 5, minor: 0}), '/dev/tty'],
+  [encodeDevice({major: 5, minor: 1}), '/dev/console'],
+  [encodeDevice({major: 5, minor: 2}), '/dev/ptmx'],
+  [encodeDevice({major: 10, minor: 200}), '/dev/net/tun'],
+  [encodeDevice({major: 10, minor: 229}), '/dev/fuse'],
+  [encodeDevice({major: 10, minor: 232}), '/dev/kvm'],
+  [encodeDevice({major: 10, minor: 237}), '/dev/loop-control'],
 ])
 
 /** Highest numbers of a dev_t in the kernel: 12 bits of major, 20 of minor. */
@@ -60,7 +60,8 @@ export function formatDevice({type, major, minor}: Device): string {
 
 /** For people: `/dev/null` where the numbers have one meaning everywhere, else `block 8:0`. */
 export function nameDevice(device: Device): string {
-  return NAMES.get(formatDevice(device)) ?? describeDevice(device)
+  const name = device.type === 'c' ? CHARACTER_DEVICES.get(encodeDevice(device)) : undefined
+  return name ?? describeDevice(device)
 }
 
 /** For people, without a name: `block 8:0`. */

@@ -105,7 +105,8 @@ export function makeRealNode(
     caller.act(0n, parent.fd, () => unlinkat(parent.fd, parent.name, 0))
     return undefined
   }
-  return {kind: 'done', value: 0, strategy: 'node', created: nodeEntry(request, status, state, parent)}
+  const made = status
+  return {kind: 'done', value: 0, strategy: 'node', created: () => nodeEntry(request, made, state, parent)}
 }
 
 /**

@@ -85,7 +85,8 @@ export type Performed =
       readonly kind: 'done'
       readonly value: number
       readonly strategy: string
-      readonly created?: ManifestEntry
+      /** As a function where it takes time to find out: called only where somebody wants to know, before the answer. */
+      readonly created?: ManifestEntry | (() => ManifestEntry)
       readonly reason?: string
     }
   /** A true errno of the operation. Never turned into `continue`. */
