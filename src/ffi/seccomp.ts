@@ -115,8 +115,11 @@ export class Notifier {
   }
 
   isValid(): boolean {
-    // The id comes first.
-    return ioctl(this.listener, IOCTL_NOTIF_ID_VALID, this.#notification.address) === 0
+    // The id comes first. A signal says nothing of it, and a caller that is taken for gone would never be answered.
+    for (;;) {
+      if (ioctl(this.listener, IOCTL_NOTIF_ID_VALID, this.#notification.address) === 0) return true
+      if (lastErrno() !== ERRNO.EINTR) return false
+    }
   }
 
   /** Whether the answer arrived: false where the caller was gone (ENOENT) or somebody else had answered. */
