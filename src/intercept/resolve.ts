@@ -16,6 +16,7 @@ import {
   RESOLVE_BENEATH,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
   ST_NOSYMFOLLOW,
   fstat,
   fstatfs,
@@ -105,15 +106,19 @@ function resolveAbsolute(place: Place, pathname: Buffer, flags: number): number 
   }
 }
 
-/** Below the directory where that is enough, which is most of the time; where `..` or a link leaves it, from inside. */
+/**
+ * Below the directory where that is enough, which is most of the time. `..` ends at the caller's root, of which a lookup
+ * below a descriptor knows nothing: a root below the directory would be left. Links may hold `..`, so both go inside.
+ */
 function resolveRelative(place: Place, pathname: Buffer, flags: number): number {
   const base = place.base()
+  if (hasParent(pathname)) return resolveInside(place, pathname, flags)
   try {
     return place.plainly(() =>
-      openat2Retrying(base, pathname, O_PATH | O_CLOEXEC | flags, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS),
+      openat2Retrying(base, pathname, O_PATH | O_CLOEXEC | flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS),
     )
   } catch (error) {
-    if (!isSystemError(error, ERRNO.EXDEV) && !isSystemError(error, ERRNO.EAGAIN)) throw error
+    if (!isSystemError(error, ERRNO.ELOOP) && !isSystemError(error, ERRNO.EAGAIN)) throw error
     return resolveInside(place, pathname, flags)
   }
 }
@@ -241,6 +246,15 @@ function components(pathname: Buffer): Buffer[] {
   }
   if (pathname.at(-1) === SLASH) parts.push(Buffer.alloc(0))
   return parts
+}
+
+/** Whether one of the components is `..`. */
+function hasParent(pathname: Buffer): boolean {
+  for (let at = pathname.indexOf('..'); at !== -1; at = pathname.indexOf('..', at + 1)) {
+    const [before, behind] = [pathname[at - 1], pathname[at + 2]]
+    if ((before === undefined || before === SLASH) && (behind === undefined || behind === SLASH)) return true
+  }
+  return false
 }
 
 function isDots(name: Buffer, count: number): boolean {

@@ -51,6 +51,7 @@ describe('a caller', () => {
     symlinkSync(join(top, 'own/sub'), join(top, 'own/absolute'))
     symlinkSync('../own/sub', join(top, 'own/up'))
     symlinkSync('loop', join(top, 'own/loop'))
+    symlinkSync('sub/..', join(top, 'own/back'))
     symlinkSync('../secret/inner', join(top, 'own/to-secret'))
     child = await NotifyChild.start(program, {module, family})
   })
@@ -121,6 +122,17 @@ describe('a caller', () => {
     assert.deepEqual(await inside('../../../user'), {result: inode('user'), errno: 0})
     assert.deepEqual(await inside('absolute'), {result: -1, errno: ERRNO.ENOENT})
     await finds('sub', 'own/sub')
+  })
+
+  it('stays at its root where `..` leads to it from outside', async () => {
+    await child.run('chdir', join(top, 'own'))
+    await finds('back', 'own')
+    await child.run('chroot', join(top, 'own/sub'))
+    await finds('sub/..', 'own/sub')
+    await finds('sub/../../..', 'own/sub')
+    await finds('back', 'own/sub')
+    await finds('sub/../new', 'own/sub', PARENT)
+    await finds('../user', 'user')
   })
 
   it('may search what its own map covers, and nothing of the host', async () => {
