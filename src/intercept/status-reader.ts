@@ -9,6 +9,8 @@ import type {LocatedStatus, ThreadStatus} from './status.js'
 /** setgroups(2) takes 65,536 groups of at most ten digits; the rest of the file is below 4 KiB. */
 const STATUS_BYTES_MAX = 1_048_576
 const OPEN_MAX = 64
+/** A larger one, of a thread with thousands of groups, is not kept: 64 of them fill much memory, the kernel's too. */
+const KEPT_BYTES_MAX = 16_384
 
 interface OpenStatus {
   readonly fd: number
@@ -30,31 +32,37 @@ export class StatusReader {
     const known = this.#files.get(tid)
     if (known !== undefined) {
       try {
-        return this.#readAgain(known)
+        return this.#readAgain(tid, known)
       } catch (error) {
         if (!isSystemError(error, ERRNO.ESRCH)) throw error
-        this.#files.delete(tid)
-        close(known.fd)
+        this.#drop(tid, known)
       }
     }
     const fd = openat(procDirectory(), `${tid}/status`, O_RDONLY | O_CLOEXEC, 0)
     const file = {fd, located: undefined, bytes: Buffer.alloc(0)}
     this.#keep(tid, file)
-    return this.#readAgain(file)
+    return this.#readAgain(tid, file)
   }
 
   #keep(tid: number, file: OpenStatus): void {
     this.#files.set(tid, file)
     if (this.#files.size <= OPEN_MAX) return
     const [oldest] = this.#files
-    if (oldest === undefined) return
-    this.#files.delete(oldest[0])
-    close(oldest[1].fd)
+    if (oldest !== undefined) this.#drop(...oldest)
   }
 
-  #readAgain(file: OpenStatus): ThreadStatus | undefined {
+  #drop(tid: number, {fd}: OpenStatus): void {
+    this.#files.delete(tid)
+    close(fd)
+  }
+
+  #readAgain(tid: number, file: OpenStatus): ThreadStatus | undefined {
     const length = this.#readAll(file.fd)
     const {bytes} = this.#memory
+    if (length > KEPT_BYTES_MAX) {
+      this.#drop(tid, file)
+      return locateStatus(bytes, length)?.status
+    }
     // Between two calls of a thread only figures that nobody asks for change, such as its context switches.
     if (file.located !== undefined && saysTheSame(bytes, length, file.located, file.bytes)) return file.located.status
     const located = locateStatus(bytes, length)

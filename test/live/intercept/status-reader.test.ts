@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import {spawn} from 'node:child_process'
 import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
-import {readFileSync, writeFileSync} from 'node:fs'
+import {readFileSync, readdirSync, readlinkSync, writeFileSync} from 'node:fs'
 
 import {ERRNO, isSystemError} from '../../../src/ffi/errors.js'
 import {StatusReader} from '../../../src/intercept/status-reader.js'
@@ -49,6 +49,27 @@ describe('StatusReader', () => {
     assert.deepEqual(reader.read(process.pid), parseStatus(readFileSync(`/proc/${process.pid}/status`)))
   })
 
+  it('keeps nothing of a task with thousands of groups', function () {
+    if (!isRoot()) this.skip()
+    const before = process.getgroups!()
+    const reader = new StatusReader()
+    const file = `/proc/${process.pid}/status`
+    // Readers of other tests have it open too.
+    const held = (): number =>
+      readdirSync('/proc/self/fd').filter((fd) => linkOf(`/proc/self/fd/${fd}`) === file).length
+    const heldByOthers = held()
+    reader.read(process.pid)
+    assert.equal(held(), heldByOthers + 1)
+    process.setgroups!(Array.from({length: 40_000}, (_, index) => 1_000_000_000 + index))
+    try {
+      for (let round = 0; round < 2; round++) assert.equal(reader.read(process.pid)?.groups.length, 40_000)
+      assert.equal(held(), heldByOthers)
+    } finally {
+      process.setgroups!(before)
+    }
+    assert.deepEqual(reader.read(process.pid), parseStatus(readFileSync(file)))
+  })
+
   it('tells of a task that is gone as the kernel does', async () => {
     const reader = new StatusReader()
     const child = start('sleep', '60')
@@ -81,3 +102,12 @@ describe('StatusReader', () => {
     this.skip()
   })
 })
+
+/** Of a descriptor that may be gone by now. */
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
