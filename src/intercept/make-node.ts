@@ -40,6 +40,7 @@ import {NodeRecord, RECORDS_MAX, writeRecord} from './node-record.js'
 import type {NodeStore} from './node-store.js'
 import type {OwnCapabilities} from './own-capabilities.js'
 import type {Device} from './policy.js'
+import {procDirectory} from './proc.js'
 import type {Caller, ManifestEntry, ParentDirectory, Performed} from './syscall.js'
 
 const O_NOATIME = 0o1_000_000
@@ -231,7 +232,7 @@ export function pathOf({fd, name}: ParentDirectory): Buffer {
   const bytes = Buffer.allocUnsafe(PATH_MAX)
   let directory: Buffer
   try {
-    directory = bytes.subarray(0, readlinkat(AT_FDCWD, `/proc/self/fd/${fd}`, bytes, PATH_MAX))
+    directory = bytes.subarray(0, readlinkat(procDirectory(), `self/fd/${fd}`, bytes, PATH_MAX))
   } catch (error) {
     // d_path() gives up where the path is longer than a page.
     if (isSystemError(error, ERRNO.ENAMETOOLONG)) return name
