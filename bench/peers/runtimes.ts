@@ -60,12 +60,18 @@ function bubblewrap(): Program {
   return {name: 'bwrap', words, cwd: '/'}
 }
 
-/** crun refuses a host with both kinds of cgroups, so that there it gets to see the new ones alone. */
+/**
+ * crun gives its standard streams to the container's root, whatever they are: of the host's /dev/null that would be the
+ * owner from then on. So it gets files of its own. It refuses a host with both kinds of cgroups, so that there it gets
+ * to see the new ones alone.
+ */
 function crun(context: Context): Program {
   const words = ['crun', '--root', context.directory(), '--cgroup-manager=disabled', 'run', CONTAINER]
   const isUnified = statfsSync(CGROUPS).type === CGROUP2_SUPER_MAGIC
-  const script = `mount -t cgroup2 bench ${CGROUPS} && exec "$@"`
-  const around = isUnified ? [] : ['unshare', '--mount', '--', 'sh', '-c', script, 'sh']
+  const script = 'exec "$@" <config.json >output'
+  const around = isUnified
+    ? ['sh', '-c', script, 'sh']
+    : ['unshare', '--mount', '--', 'sh', '-c', `mount -t cgroup2 bench ${CGROUPS} && ${script}`, 'sh']
   return {name: 'crun', words: [...around, ...words], cwd: bundle(context)}
 }
 
