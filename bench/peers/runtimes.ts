@@ -26,7 +26,8 @@ export function runtimes(context: Context): readonly Program[] {
     const runtime = name === 'crun' ? crun(context) : runc(context)
     try {
       const [command = '', ...words] = runtime.words
-      execFileSync(command, words, {cwd: runtime.cwd, stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8'})
+      // Never a device of the host: see subjects/timed.ts.
+      execFileSync(command, words, {cwd: runtime.cwd, input: '', stdio: 'pipe', encoding: 'utf8'})
       found.push(runtime)
     } catch (error) {
       const {stderr = ''} = error as {readonly stderr?: string}

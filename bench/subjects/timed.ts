@@ -55,15 +55,19 @@ async function run(context: Context, program: Program, [command = '', ...words]:
   context.signal.throwIfAborted()
   const {name, cwd, env, uid, gid} = program
   const begin = performance.now()
-  // Its own process group, so that we can end all of it.
+  // Its own process group, so that we can end all of it. Pipes alone: a container runtime makes its standard streams
+  // belong to root of the container (crun does), and /dev/null is the whole host's.
   const child = spawn(command, words, {
     cwd,
     env: {...process.env, ...env},
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     detached: true,
     ...(uid !== undefined && {uid}),
     ...(gid !== undefined && {gid}),
   })
+  child.stdin!.on('error', () => undefined)
+  child.stdin!.end()
+  child.stdout!.resume()
   let end = begin
   let complaint = ''
   let told = ''
