@@ -65,14 +65,14 @@ async function run(context: Context, program: Program, [command = '', ...words]:
     ...(uid !== undefined && {uid}),
     ...(gid !== undefined && {gid}),
   })
-  child.stdin!.on('error', () => undefined)
-  child.stdin!.end()
-  child.stdout!.resume()
+  child.stdin.on('error', () => undefined)
+  child.stdin.end()
+  child.stdout.resume()
   let end = begin
   let complaint = ''
   let told = ''
   child.on('exit', () => (end = performance.now()))
-  child.stderr!.on('data', (bytes: Buffer) => (complaint = (complaint + bytes.toString()).slice(-COMPLAINT_MAX)))
+  child.stderr.on('data', (bytes: Buffer) => (complaint = (complaint + bytes.toString()).slice(-COMPLAINT_MAX)))
   ;(child.stdio[3] as NodeJS.ReadableStream).on('data', (bytes: Buffer) => (told += bytes.toString()))
   const stop = (): void => {
     endGroup(child.pid, 'SIGTERM')
