@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import {readdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {INTERCEPTOR, interceptorIn, programIn} from '../helpers/program.js'
+import {INTERCEPTOR, PROJECT, interceptorIn, programIn} from '../helpers/program.js'
 import {skipUnlessPrivileged, skipUnlessPrograms} from '../helpers/skip.js'
 import {temporaryDirectories} from '../helpers/temporary.js'
 
@@ -103,8 +103,9 @@ describe('interceptor check', () => {
   })
 
   it('finds a listener around it', () => {
-    const words = ['run', '--quiet', '--sysinfo', '--', process.execPath, INTERCEPTOR, 'check', '--sysinfo', '--json']
-    const {status, stdout} = interceptorIn({cwd}, ...words)
+    const check = [process.execPath, INTERCEPTOR, 'check', '--sysinfo', '--json']
+    // The project may lie below /tmp, which is the container's own.
+    const {status, stdout} = interceptorIn({cwd}, 'run', '-q', '--bind', `${PROJECT}::ro`, '--sysinfo', '--', ...check)
     assert.equal(status, 1)
     const {findings} = JSON.parse(stdout) as {findings: readonly Found[]}
     assert.match(
