@@ -16,6 +16,7 @@ const DEFERRED = new Set([
   'node:crypto',
   'node:fs/promises',
   'node:module',
+  'node:net',
   'node:readline',
   'node:stream',
   'node:timers/promises',

@@ -1,6 +1,9 @@
 // Records of 16 bytes to and from interceptor-init. In step with native/interceptor-init.h.
 
-import type {Duplex} from 'node:stream'
+import {Socket} from 'node:net'
+
+import {SystemError} from '../ffi/errors.js'
+import {MSG_NOSIGNAL, POLLIN, close, poll, recv, retryInterrupted, send} from '../ffi/libc.js'
 
 export const MESSAGES = {
   inner: 1,
@@ -28,43 +31,104 @@ export interface Message {
 }
 
 const MESSAGE_BYTES = 16
+/** struct pollfd. */
+const POLLFD_BYTES = 8
 
+/**
+ * One end of a stream socket, ours to close. While the container is launched, which takes some milliseconds, there is
+ * nothing else to do: messages are waited for. Afterwards they are followed by Node's event loop, whose sockets are not
+ * loaded before.
+ */
 export class Channel {
-  readonly #stream: Duplex
-  #pending = Buffer.alloc(0)
+  readonly #fd: number
+  readonly #record = Buffer.alloc(MESSAGE_BYTES)
+  #stream: Socket | undefined
+  #received = 0
+  #isOpen = true
 
-  constructor(stream: Duplex, receive: (message: Message) => void, closed: () => void) {
-    this.#stream = stream
-    stream.on('data', (bytes: Buffer) => {
-      this.#pending = Buffer.concat([this.#pending, bytes])
-      while (this.#pending.length >= MESSAGE_BYTES) {
-        const record = this.#pending.subarray(0, MESSAGE_BYTES)
-        this.#pending = this.#pending.subarray(MESSAGE_BYTES)
-        receive({
-          type: record.readInt32LE(0),
-          a: record.readInt32LE(4),
-          b: record.readInt32LE(8),
-          c: record.readInt32LE(12),
-        })
+  constructor(fd: number) {
+    this.#fd = fd
+  }
+
+  /** Waits for a message on any of these; undefined when all are at their end. The thread does nothing else. */
+  static next(channels: readonly Channel[]): Message | undefined {
+    for (;;) {
+      const open = channels.filter((channel) => channel.#isOpen)
+      if (open.length === 0) return undefined
+      const fds = Buffer.alloc(POLLFD_BYTES * open.length)
+      open.forEach((channel, index) => {
+        fds.writeInt32LE(channel.#fd, index * POLLFD_BYTES)
+        fds.writeInt16LE(POLLIN, index * POLLFD_BYTES + 4)
+      })
+      retryInterrupted(() => poll(fds, open.length, -1))
+      const ready = open.find((_, index) => fds.readInt16LE(index * POLLFD_BYTES + 6) !== 0)
+      const message = ready === undefined ? undefined : ready.#receive()
+      if (message !== undefined) return message
+    }
+  }
+
+  /** Hands each further message on, and tells once when the other side is gone. */
+  follow(receive: (message: Message) => void, closed: () => void): void {
+    if (!this.#isOpen) return closed()
+    this.#isOpen = false
+    this.#stream = new Socket({fd: this.#fd, readable: true, writable: true})
+    this.#stream.on('data', (bytes: Buffer) => {
+      for (let offset = 0; offset < bytes.length;) {
+        const taken = bytes.copy(this.#record, this.#received, offset)
+        offset += taken
+        const message = this.#take(taken)
+        if (message !== undefined) receive(message)
       }
     })
     // The other side may be gone at any time (EPIPE, ECONNRESET); that it is gone is all there is to know.
-    stream.on('error', () => undefined)
+    this.#stream.on('error', () => undefined)
     // What was sent is read by then; Node would take a while longer to take the stream apart.
     let isClosed = false
     const close = (): void => {
       if (!isClosed) closed()
       isClosed = true
     }
-    stream.on('end', close)
-    stream.on('close', close)
+    this.#stream.on('end', close)
+    this.#stream.on('close', close)
   }
 
+  /** Nothing happens where the other side is gone: the end of the stream tells. */
   send(type: number, a = 0): void {
-    if (!this.#stream.writable) return
     const record = Buffer.alloc(MESSAGE_BYTES)
     record.writeInt32LE(type, 0)
     record.writeInt32LE(a, 4)
-    this.#stream.write(record)
+    if (this.#stream?.writable === true) this.#stream.write(record)
+    else if (this.#isOpen) this.#sendNow(record)
+  }
+
+  /** Of a record that may come in pieces, the rest or a part of it. */
+  #receive(): Message | undefined {
+    let taken = 0
+    try {
+      const rest = this.#record.subarray(this.#received)
+      taken = retryInterrupted(() => recv(this.#fd, rest, rest.length, 0))
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error
+    }
+    if (taken > 0) return this.#take(taken)
+    this.#isOpen = false
+    close(this.#fd)
+    return undefined
+  }
+
+  #take(bytes: number): Message | undefined {
+    this.#received += bytes
+    if (this.#received < MESSAGE_BYTES) return undefined
+    this.#received = 0
+    const [type, a, b, c] = [0, 4, 8, 12].map((offset) => this.#record.readInt32LE(offset))
+    return {type: type!, a: a!, b: b!, c: c!}
+  }
+
+  #sendNow(record: Buffer): void {
+    try {
+      retryInterrupted(() => send(this.#fd, record, record.length, MSG_NOSIGNAL))
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error
+    }
   }
 }

@@ -1,15 +1,15 @@
 // Carries out a LaunchPlan with interceptor-init and follows the container to its end.
 
-import {spawn} from 'node:child_process'
-import type {ChildProcess} from 'node:child_process'
 import {closeSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync, writeSync} from 'node:fs'
-import type {Duplex} from 'node:stream'
+import {constants} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
 
 import type {ContainerDescription, IdMapExtent} from '../intercept/container-description.js'
 import {LaunchError} from '../errors.js'
 import {ERRNO} from '../ffi/errors.js'
+import {streamPair} from '../ffi/descriptors.js'
 import {memfd_create, takeDescriptor} from '../ffi/process.js'
+import {spawn, waitFor} from '../ffi/spawn.js'
 import {Channel, MESSAGES} from './channel.js'
 import type {Message} from './channel.js'
 import {helperPath} from '../native-helper.js'
@@ -27,7 +27,7 @@ export type ContainerEnd =
 
 export interface LaunchHooks {
   /** The id maps are written and nothing else has happened yet: join cgroups here. */
-  readonly mapped: (initPid: number) => Promise<void> | void
+  readonly mapped: (initPid: number) => void
   /** The container is gone, its cgroups are not removed yet. */
   readonly gone?: () => void
   /** A signal stopped the command. */
@@ -52,8 +52,6 @@ export interface LaunchedContainer {
   kill(): void
 }
 
-const CONTROL_FD = 3
-const INIT_FD = 4
 const CLOCK_TICK_MS = 10
 const SIGKILL = 9
 
@@ -63,30 +61,30 @@ const GROUP_SIGNAL_MS = 15
 /** Where nothing of ours can be below: the directory is covered in the launcher's own mount namespace. */
 const STAGES = ['/mnt', '/media', '/srv', '/opt', '/tmp', '/usr']
 
+/** The helper has begun when this returns; what it says is waited for in a turn of its own, by which this thread is held. */
 export function launch(plan: LaunchPlan, hooks: LaunchHooks): Promise<LaunchedContainer> {
-  return new Launch(plan, hooks).started
+  const launching = new Launch(plan, hooks)
+  return Promise.resolve().then(() => launching.begin())
 }
 
 class Launch {
-  readonly started: Promise<LaunchedContainer>
   readonly #plan: LaunchPlan
   readonly #hooks: LaunchHooks
-  readonly #child: ChildProcess
+  readonly #pid: number
   readonly #control: Channel
   readonly #init: Channel
-  readonly #isStarted = withResolvers<LaunchedContainer>()
   readonly #hasEnded = withResolvers<ContainerEnd>()
+  #started: LaunchedContainer | undefined
   #initPid = 0
   #failure: unknown
   #end: ContainerEnd | undefined
   #initStatus: number | undefined
   #isKilled = false
-  #open = 3
+  #open = 2
 
   constructor(plan: LaunchPlan, hooks: LaunchHooks) {
     this.#plan = plan
     this.#hooks = hooks
-    this.started = this.#isStarted.promise
     // Whoever waits for `ended` sees the failure; that nobody does is no bug.
     this.#hasEnded.promise.catch(() => undefined)
     const helper = helperPath()
@@ -94,36 +92,47 @@ class Launch {
     // The same place: one is for `launch`, the other for `join`.
     const last = join ?? plan.spawner
     const planFd = memoryFile(encodePlan(plan, join === undefined ? stageFor(plan) : '/'))
+    const [[control, theirControl], [init, theirInit]] = [streamPair(), streamPair()]
+    this.#control = new Channel(control)
+    this.#init = new Channel(init)
+    const theirs = [theirControl, theirInit, planFd]
     try {
-      this.#child = spawn(helper, [join === undefined ? 'launch' : 'join'], {
-        stdio: [
-          'inherit',
-          plan.stdoutToStderr === true ? 2 : 'inherit',
-          'inherit',
-          'pipe',
-          'pipe',
-          planFd,
-          ...(last === undefined ? [] : [last]),
-        ],
-        env: {},
-      })
+      // CONTROL_FD, INIT_FD, PLAN_FD, and JOIN_FD or SPAWNER_FD of native/interceptor-init.h.
+      const descriptors = [0, plan.stdoutToStderr === true ? 2 : 1, 2, ...theirs, ...(last === undefined ? [] : [last])]
+      this.#pid = spawn(helper, [helper, join === undefined ? 'launch' : 'join'], descriptors)
+    } catch (cause) {
+      for (const fd of [control, init]) closeSync(fd)
+      throw new LaunchError('cannot start the native helper', {cause})
     } finally {
-      closeSync(planFd)
+      for (const fd of theirs) closeSync(fd)
     }
-    this.#child.on('error', (cause) => {
-      this.#fail(new LaunchError('cannot start the native helper', {cause}))
-      if (this.#child.pid === undefined) this.#settle()
+  }
+
+  /** Resolves when the command is held back before its first system call. */
+  async begin(): Promise<LaunchedContainer> {
+    while (this.#started === undefined) {
+      const message = Channel.next([this.#control, this.#init])
+      if (message === undefined) {
+        await this.#settle()
+        return await this.#neverStarted()
+      }
+      this.#receive(message)
+    }
+    // Node's sockets are loaded while the command runs.
+    setImmediate(() => {
+      for (const channel of [this.#control, this.#init])
+        channel.follow(
+          (message) => this.#receive(message),
+          () => this.#closed(),
+        )
     })
-    const closed = (): void => this.#closed()
-    this.#child.on('exit', closed)
-    this.#control = new Channel(this.#child.stdio[CONTROL_FD] as Duplex, (message) => this.#receive(message), closed)
-    this.#init = new Channel(this.#child.stdio[INIT_FD] as Duplex, (message) => this.#receive(message), closed)
+    return this.#started
   }
 
   #receive(message: Message): void {
     switch (message.type) {
       case MESSAGES.inner:
-        void this.#map(message.a)
+        this.#map(message.a)
         break
       case MESSAGES.failed:
         this.#fail(launchFailure(message.a, message.b, message.c, this.#plan))
@@ -146,7 +155,7 @@ class Launch {
     }
   }
 
-  async #map(pid: number): Promise<void> {
+  #map(pid: number): void {
     this.#initPid = pid
     try {
       if (this.#plan.join === undefined) writeMaps(pid, this.#plan)
@@ -156,7 +165,7 @@ class Launch {
       return
     }
     try {
-      await this.#hooks.mapped(pid)
+      this.#hooks.mapped(pid)
     } catch (error) {
       this.#fail(error)
       this.#kill()
@@ -167,7 +176,7 @@ class Launch {
 
   #ready(listener: number): void {
     try {
-      this.#isStarted.resolve({
+      this.#started = {
         initPid: this.#initPid,
         listener: listener < 0 ? undefined : takeDescriptor(this.#initPid, listener),
         namespaces: namespacesOf(this.#initPid),
@@ -177,7 +186,7 @@ class Launch {
         resume: () => this.#control.send(MESSAGES.continue),
         ended: this.#hasEnded.promise,
         kill: () => this.#kill(),
-      })
+      }
     } catch (cause) {
       this.#fail(new LaunchError("cannot take the listener from the container's init", {cause}))
       this.#kill()
@@ -209,33 +218,33 @@ class Launch {
     this.#failure ??= error
   }
 
-  /** The launcher has exited and both sockets are at their end: everything that was said has been heard. */
+  /** Both sockets are at their end: everything that was said has been heard, and the launcher exits. */
   #closed(): void {
     this.#open--
-    if (this.#open === 0) this.#settle()
+    if (this.#open === 0) void this.#settle()
   }
 
-  #settle(): void {
-    const wasGone = this.#initStatus !== undefined
-    void (wasGone ? Promise.resolve() : removeAll(this.#plan.remove)).then(() => {
-      const failure = this.#failure ?? (this.#end === undefined ? this.#earlyEnd() : undefined)
-      if (failure === undefined) this.#hasEnded.resolve(this.#end!)
-      else this.#hasEnded.reject(failure)
-      // Does nothing where it had started.
-      this.#isStarted.reject(failure ?? new LaunchError('cannot start the command: it was ended before it could begin'))
-    })
+  async #settle(): Promise<void> {
+    const status = waitFor(this.#pid)
+    if (this.#initStatus === undefined) await removeAll(this.#plan.remove)
+    const failure = this.#failure ?? (this.#end === undefined ? this.#earlyEnd(status) : undefined)
+    if (failure === undefined) this.#hasEnded.resolve(this.#end!)
+    else this.#hasEnded.reject(failure)
   }
 
-  #earlyEnd(): LaunchError | undefined {
+  async #neverStarted(): Promise<never> {
+    await this.#hasEnded.promise
+    throw new LaunchError('cannot start the command: it was ended before it could begin')
+  }
+
+  #earlyEnd(launcher: number): LaunchError | undefined {
     if (this.#isKilled) {
       this.#end = {kind: 'signaled', signal: SIGKILL, coreDumped: false}
       return undefined
     }
-    const {signalCode, exitCode} = this.#child
-    const status = this.#initStatus ?? 0
     if (this.#initStatus === undefined)
-      return new LaunchError(`cannot go on: the launcher ended early (${signalCode ?? `status ${exitCode ?? '?'}`})`)
-    const how = (status & 0x7f) === 0 ? `status ${status >> 8}` : `signal ${status & 0x7f}`
+      return new LaunchError(`cannot go on: the launcher ended early (${describeStatus(launcher)})`)
+    const how = describeStatus(this.#initStatus)
     const which = this.#plan.join === undefined ? "the container's init" : `what started it in ${this.#plan.name}`
     return new LaunchError(`cannot go on: ${which} ended early (${how})`)
   }
@@ -296,6 +305,14 @@ function startOf(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return Number(fields[19]) * CLOCK_TICK_MS
+}
+
+/** Of a wait status (wait(2)). */
+function describeStatus(status: number): string {
+  const signal = status & 0x7f
+  if (signal === 0) return `status ${status >> 8}`
+  const [name] = Object.entries(constants.signals).find(([, number]) => number === signal) ?? [`signal ${signal}`]
+  return name
 }
 
 function endOf({a: status, b: errno, c: exists}: Message): ContainerEnd {

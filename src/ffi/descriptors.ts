@@ -2,15 +2,15 @@
 
 import {addressOf, declareLong} from './declare.js'
 import {SystemError} from './errors.js'
-import {retryInterrupted, socketpair} from './libc.js'
+import {MSG_NOSIGNAL, retryInterrupted, socketpair} from './libc.js'
 
 const AF_UNIX = 1
+const SOCK_STREAM = 1
 const SOCK_SEQPACKET = 5
 const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
 const SCM_RIGHTS = 1
 const MSG_CMSG_CLOEXEC = 0x40000000
-const MSG_NOSIGNAL = 0x4000
 const EPROTO = 71
 /** struct cmsghdr: length, level, type. */
 const HEADER_BYTES = 16
@@ -22,8 +22,17 @@ const callRecvmsg = declareLong('recvmsg', ['fd', 'buffer', 'int'])
 
 /** Two ends of a connection that keeps the bounds of messages; both close-on-exec. */
 export function socketPair(): readonly [number, number] {
+  return pairOf(SOCK_SEQPACKET)
+}
+
+/** The same as a stream of bytes, which node:net takes. */
+export function streamPair(): readonly [number, number] {
+  return pairOf(SOCK_STREAM)
+}
+
+function pairOf(type: number): readonly [number, number] {
   const pair = new Int32Array(2)
-  socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)
+  socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair)
   return [pair[0]!, pair[1]!]
 }
 

@@ -98,6 +98,7 @@ export const pollAt = declare('poll', ['address', 'ulong', 'int'])
 // Sockets.
 export const socketpair = declare('socketpair', ['int', 'int', 'int', 'buffer'])
 export const recv = declareLong('recv', ['fd', 'buffer', 'size', 'int'])
+export const MSG_NOSIGNAL = 0x4000
 export const send = declareLong('send', ['fd', 'buffer', 'size', 'int'])
 
 // Processes.
@@ -190,7 +191,7 @@ export function abort(message: string): never {
 
 const F_DUPFD_CLOEXEC = 1030
 
-/** A second descriptor of the same open file, or of the same O_PATH place. */
-export function duplicateCloseOnExec(fd: number): number {
-  return fcntl(fd, F_DUPFD_CLOEXEC, 3)
+/** A second descriptor of the same open file, or of the same O_PATH place; not below `lowest`. */
+export function duplicateCloseOnExec(fd: number, lowest = 3): number {
+  return fcntl(fd, F_DUPFD_CLOEXEC, lowest)
 }

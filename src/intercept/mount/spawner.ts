@@ -2,7 +2,7 @@
 
 import {receiveDescriptors, sendDescriptors, socketPair} from '../../ffi/descriptors.js'
 import {ERRNO, SystemError, isSystemError} from '../../ffi/errors.js'
-import {POLLHUP, POLLIN, close, closeQuietly, poll, send} from '../../ffi/libc.js'
+import {MSG_NOSIGNAL, POLLHUP, POLLIN, close, closeQuietly, poll, send} from '../../ffi/libc.js'
 
 // In step with native/spawner.c.
 const HEADER_BYTES = 32
@@ -14,7 +14,6 @@ const REPLY_HEAD_BYTES = 8
 const REPLY_MAX = 2056
 /** What is kept of what a program says: its last words. */
 const OUTPUT_MAX = 4096
-const MSG_NOSIGNAL = 0x4000
 
 export interface ProgramRequest {
   /** The program, by path or by name, and its arguments. */

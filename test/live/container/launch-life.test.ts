@@ -125,7 +125,7 @@ describe('a launched container', () => {
       const container = await launch(planOf(['sleep', '1000']), {mapped: () => undefined})
       container.go()
       process.kill(container.initPid, 'SIGKILL')
-      await assert.rejects(container.ended, /init ended early \(signal 9\)/u)
+      await assert.rejects(container.ended, /init ended early \(SIGKILL\)/u)
       assert.deepEqual(membersOf(container.namespaces.pid), [])
     })
 

@@ -279,7 +279,11 @@ describe('launching', () => {
     it('passes on what joining the cgroup threw, and leaves nothing', async () => {
       const before = descendantsOf(process.pid)
       await assert.rejects(
-        launch(planOf(['true']), {mapped: () => Promise.reject(new Error('no cgroup'))}),
+        launch(planOf(['true']), {
+          mapped: () => {
+            throw new Error('no cgroup')
+          },
+        }),
         /no cgroup/u,
       )
       assert.deepEqual(descendantsOf(process.pid), before)
