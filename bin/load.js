@@ -27,7 +27,22 @@ const DEFERRED = new Set([
 ])
 
 /**
- * @param {'main' | 'worker'} name
+ * The smallest bundle first that may do all of it. Each answers with false what is for the whole program.
+ *
+ * @param {readonly string[]} words those of the command line
+ */
+async function start(words) {
+  if (words[0] === 'run') {
+    // The variable is MARKER of src/container/own-strings.ts.
+    const isSecondTime = process.env.INTERCEPTOR_USER_NAMESPACE !== undefined
+    if (process.geteuid() !== 0 && !isSecondTime) await load('enter').main()
+    if (await load('run').main(words)) return
+  }
+  await load('main').main(words)
+}
+
+/**
+ * @param {'enter' | 'main' | 'run' | 'worker'} name
  * @returns {Record<string, any>} what the bundle exports
  */
 function load(name) {
@@ -82,4 +97,4 @@ function requireKoffi() {
   return require('koffi')
 }
 
-module.exports = Object.assign(load, {cacheFile, compile, requireForBundle, run})
+module.exports = {cacheFile, compile, load, requireForBundle, run, start}

@@ -1,2 +1,2 @@
 #!/usr/bin/env node
-require('./load.js')('main').main(process.argv.slice(2))
+require('./load.js').start(process.argv.slice(2))

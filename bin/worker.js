@@ -1,2 +1,2 @@
 // Entry of the worker threads, for src/intercept/supervisor.ts.
-require('./load.js')('worker')
+require('./load.js').load('worker')

@@ -1,8 +1,8 @@
-// Runs the program once and keeps what V8 has compiled by then beside the bundles, where bin/load.js looks for it.
+// Runs a bundle once and keeps what V8 has compiled by then beside the bundles, where bin/load.js looks for it.
 //
-//   node scripts/warm.cjs run --quiet --mknod -- true
+//   node scripts/warm.cjs BUNDLE WORDS...     as in: warm.cjs run run --quiet --mknod -- true
 //
-// Whether that run succeeds does not matter: what is not compiled yet is compiled when it is first called.
+// Whether that succeeds does not matter: what is not compiled yet is compiled when it is first called.
 
 'use strict'
 
@@ -11,7 +11,8 @@ const workerThreads = require('node:worker_threads')
 
 const load = require('../bin/load.js')
 
-const name = workerThreads.isMainThread ? 'main' : 'worker'
+const [bundle, ...words] = process.argv.slice(2)
+const name = workerThreads.isMainThread ? bundle : 'worker'
 const {script, filename} = load.compile(name)
 
 /** Whole or not at all: the process may end while another thread is here. */
@@ -21,7 +22,23 @@ function save() {
   renameSync(`${file}.new`, file)
 }
 
-/** The program ends by _exit(2), without a farewell to Node. */
+/** Calls by which the program ends without a farewell to Node. */
+const LAST = {
+  _exit: (native) => (status) => {
+    save()
+    native(status)
+  },
+  execve:
+    (native) =>
+    (...values) => {
+      // `enter` has done all that it does; a run goes on as another process, which comes here again.
+      if (name !== 'enter') return native(...values)
+      process.seteuid(process.getuid())
+      save()
+      process.exit()
+    },
+}
+
 function requireWatched(id) {
   const found = load.requireForBundle(id)
   if (id === 'koffi') return {...found, load: (path) => watched(found.load(path))}
@@ -32,11 +49,7 @@ function requireWatched(id) {
 function watched(library) {
   const func = (symbol, ...types) => {
     const native = library.func(symbol, ...types)
-    if (symbol !== '_exit') return native
-    return (status) => {
-      save()
-      native(status)
-    }
+    return symbol in LAST ? LAST[symbol](native) : native
   }
   return {func}
 }
@@ -58,4 +71,8 @@ else {
   }
 }
 const exports_ = load.run(script, filename, requireWatched)
-if (workerThreads.isMainThread) exports_.main(process.argv.slice(2))
+if (workerThreads.isMainThread) {
+  // Root enters no user namespace.
+  if (name === 'enter' && process.getuid() === 0) process.seteuid(65_534)
+  exports_.main(words)
+}

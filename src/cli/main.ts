@@ -1,31 +1,21 @@
-// The program: chooses the command, and catches what it throws. `run` and `exec` start without oclif, whose loading
-// alone takes as long as starting Node; every other word goes through it, and so does their help.
+// The whole program: chooses the command. `run` and `exec` start without oclif, whose loading alone takes as long as
+// starting Node; every other word goes through it, and so does their help. Of `run`, bin/load.js tries run.ts first.
 
-import {prepareMoves} from '../container/cgroup-move.js'
-import {enterUserNamespace} from '../container/reexecute.js'
 import {LaunchError, UsageError} from '../errors.js'
 import {nearest} from '../nearest.js'
-import {wordsWithBytes} from './bytes.js'
+import {catching} from './catching.js'
 import {flags} from './flags.js'
 
 export async function main(argv: readonly string[]): Promise<void> {
-  const words = wordsWithBytes(argv)
-  try {
-    await dispatch(words)
-  } catch (error) {
-    const {report} = await import('./report.js')
-    process.exitCode = report(error, words[0])
-  }
+  await catching(argv, dispatch)
 }
 
 async function dispatch(words: readonly string[]): Promise<void> {
   const [first = '', ...rest] = words
   // With help asked for, these come back and go on to oclif like the others.
   if (first === 'run') {
-    const entry = await enterUserNamespace()
-    if (entry === undefined) prepareMoves()
-    const {startRun} = await import('./start.js')
-    await startRun(rest, entry)
+    const {run} = await import('./run.js')
+    await run(rest)
     return dispatchToOclif(['run', '--help'])
   }
   if (first === 'exec') {

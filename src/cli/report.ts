@@ -8,6 +8,7 @@ import {printable} from '../render/printable.js'
 import type {CommandName, Flag} from './flags.js'
 import {flagsOf} from './flags.js'
 import {needsValue, unknownFlag, wrongOption} from './operands.js'
+import {stackOfSources} from './stack.js'
 
 export interface Failure {
   /** What is printed, with its newline; empty: nothing. */
@@ -27,7 +28,7 @@ export function describeFailure(error: unknown, command?: string): Failure {
     return {text: paragraph(withCauses(error), error.hints), exitCode: statusOf(error, command)}
   }
   if (isOclifError(error)) return describeOclifFailure(error, command)
-  const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error)
+  const stack = error instanceof Error ? stackOfSources(error.stack ?? String(error)) : String(error)
   const lines = stack.split('\n').map((line) => printable(line))
   return {
     text: `interceptor: internal error (this is a bug in interceptor, not in your program)\n${lines.join('\n')}\n`,

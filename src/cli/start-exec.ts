@@ -4,7 +4,7 @@ import {execInContainer, openTarget} from '../container/exec.js'
 import {ownEnvironment} from '../container/own-strings.js'
 import {takeEntry} from '../container/reexecute.js'
 import {errnoName} from '../ffi/errors.js'
-import {isRawTerminal} from '../ffi/terminal.js'
+import {isRawTerminal, isTerminal} from '../ffi/terminal.js'
 import {openReport} from '../render/report.js'
 import {describeCalls} from './describe.js'
 import {parseExec} from './exec-line.js'
@@ -22,6 +22,7 @@ export async function startExec(words: readonly string[]): Promise<false> {
     words: [],
     vocabulary: {describe: describeCalls(target.policy), errnoName},
     isRaw: isRawTerminal,
+    isTerminal,
   })
   return leave(await execInContainer(options, target, reporter))
 }

@@ -5,7 +5,7 @@ import {ownEnvironment} from '../container/own-strings.js'
 import type {Entry} from '../container/reexecute.js'
 import {runContainer} from '../container/run.js'
 import {errnoName} from '../ffi/errors.js'
-import {isRawTerminal} from '../ffi/terminal.js'
+import {isRawTerminal, isTerminal} from '../ffi/terminal.js'
 import {openReport} from '../render/report.js'
 import {describeCalls} from './describe.js'
 import {leave} from './leave.js'
@@ -23,6 +23,7 @@ export async function startRun(words: readonly string[], entry: Entry | undefine
     words: options.words,
     vocabulary: {describe: describeCalls(options.policy), errnoName},
     isRaw: isRawTerminal,
+    isTerminal,
   })
   for (const note of options.configuration?.notes ?? []) await reporter.note(note)
   return leave(await runContainer(options, reporter, entry))

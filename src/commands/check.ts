@@ -44,7 +44,7 @@ export class Check extends Command {
     // A list that is redrawn needs to know how wide the terminal is.
     const isLive = process.stderr.isTTY && process.stderr.columns >= 20 && process.env['TERM'] !== 'dumb'
     const result = concludeCheck(plan, await doTasks(plan, isLive))
-    await write(values['json'] === true ? checkJson(result) : checkText(result, await styleFor(1)))
+    await write(values['json'] === true ? checkJson(result) : checkText(result, await styleFor(process.stdout.isTTY)))
     process.exitCode = result.lacking.length === 0 ? EXIT.good : EXIT.unavailable
   }
 }

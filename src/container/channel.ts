@@ -36,8 +36,7 @@ const POLLFD_BYTES = 8
 
 /**
  * One end of a stream socket, ours to close. While the container is launched, which takes some milliseconds, there is
- * nothing else to do: messages are waited for. Afterwards they are followed by Node's event loop, whose sockets are not
- * loaded before.
+ * nothing else to do: messages are waited for. Afterwards they are followed by Node's event loop.
  */
 export class Channel {
   readonly #fd: number
@@ -67,9 +66,17 @@ export class Channel {
     }
   }
 
+  /** For a moment with nothing else to do: bin/load.js loads this module of Node when it is first touched. */
+  static prepareToFollow(): void {
+    Reflect.get(Socket, 'prototype')
+  }
+
   /** Hands each further message on, and tells once when the other side is gone. */
   follow(receive: (message: Message) => void, closed: () => void): void {
-    if (!this.#isOpen) return closed()
+    if (!this.#isOpen) {
+      closed()
+      return
+    }
     this.#isOpen = false
     this.#stream = new Socket({fd: this.#fd, readable: true, writable: true})
     this.#stream.on('data', (bytes: Buffer) => {

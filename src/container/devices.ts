@@ -1,8 +1,8 @@
 // Devices of the host that a container is let at: by policy, by --device, and its own terminal.
 
 import {readlinkSync, statSync} from 'node:fs'
-import {isatty} from 'node:tty'
 
+import {isTerminal} from '../ffi/terminal.js'
 import {UsageError} from '../errors.js'
 import {decodeDevice} from '../intercept/device-numbers.js'
 import type {Device} from '../intercept/policy.js'
@@ -28,7 +28,7 @@ export function deviceRules(allowed: readonly Device[], nodes: readonly Buffer[]
 
 /** Path of the terminal among the standard streams, for /dev/console. */
 export function standardTerminal(): Buffer | undefined {
-  const fd = [0, 1, 2].find((stream) => isatty(stream))
+  const fd = [0, 1, 2].find((stream) => isTerminal(stream))
   if (fd === undefined) return undefined
   const path = readlinkSync(`/proc/self/fd/${fd}`, {encoding: 'buffer'})
   // A terminal of another mount namespace has no name here: it still works, but can't be bound.

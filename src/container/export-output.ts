@@ -12,8 +12,8 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs'
-import {isatty} from 'node:tty'
 
+import {isTerminal} from '../ffi/terminal.js'
 import {LaunchError, UsageError} from '../errors.js'
 import {AT_FDCWD, AT_SYMLINK_FOLLOW, O_DIRECTORY, POLLOUT, linkat, poll} from '../ffi/libc.js'
 import {display} from './path-bytes.js'
@@ -48,7 +48,7 @@ export class ExportOutput {
   /** `-` is standard output. Before anything is launched, so that a mistake costs no build. */
   static open(target: Buffer): ExportOutput {
     if (target.equals(Buffer.from('-'))) {
-      if (!isatty(STANDARD_OUTPUT)) return new ExportOutput('standard output', STANDARD_OUTPUT)
+      if (!isTerminal(STANDARD_OUTPUT)) return new ExportOutput('standard output', STANDARD_OUTPUT)
       throw new UsageError('cannot export to standard output: it is a terminal', {
         hints: ['name a file: --export FILE.tar', 'or redirect: interceptor run --export - ... > FILE.tar'],
       })

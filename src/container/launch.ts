@@ -118,7 +118,6 @@ class Launch {
       }
       this.#receive(message)
     }
-    // Node's sockets are loaded while the command runs.
     setImmediate(() => {
       for (const channel of [this.#control, this.#init])
         channel.follow(
@@ -172,6 +171,8 @@ class Launch {
       return
     }
     this.#control.send(MESSAGES.mapped)
+    // While the file system is staged.
+    Channel.prepareToFollow()
   }
 
   #ready(listener: number): void {

@@ -9,10 +9,31 @@ export function ownCommandLine(): readonly Buffer[] {
   return splitAtNul(readFileSync('/proc/self/cmdline'))
 }
 
+/**
+ * Node reads and parses this file of certificates whenever it starts, which takes longer than all else that it does
+ * then. The second Node gets the variable under another name, and the command under its own.
+ */
+const CERTIFICATES = 'NODE_EXTRA_CA_CERTS='
+const KEPT_CERTIFICATES = `INTERCEPTOR_${CERTIFICATES}`
+
 /** `NAME=value` strings, without our own variable. */
 export function ownEnvironment(): readonly Buffer[] {
-  const prefix = Buffer.from(`${MARKER}=`)
-  return rawEnvironment().filter((entry) => entry.includes('=') && !entry.subarray(0, prefix.length).equals(prefix))
+  return rawEnvironment()
+    .filter((entry) => entry.includes('=') && !startsWith(entry, `${MARKER}=`))
+    .map((entry) => renamed(entry, KEPT_CERTIFICATES, CERTIFICATES))
+}
+
+/** The same for this program when it is executed once more. */
+export function environmentForNode(): readonly Buffer[] {
+  return ownEnvironment().map((entry) => renamed(entry, CERTIFICATES, KEPT_CERTIFICATES))
+}
+
+function renamed(entry: Buffer, from: string, to: string): Buffer {
+  return startsWith(entry, from) ? Buffer.concat([Buffer.from(to), entry.subarray(from.length)]) : entry
+}
+
+function startsWith(entry: Buffer, text: string): boolean {
+  return entry.toString('latin1', 0, text.length) === text
 }
 
 /** Strings that each end in NUL, as proc(5) gives them; empty ones count. */

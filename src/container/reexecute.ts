@@ -7,7 +7,7 @@ import {accessSync, constants, readFileSync} from 'node:fs'
 import {helperPath} from '../native-helper.js'
 import {chooseRootlessMaps, formatIdMap, isInitialUserNamespace, nestedMap, readIdSources} from './idmap.js'
 import type {IdMaps} from './idmap.js'
-import {MARKER, ownCommandLine, ownEnvironment} from './own-strings.js'
+import {MARKER, environmentForNode, ownCommandLine} from './own-strings.js'
 import {isPrivileged, mayMapIds, ownStanding} from './standing.js'
 import type {Standing} from './standing.js'
 
@@ -72,7 +72,7 @@ async function executeAgain(
   const {execve, keepOverExec} = await import('../ffi/exec.js')
   const words = ownWords()
   for (const fd of [0, 1, 2, ...kept, ...namedDescriptors(words)]) keepOverExec(fd)
-  return execve(helperPath(), helper(words), ownEnvironment())
+  return execve(helperPath(), helper(words), environmentForNode())
 }
 
 function bytesOf(text: string): Buffer {

@@ -179,7 +179,8 @@ const MISSING: Check = () => {
 
 /**
  * One form for each number of arguments: an array of them for each call would cost as much as the system call itself.
- * `finish` makes of C's result what is given back.
+ * `finish` makes of C's result what is given back. koffi is asked for the function when it is first called: of all that
+ * are declared, a run needs a third.
  */
 function declareChecked<T extends readonly ArgumentType[]>(
   symbol: string,
@@ -187,21 +188,37 @@ function declareChecked<T extends readonly ArgumentType[]>(
   types: T,
   finish: (result: bigint | number) => number,
 ): (...values: ArgumentsOf<T>) => number {
-  const native = declareUnchecked(symbol, result, types)
-  const checks = types.map((type, index) => checkOf(symbol, type, index))
-  const [a = MISSING, b = MISSING, c = MISSING, d = MISSING, e = MISSING, f = MISSING] = checks
-  const forms: readonly ((...values: readonly unknown[]) => number)[] = [
-    () => finish(native()),
-    (p) => finish(native(a(p))),
-    (p, q) => finish(native(a(p), b(q))),
-    (p, q, r) => finish(native(a(p), b(q), c(r))),
-    (p, q, r, s) => finish(native(a(p), b(q), c(r), d(s))),
-    (p, q, r, s, t) => finish(native(a(p), b(q), c(r), d(s), e(t))),
-    (p, q, r, s, t, u) => finish(native(a(p), b(q), c(r), d(s), e(t), f(u))),
-  ]
-  const form = forms[types.length]
-  if (form === undefined) throw new RangeError(`${symbol}: too many arguments`)
-  return form
+  let native = (...values: readonly unknown[]): number => {
+    native = declareUnchecked(symbol, result, types)
+    return native(...values)
+  }
+  const [a = MISSING, b = MISSING, c = MISSING, d = MISSING, e = MISSING, f = MISSING] = types.map((type, index) =>
+    checkOf(symbol, type, index),
+  )
+  return formOf(types.length) as (...values: readonly unknown[]) => number
+
+  function formOf(count: number): unknown {
+    switch (count) {
+      case 0:
+        return () => finish(native())
+      case 1:
+        return (p: unknown) => finish(native(a(p)))
+      case 2:
+        return (p: unknown, q: unknown) => finish(native(a(p), b(q)))
+      case 3:
+        return (p: unknown, q: unknown, r: unknown) => finish(native(a(p), b(q), c(r)))
+      case 4:
+        return (p: unknown, q: unknown, r: unknown, s: unknown) => finish(native(a(p), b(q), c(r), d(s)))
+      case 5:
+        return (p: unknown, q: unknown, r: unknown, s: unknown, t: unknown) =>
+          finish(native(a(p), b(q), c(r), d(s), e(t)))
+      case 6:
+        return (p: unknown, q: unknown, r: unknown, s: unknown, t: unknown, u: unknown) =>
+          finish(native(a(p), b(q), c(r), d(s), e(t), f(u)))
+      default:
+        throw new RangeError(`${symbol}: too many arguments`)
+    }
+  }
 }
 
 /** By the position of the argument: a path is copied and used within one call. */

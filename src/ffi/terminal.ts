@@ -2,10 +2,17 @@
 
 import {declareInt} from './declare.js'
 
+const callIsatty = declareInt('isatty', ['fd'])
+
 const OPOST = 1
 /** c_oflag is the second of four 32-bit words, in glibc's and musl's struct termios; 64 bytes hold either. */
 const termiosBytes = 64
 const oflagOffset = 4
+
+/** isatty(3), without node:tty, which takes milliseconds to load. */
+export function isTerminal(fd: number): boolean {
+  return callIsatty(fd) === 1
+}
 
 /** The terminal at `fd` does not turn a newline into carriage return and newline: it is raw. False for anything else. */
 export function isRawTerminal(fd: number): boolean {

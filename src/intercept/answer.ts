@@ -1,7 +1,5 @@
 // One notification from its registers to its answer and its record: decode, facts, decide, perform, send.
 
-import {performance} from 'node:perf_hooks'
-
 import {ERRNO, errnoText, isSystemError} from '../ffi/errors.js'
 import {closeQuietly} from '../ffi/libc.js'
 import type {Notifier} from '../ffi/seccomp.js'

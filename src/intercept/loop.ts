@@ -1,7 +1,5 @@
 // The hot loop: waits for notifications with blocking calls, answers each, and sees to it that decisions get out.
 
-import {performance} from 'node:perf_hooks'
-
 import {ERRNO, isSystemError} from '../ffi/errors.js'
 import {FixedMemory, POLLERR, POLLHUP, POLLIN, pollAt} from '../ffi/libc.js'
 import type {Notifier} from '../ffi/seccomp.js'

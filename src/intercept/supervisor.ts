@@ -1,11 +1,8 @@
 // The main thread's side of supervision: starts the workers, hands them a listener, takes their decisions, watches them.
 
-import {createRequire} from 'node:module'
-import {pathToFileURL} from 'node:url'
-import {Worker} from 'node:worker_threads'
+import type {Worker} from 'node:worker_threads'
 
 import {EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write} from '../ffi/libc.js'
-import {isSource, packageFile} from '../package-files.js'
 import type {ContainerDescription} from './container-description.js'
 import {EVERYTHING_WANTED} from './decision.js'
 import type {DecisionBatch, Wanted} from './decision.js'
@@ -19,7 +16,8 @@ import {Refuser} from './refusal.js'
 import {SlowLane} from './slow-lane.js'
 import type {Beginning} from './syscall.js'
 import {PULSE, TRAFFIC} from './worker-protocol.js'
-import type {Attachment, FromWorker, Lane, ToWorker, WorkerStart} from './worker-protocol.js'
+import type {Attachment, FromWorker, Lane, ToWorker} from './worker-protocol.js'
+import {startWorker} from './worker-thread.js'
 
 export interface SupervisorOptions {
   readonly policy: Policy
@@ -54,8 +52,6 @@ export interface Supervisor {
 const REPLACEMENTS_MAX = 4
 const STUCK_MS = 2000
 const NOTHING: Beginning = {entries: [], notes: []}
-/** A worker keeps nothing from call to call: V8's own limit of 48 is filled with garbage for no gain in speed. */
-const YOUNG_MB = 4
 /** How long stop() waits for workers that do not come back. */
 const STOP_GRACE_MS = 1000
 
@@ -270,21 +266,6 @@ class ThreadSupervisor implements Supervisor {
     this.#resolveBegun(NOTHING)
     this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
   }
-}
-
-/** The other bundle. Run from its source, as tests do, it needs the loader of this thread for itself. */
-function startWorker(lane: Lane, workerData: WorkerStart): Worker {
-  const options = {workerData, name: `interceptor-${lane}`, resourceLimits: {maxYoungGenerationSizeMb: YOUNG_MB}}
-  if (!isSource()) return new Worker(packageFile('bin/worker.js'), options)
-  const loader = JSON.stringify(
-    pathToFileURL(
-      createRequire(import.meta.url)
-        .resolve('tsx/esm/api')
-        .replace(/cjs$/, 'mjs'),
-    ).href,
-  )
-  const file = JSON.stringify(packageFile('src/intercept/worker.ts').href)
-  return new Worker(`import(${loader}).then(({register}) => (register(), import(${file})))`, {...options, eval: true})
 }
 
 /** A Buffer arrives from another thread as a plain Uint8Array. */

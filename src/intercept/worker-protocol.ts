@@ -9,6 +9,7 @@ import type {Beginning} from './syscall.js'
 /** hot: takes notifications from the listener. slow, handler: answer those that are handed to them. */
 export type Lane = 'handler' | 'hot' | 'slow'
 
+/** The first message to a worker. */
 export interface WorkerStart {
   readonly lane: Lane
   readonly policy: Policy

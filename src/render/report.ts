@@ -28,6 +28,7 @@ export interface ReportOptions {
   readonly vocabulary: Vocabulary
   /** Whether the terminal at a descriptor is raw now. */
   readonly isRaw: (fd: number) => boolean
+  readonly isTerminal: (fd: number) => boolean
   readonly now?: () => number
 }
 
@@ -59,7 +60,7 @@ export async function openReport(options: ReportOptions): Promise<RunReport> {
       file === undefined ? terminal : new Sink({fd: file.fd, name: printable(String(logFile)), isRaw: options.isRaw}),
     logFile: file,
     manifest: manifest === undefined ? undefined : await ManifestFile.open(manifest),
-    style: file === undefined ? await styleFor(standardError) : plainStyle,
+    style: file === undefined ? await styleFor(options.isTerminal(standardError)) : plainStyle,
   })
 }
 

@@ -1,7 +1,5 @@
 // Colour, only where standard error is a terminal. Never the only carrier of meaning.
 
-import {isatty} from 'node:tty'
-
 export type Paint = (text: string) => string
 
 export interface Style {
@@ -23,9 +21,9 @@ export const plainStyle: Style = {
   strong: same,
 }
 
-/** For descriptor `fd`. chalk decides by words of the command line, which here are the command's too: decided here. */
-export async function styleFor(fd: number, environment: NodeJS.ProcessEnv = process.env): Promise<Style> {
-  const wanted = isatty(fd) && (environment['NO_COLOR'] ?? '') === '' && environment['TERM'] !== 'dumb'
+/** chalk decides by words of the command line, which here are the command's too: decided here. */
+export async function styleFor(isTerminal: boolean, environment: NodeJS.ProcessEnv = process.env): Promise<Style> {
+  const wanted = isTerminal && (environment['NO_COLOR'] ?? '') === '' && environment['TERM'] !== 'dumb'
   return wanted ? colourStyle() : plainStyle
 }
 

@@ -1,20 +1,43 @@
 import assert from 'node:assert/strict'
 import {spawnSync} from 'node:child_process'
+import {readFileSync} from 'node:fs'
 import {createRequire} from 'node:module'
 import {join} from 'node:path'
 
+import {stackOfSources} from '../../src/cli/stack.js'
 import {INTERCEPTOR, PROJECT} from '../helpers/program.js'
 
+const BUNDLES = ['enter', 'main', 'run', 'worker'] as const
+
 interface Loader {
-  readonly compile: (name: 'main' | 'worker') => {readonly script: {readonly cachedDataRejected?: boolean}}
+  readonly compile: (name: (typeof BUNDLES)[number]) => {readonly script: {readonly cachedDataRejected?: boolean}}
 }
 
 describe('starting', () => {
   const {compile} = createRequire(import.meta.url)(join(PROJECT, 'bin', 'load.js')) as Loader
 
-  for (const name of ['main', 'worker'] as const)
+  for (const name of BUNDLES)
     it(`takes the code of ${name} that was kept by the build`, () =>
       assert.equal(compile(name).script.cachedDataRejected, false))
+
+  it('tells of a bug in the places of the sources', () => {
+    const message = 'cannot start the native helper'
+    const source = readFileSync(join(PROJECT, 'src/container/launch.ts'), 'utf8').split('\n')
+    for (const name of ['main', 'run']) {
+      const file = join(PROJECT, 'dist', `${name}.js`)
+      const lines = readFileSync(file, 'utf8').split('\n')
+      const line = lines.findIndex((each) => each.includes(message))
+      const column = (lines[line]?.indexOf(message) ?? 0) + 1
+      const told = stackOfSources(`    at aB (${file}:${line + 1}:${column})`, join(PROJECT, 'dist/'))
+      const [, number] = /^ {4}at aB \(src\/container\/launch\.ts:(\d+):\d+\)$/.exec(told) ?? []
+      assert.ok(source[Number(number) - 1]?.includes(message), told)
+    }
+  })
+
+  it('leaves a place alone that no map tells of', () => {
+    const stack = `Error: x\n    at a (${join(PROJECT, 'dist/none.js')}:1:2)\n    at b (node:fs:3:4)\n    at c (/x/run.js:5:6)`
+    assert.equal(stackOfSources(stack, join(PROJECT, 'dist/')), stack)
+  })
 
   it('goes without it where V8 has other flags', () => {
     const {status, stdout, stderr} = spawnSync(process.execPath, ['--stack-size=900', INTERCEPTOR, 'run', '--help'], {

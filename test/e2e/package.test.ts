@@ -72,7 +72,7 @@ describe('the package', function () {
       [],
     )
     const allowed =
-      /^(bin\/(load|worker)\.js|bin\/package\.json|dist\/[\w.-]+\.(cache|js)|share\/apparmor\/interceptor|(docs|examples)\/[\w./-]+|man\/interceptor[\w.-]*\.[15]|completions\/_?interceptor[.\w]*)$/
+      /^(bin\/(load|worker)\.js|bin\/package\.json|dist\/[\w.-]+\.(cache|js|js\.map)|share\/apparmor\/interceptor|(docs|examples)\/[\w./-]+|man\/interceptor[\w.-]*\.[15]|completions\/_?interceptor[.\w]*)$/
     assert.deepEqual(
       paths.filter((path) => !EXPECTED.includes(path) && !allowed.test(path)),
       [],

@@ -24,6 +24,8 @@ export const AUDIT_ARCH: Readonly<Record<Abi, number>> = {
   x86_64: AUDIT_ARCH_X86_64,
 }
 
+const SPACE = 0x20
+
 interface Table {
   readonly numbers: ReadonlyMap<string, number>
   readonly names: ReadonlyMap<number, string>
@@ -51,14 +53,24 @@ const CALLS: Readonly<Record<Abi, string>> = {
 
 const tables: Partial<Record<Abi, Table>> = {}
 
-/** Read when it is first asked for: a machine needs two or three of them. */
+/** Read when all of it is first asked for, as for the name of any number. */
 function tableOf(abi: Abi): Table {
   return (tables[abi] ??= parse(CALLS[abi]))
 }
 
 /** The number of a call by the kernel's name; undefined where the ABI lacks it. Numbers of x32 carry bit 30. */
 export function syscallNumber(abi: Abi, name: string): number | undefined {
-  return tableOf(abi).numbers.get(name)
+  const table = tables[abi]
+  return table === undefined ? findNumber(CALLS[abi], name) : table.numbers.get(name)
+}
+
+/** Without reading the whole table: a filter is about a few calls only. */
+function findNumber(calls: string, name: string): number | undefined {
+  const word = `${name}=`
+  for (let at = calls.indexOf(word); at !== -1; at = calls.indexOf(word, at + 1)) {
+    if (at === 0 || calls.charCodeAt(at - 1) <= SPACE) return Number.parseInt(calls.slice(at + word.length), 10)
+  }
+  return undefined
 }
 
 /** The number of a declared call: its own, or that of its name. */

@@ -41,7 +41,7 @@ async function told(output: Partial<OutputOptions>, decisions: readonly Decision
   })
   let clock = timeMs
   const now = (): number => (clock += 10)
-  const options = {output: {...plain, ...output}, words, vocabulary, isRaw: () => false, now}
+  const options = {output: {...plain, ...output}, words, vocabulary, isRaw: () => false, isTerminal: () => false, now}
   const report = new RunReport(options, {
     terminal,
     log: terminal,
@@ -125,7 +125,7 @@ describe('RunReport', () => {
 
   it('fails when the log can not be written', async () => {
     const output = {...plain, logFile: Buffer.from('/dev/full')}
-    const report = await openReport({output, words, vocabulary, isRaw: () => false})
+    const report = await openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false})
     await assert.rejects(report.batch({decisions: both, quiet: {}}), {
       name: 'LaunchError',
       message: 'cannot write the log to /dev/full',
@@ -139,7 +139,7 @@ describe('RunReport', () => {
       name: 'standard error',
       write: () => Promise.reject(Object.assign(new Error('write EPIPE'), {code: 'EPIPE'})),
     })
-    const options = {output: {...plain, summary: true}, words, vocabulary, isRaw: () => false}
+    const options = {output: {...plain, summary: true}, words, vocabulary, isRaw: () => false, isTerminal: () => false}
     const report = new RunReport(options, {
       terminal: closed,
       log: closed,
@@ -164,7 +164,7 @@ describe('openReport', () => {
     const logFile = Buffer.from(join(directory, 'log'))
     const manifest = Buffer.from(join(directory, 'manifest.json'))
     const output = {...plain, logFile, manifest, quiet: true}
-    const report = await openReport({output, words, vocabulary, isRaw: () => false})
+    const report = await openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false})
     const created = {kind: 'node', path: Buffer.from('/dev/null'), strategy: 'node', major: 1} as const
     await report.batch({decisions: [decision({created}), decision(refused)], quiet: {}})
     await report.end({kind: 'exited', status: 1})
@@ -177,7 +177,7 @@ describe('openReport', () => {
 
   it('refuses a log that can not be opened', async () => {
     const output = {...plain, logFile: Buffer.from(join(directory, 'none', 'log'))}
-    await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false}), {
+    await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false}), {
       name: 'LaunchError',
       message: `cannot write the log ${join(directory, 'none', 'log')}`,
     })
@@ -188,7 +188,7 @@ describe('openReport', () => {
     writeFileSync(victim, 'safe')
     symlinkSync(victim, join(directory, 'link'))
     const output = {...plain, logFile: Buffer.from(join(directory, 'link'))}
-    await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false}), {
+    await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false}), {
       name: 'LaunchError',
       hints: ['it is a symbolic link: name the file itself'],
     })

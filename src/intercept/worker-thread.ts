@@ -1,0 +1,55 @@
+// Starts worker threads. One takes about as long as Node itself, so that a run may have the first begin before it knows
+// what for.
+
+import {createRequire} from 'node:module'
+import {pathToFileURL} from 'node:url'
+import {Worker} from 'node:worker_threads'
+
+import {isSource, packageFile} from '../package-files.js'
+import type {Lane, WorkerStart} from './worker-protocol.js'
+
+/** A worker keeps nothing from call to call: V8's own limit of 48 is filled with garbage for no gain in speed. */
+const YOUNG_MB = 4
+
+let prepared: Worker | undefined
+
+/** Begins a thread for the next `startWorker('hot')`. It keeps nobody from ending who never asks for it. */
+export function prepareWorker(): void {
+  if (prepared !== undefined) return
+  prepared = newWorker('hot')
+  prepared.unref()
+  // A fresh one fails in the same way, for somebody who listens.
+  prepared.once('error', forgetPrepared)
+}
+
+export function startWorker(lane: Lane, start: WorkerStart): Worker {
+  const worker = (lane === 'hot' ? takePrepared() : undefined) ?? newWorker(lane)
+  worker.postMessage(start)
+  return worker
+}
+
+function takePrepared(): Worker | undefined {
+  const worker = prepared
+  worker?.off('error', forgetPrepared).ref()
+  prepared = undefined
+  return worker
+}
+
+function forgetPrepared(): void {
+  prepared = undefined
+}
+
+/** The other bundle. Run from its source, as tests do, it needs the loader of this thread for itself. */
+function newWorker(lane: Lane): Worker {
+  const options = {name: `interceptor-${lane}`, resourceLimits: {maxYoungGenerationSizeMb: YOUNG_MB}}
+  if (!isSource()) return new Worker(packageFile('bin/worker.js'), options)
+  const loader = JSON.stringify(
+    pathToFileURL(
+      createRequire(import.meta.url)
+        .resolve('tsx/esm/api')
+        .replace(/cjs$/, 'mjs'),
+    ).href,
+  )
+  const file = JSON.stringify(packageFile('src/intercept/worker.ts').href)
+  return new Worker(`import(${loader}).then(({register}) => (register(), import(${file})))`, {...options, eval: true})
+}
