@@ -22,6 +22,7 @@ const DEFERRED = new Set([
   'node:timers/promises',
   'node:tty',
   'node:util',
+  'node:v8',
   'node:worker_threads',
   'node:zlib',
 ])

@@ -3,8 +3,10 @@
 
 import {addressOf, cString, declare, declareInt} from './declare.js'
 import {SystemError} from './errors.js'
-import {close, duplicateCloseOnExec, retryInterrupted} from './libc.js'
+import {O_NONBLOCK, close, duplicateCloseOnExec, fcntl, retryInterrupted} from './libc.js'
 
+const F_GETFL = 3
+const F_SETFL = 4
 const POSIX_SPAWN_SETSIGDEF = 0x04
 const POSIX_SPAWN_SETSIGMASK = 0x08
 /** More than posix_spawnattr_t needs, 336 bytes in glibc and musl; posix_spawn_file_actions_t is smaller. */
@@ -26,7 +28,9 @@ const callWaitpid = declare('waitpid', ['int', 'buffer', 'int'])
 
 /**
  * The pid of a child that runs the file `program` with an empty environment, every signal at its default and none
- * blocked. It gets `descriptors[n]` as its descriptor n, and whatever else of ours is not close-on-exec.
+ * blocked. It gets `descriptors[n]` as its descriptor n, and whatever else of ours is not close-on-exec. The first three
+ * block: Node makes the open files of its standard streams non-blocking as soon as anything looks at process.stdin or
+ * the others, as each import of node:process does, and the child has these open files too.
  *
  * @throws SystemError, also where the file can't be executed (posix_spawn(3)).
  */
@@ -36,6 +40,7 @@ export function spawn(program: string, words: readonly string[], descriptors: re
   const argv = new BigUint64Array([...strings.map(addressOf), 0n])
   const [actions, attributes] = [Buffer.alloc(STRUCTURE_BYTES), Buffer.alloc(STRUCTURE_BYTES)]
   const copies: number[] = []
+  for (const fd of descriptors.slice(0, 3)) makeBlocking(fd)
   check(initActions(actions))
   check(initAttributes(attributes))
   try {
@@ -63,6 +68,11 @@ export function waitFor(pid: number): number {
   const status = new Int32Array(1)
   retryInterrupted(() => callWaitpid(pid, status, 0))
   return status[0]!
+}
+
+function makeBlocking(fd: number): void {
+  const flags = fcntl(fd, F_GETFL, 0)
+  if ((flags & O_NONBLOCK) !== 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK)
 }
 
 /** These functions return their errno. */

@@ -6,6 +6,7 @@ import {ByteRing} from './byte-ring.js'
 import type {Decision, DecisionBatch} from './decision.js'
 import {DecisionDecoder} from './decision-decoder.js'
 import {RING_BYTES} from './worker-protocol.js'
+import {keepYoungGenerationSmall} from './young-generation.js'
 
 export interface DecisionCollectorOptions {
   /** Writes a batch; batches come one after the other. */
@@ -23,6 +24,8 @@ interface Source {
 
 /** Bytes that are decoded at once, unless one record alone has more. */
 const CHUNK_BYTES = 64 * 1024
+/** More than this makes a long run. */
+const DECISIONS_MANY = 2000
 
 export class DecisionCollector {
   readonly #options: DecisionCollectorOptions
@@ -31,6 +34,7 @@ export class DecisionCollector {
   #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   #isRunning = false
   #isWoken = false
+  #written = 0
   #running: Promise<void> = Promise.resolve()
 
   constructor(options: DecisionCollectorOptions) {
@@ -112,6 +116,9 @@ export class DecisionCollector {
   }
 
   async #write(batch: DecisionBatch): Promise<void> {
+    const before = this.#written
+    this.#written += batch.decisions.length
+    if (before < DECISIONS_MANY && this.#written >= DECISIONS_MANY) keepYoungGenerationSmall()
     try {
       await this.#options.write(batch)
     } catch (error) {

@@ -41,7 +41,11 @@ function forgetPrepared(): void {
 
 /** The other bundle. Run from its source, as tests do, it needs the loader of this thread for itself. */
 function newWorker(lane: Lane): Worker {
-  const options = {name: `interceptor-${lane}`, resourceLimits: {maxYoungGenerationSizeMb: YOUNG_MB}}
+  // Node pipes what a thread prints into its own streams, and loads and opens these for it. Ours print nothing; what a
+  // handler prints is somebody else's.
+  const isSilent = lane !== 'handler'
+  const resourceLimits = {maxYoungGenerationSizeMb: YOUNG_MB}
+  const options = {name: `interceptor-${lane}`, resourceLimits, stdout: isSilent, stderr: isSilent}
   if (!isSource()) return new Worker(packageFile('bin/worker.js'), options)
   const loader = JSON.stringify(
     pathToFileURL(

@@ -164,6 +164,18 @@ describe('interceptor run', () => {
     assert.deepEqual(modes, [0, 0])
   })
 
+  it('leaves standard input blocking where standard error is a terminal', function () {
+    skipTestUnless(this, hasProgram('script'), 'script is not installed')
+    // Colours import node:process, and that import alone makes what standard input is non-blocking.
+    const inner = `(sleep 1; echo late) | ${process.execPath} ${INTERCEPTOR} run --mknod -- cat >late.txt`
+    spawnSync('script', ['-qec', inner, '/dev/null'], {
+      cwd,
+      input: '',
+      env: {PATH: process.env['PATH'], TERM: 'xterm'},
+    })
+    assert.equal(readFileSync(join(cwd, 'late.txt'), 'utf8'), 'late\n')
+  })
+
   it('reads nothing of what the command is to read', () => {
     const {stdout} = spawnSync(
       'sh',
