@@ -28,6 +28,14 @@ describe('interceptor run of an ordinary user', () => {
     assert.deepEqual(run('--', 'id', '-u'), {status: 0, signal: null, stdout: '0\n', stderr: ''})
   })
 
+  it('gives the command the environment as it was, although Node starts twice', () => {
+    // Node itself would read these certificates each time.
+    const env = {NODE_EXTRA_CA_CERTS: '/no/such.pem', NODE_OPTIONS: '--no-warnings'}
+    const {stdout} = interceptorIn({cwd, env}, 'run', '-q', '--', 'env')
+    const lines = stdout.split('\n').filter((line) => /NODE_|INTERCEPTOR/.test(line))
+    assert.deepEqual(lines.sort(), ['NODE_EXTRA_CA_CERTS=/no/such.pem', 'NODE_OPTIONS=--no-warnings'])
+  })
+
   it('gives the container the subordinate ids', function () {
     skipTestUnless(this, range !== undefined, 'the user has no range in /etc/subuid')
     const script = 'touch own other; chown 7:8 other; stat -c "%n %u %g" own other'

@@ -1,7 +1,9 @@
 // Runs native/test/raw-calls.c in a container and, for the kernel's own answers, outside as root.
 
 import assert from 'node:assert/strict'
-import {execFileSync} from 'node:child_process'
+import {execFileSync, spawnSync} from 'node:child_process'
+import {mkdtempSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
 import type {FilesystemStep} from '../../src/container/plan.js'
@@ -10,9 +12,39 @@ import type {Policy} from '../../src/intercept/policy.js'
 import type {Abi} from '../../src/intercept/syscall.js'
 import {syscallNumber} from '../../src/intercept/tables/index.js'
 import {buildTestProgram, runIntercepted} from './intercepted.js'
+import {skipTestUnless} from './skip.js'
 
 /** What one static program can call on this machine. */
 export const CALLABLE_ABIS: readonly Abi[] = process.arch === 'x64' ? ['x86_64', 'i386'] : ['aarch64']
+
+const GETPID_I386 = 20
+let hasInt80: boolean | undefined
+
+/** int 0x80 is a fault where the kernel or the virtual machine has no 32-bit entry. */
+export function canCall(abi: Abi): boolean {
+  if (abi !== 'i386') return true
+  if (hasInt80 !== undefined) return hasInt80
+  const directory = mkdtempSync(join(tmpdir(), 'raw-calls-'))
+  try {
+    buildTestProgram('raw-calls', directory)
+    hasInt80 = spawnSync(join(directory, 'raw-calls'), [`i386|${GETPID_I386}`]).status === 0
+  } finally {
+    rmSync(directory, {recursive: true, force: true})
+  }
+  return hasInt80
+}
+
+export const NO_INT80 = 'int 0x80 is a fault on this machine'
+
+/** A test for each ABI of the machine. */
+export function itOnEachAbi(title: string, body: (abi: Abi, context: Mocha.Context) => Promise<void>): void {
+  for (const abi of CALLABLE_ABIS) {
+    it(`${title} (${abi})`, async function () {
+      skipTestUnless(this, canCall(abi), NO_INT80)
+      await body(abi, this)
+    })
+  }
+}
 
 /** One word for the program. Numbers are registers; see there for what texts mean. */
 export function word(abi: Abi, name: string, ...values: readonly (bigint | number | string)[]): string {

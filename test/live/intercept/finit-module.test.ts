@@ -10,7 +10,7 @@ import {denyFilter} from '../../../src/intercept/filter.js'
 import type {InterceptedRun} from '../../helpers/intercepted.js'
 import {buildTestProgram, runIntercepted} from '../../helpers/intercepted.js'
 import {debianModule, madeModule} from '../../helpers/kernel-module.js'
-import {CALLABLE_ABIS, inContainer, word} from '../../helpers/raw-calls.js'
+import {CALLABLE_ABIS, inContainer, itOnEachAbi, word} from '../../helpers/raw-calls.js'
 import {skipTestUnless, skipUnless, skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
 
@@ -35,55 +35,53 @@ describe('finit_module in a container', function () {
     mkdirSync(join(directory, 'd'))
   }
 
-  for (const abi of CALLABLE_ABIS) {
-    it(`M12: answers by the name in the file, and with errnos of the kernel (${abi})`, async () => {
-      const finit = (fd: number | string, uargs: number | string = 's=', flags = 0) =>
-        word(abi, 'finit_module', fd, uargs, flags)
-      const present = `h=${madeModule('kernel').toString('hex')}`
-      const size = madeModule('kernel').length
-      const init = (memory: number | string, length: bigint | number, uargs: number | string = 's=') =>
-        word(abi, 'init_module', memory, length, uargs)
-      const cases: readonly (readonly [string, number])[] = [
-        [finit('f=other.ko'), EPERM],
-        [finit('f=text'), ENOEXEC],
-        [finit('f=empty'), EINVAL],
-        [finit('f=d'), EINVAL],
-        [finit('f=/dev/null'), EINVAL],
-        [finit('p=present.ko'), EBADF],
-        [finit('w=present.ko'), EBADF],
-        [finit(99), EBADF],
-        [finit(-1), EBADF],
-        [finit('f=allowed.ko', 's=', 8), EINVAL],
-        [finit('f=allowed.ko', 's=', 1), EPERM],
-        [finit('f=allowed.ko', 's=debug=1'), EPERM],
-        [finit('f=allowed.ko', 8), EFAULT],
-        [finit('f=allowed.ko', 'u=100'), EFAULT],
-        [finit('f=allowed.ko', 'n=1048576'), EFAULT],
-        [finit('f=packed.gz'), ENOEXEC],
-        [finit('f=present.ko', 's=', COMPRESSED), EINVAL],
-        [init(8, size), EFAULT],
-        [init(0, 64), EFAULT],
-        [init(present, 0), ENOEXEC],
-        [init(present, 63), ENOEXEC],
-        [init(present, size - 1), ENOEXEC],
-        [init(present, (1n << 32n) - 1n), ENOMEM],
-        [init(present, size, 8), EFAULT],
-        ...(existsSync('/sys/module/kernel')
-          ? ([
-              [finit('f=present.ko'), EEXIST],
-              [finit('f=packed.gz', 's=', COMPRESSED), EEXIST],
-              [init(present, size), EEXIST],
-            ] as const)
-          : []),
-      ]
-      const words = cases.map(([own]) => own)
-      const {answers} = await inContainer(directories(), words, policy, {prepare})
-      assert.deepEqual(
-        cases.map(([own], index) => [own.slice(0, 60), Number(answers[index])]),
-        cases.map(([own, answer]) => [own.slice(0, 60), answer]),
-      )
-    })
-  }
+  itOnEachAbi('M12: answers by the name in the file, and with errnos of the kernel', async (abi) => {
+    const finit = (fd: number | string, uargs: number | string = 's=', flags = 0) =>
+      word(abi, 'finit_module', fd, uargs, flags)
+    const present = `h=${madeModule('kernel').toString('hex')}`
+    const size = madeModule('kernel').length
+    const init = (memory: number | string, length: bigint | number, uargs: number | string = 's=') =>
+      word(abi, 'init_module', memory, length, uargs)
+    const cases: readonly (readonly [string, number])[] = [
+      [finit('f=other.ko'), EPERM],
+      [finit('f=text'), ENOEXEC],
+      [finit('f=empty'), EINVAL],
+      [finit('f=d'), EINVAL],
+      [finit('f=/dev/null'), EINVAL],
+      [finit('p=present.ko'), EBADF],
+      [finit('w=present.ko'), EBADF],
+      [finit(99), EBADF],
+      [finit(-1), EBADF],
+      [finit('f=allowed.ko', 's=', 8), EINVAL],
+      [finit('f=allowed.ko', 's=', 1), EPERM],
+      [finit('f=allowed.ko', 's=debug=1'), EPERM],
+      [finit('f=allowed.ko', 8), EFAULT],
+      [finit('f=allowed.ko', 'u=100'), EFAULT],
+      [finit('f=allowed.ko', 'n=1048576'), EFAULT],
+      [finit('f=packed.gz'), ENOEXEC],
+      [finit('f=present.ko', 's=', COMPRESSED), EINVAL],
+      [init(8, size), EFAULT],
+      [init(0, 64), EFAULT],
+      [init(present, 0), ENOEXEC],
+      [init(present, 63), ENOEXEC],
+      [init(present, size - 1), ENOEXEC],
+      [init(present, (1n << 32n) - 1n), ENOMEM],
+      [init(present, size, 8), EFAULT],
+      ...(existsSync('/sys/module/kernel')
+        ? ([
+            [finit('f=present.ko'), EEXIST],
+            [finit('f=packed.gz', 's=', COMPRESSED), EEXIST],
+            [init(present, size), EEXIST],
+          ] as const)
+        : []),
+    ]
+    const words = cases.map(([own]) => own)
+    const {answers} = await inContainer(directories(), words, policy, {prepare})
+    assert.deepEqual(
+      cases.map(([own], index) => [own.slice(0, 60), Number(answers[index])]),
+      cases.map(([own, answer]) => [own.slice(0, 60), answer]),
+    )
+  })
 
   it('refuses callers without CAP_SYS_MODULE and names the flag for a name', async () => {
     const call = word(CALLABLE_ABIS[0]!, 'finit_module', 'f=other.ko', 's=', 0)

@@ -8,7 +8,7 @@ import {join} from 'node:path'
 import type {Policy} from '../../../src/intercept/policy.js'
 import {WORK, buildTestProgram, runIntercepted} from '../../helpers/intercepted.js'
 import type {InterceptedRun} from '../../helpers/intercepted.js'
-import {CALLABLE_ABIS, inContainer, outside, paired, word} from '../../helpers/raw-calls.js'
+import {CALLABLE_ABIS, inContainer, itOnEachAbi, outside, paired, word} from '../../helpers/raw-calls.js'
 import {skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
 
@@ -68,102 +68,100 @@ describe('the new mount calls in a container', function () {
 
   const mounts = `grep " ${WORK}/d " /proc/self/mounts`
 
-  for (const abi of CALLABLE_ABIS) {
-    it(`fail as the kernel's own, with its words (${abi})`, async () => {
-      const config = (...values: readonly (number | string)[]) => word(abi, 'fsconfig', ...values)
-      const words = [
-        word(abi, 'fsopen', 's=ext4', 2),
-        word(abi, 'fsopen', 's=interceptor_none', 0),
-        word(abi, 'fsopen', 's=', 0),
-        word(abi, 'fsopen', 0, 0),
-        word(abi, 'fsopen', 8, 0),
-        word(abi, 'fsopen', 'u=10', 0),
-        word(abi, 'fsopen', 'n=5000', 0),
-        word(abi, 'fsopen', 'n=1048576', 0),
-        word(abi, 'fsopen', 's=ext4', 1),
-        config(3, FLAG, 's=interceptor', 0, 0),
-        word(abi, 'read', 3, 'b=64', 64),
-        config(3, STRING, 's=errors', 's=none', 0),
-        word(abi, 'read', 3, 'b=64', 64),
-        config(3, FLAG, 's=ro', 's=value', 0),
-        config(3, FLAG, 's=ro', 0, 1),
-        config(3, FLAG, 0, 0, 0),
-        config(3, FLAG, 8, 0, 0),
-        config(3, FLAG, 'u=10', 0, 0),
-        config(3, FLAG, 's=', 0, 0),
-        config(3, FLAG, 'n=255', 0, 0),
-        config(3, FLAG, 'n=256', 0, 0),
-        config(3, FLAG, 'n=1048576', 0, 0),
-        config(3, STRING, 's=errors', 0, 0),
-        config(3, STRING, 's=errors', 8, 0),
-        config(3, STRING, 's=errors', 'n=256', 0),
-        config(3, STRING, 's=errors', 's=', 0),
-        config(3, FLAG, 's=source', 0, 0),
-        config(3, STRING, 's=source', 's=one', 0),
-        config(3, STRING, 's=source', 's=two', 0),
-        config(3, BINARY, 's=none', 's=four', 4),
-        config(3, BINARY, 's=none', 8, 4),
-        config(3, BINARY, 's=none', 's=four', 0),
-        config(3, BINARY, 's=none', 's=four', 1_048_577),
-        config(3, PATH, 's=none', 's=/', AT_FDCWD),
-        config(3, PATH, 's=none', 's=', AT_FDCWD),
-        config(3, PATH, 's=none', 's=/', -1),
-        config(3, PATH_EMPTY, 's=none', 's=', AT_FDCWD),
-        config(3, FD, 's=none', 0, 0),
-        config(3, FD, 's=none', 0, 99),
-        config(3, FD, 's=none', 0, -1),
-        config(3, 9, 0, 0, 0),
-        config(3, CREATE, 's=key', 0, 0),
-        config(3, RECONFIGURE, 0, 0, 0),
-        config(-1, CREATE, 0, 0, 0),
-        config(99, CREATE, 0, 0, 0),
-        config(0, CREATE, 0, 0, 0),
-        word(abi, 'fsmount', 3, 0, 0),
-        word(abi, 'fsmount', 3, 2, 0),
-        word(abi, 'fsmount', 3, 0, 0x30),
-        word(abi, 'fsmount', 3, 0, 0x10_0000),
-        word(abi, 'fsmount', 99, 0, 0),
-        word(abi, 'fsmount', 0, 0, 0),
-        word(abi, 'fspick', AT_FDCWD, 's=d', 16),
-        word(abi, 'fspick', AT_FDCWD, 's=d', 0),
-        word(abi, 'fspick', AT_FDCWD, 's=none', 0),
-        word(abi, 'fspick', AT_FDCWD, 's=', 0),
-        word(abi, 'fspick', AT_FDCWD, 8, 0),
-        word(abi, 'fspick', 99, 's=d', 0),
-        word(abi, 'move_mount', 3, 's=', AT_FDCWD, 's=d', F_EMPTY_PATH),
-        word(abi, 'move_mount', 99, 's=', AT_FDCWD, 's=d', F_EMPTY_PATH),
-        word(abi, 'mount_setattr', 3, 's=', AT_EMPTY_PATH, 'v=0,0,0,0', 32),
-        word(abi, 'mount_setattr', 3, 's=', AT_EMPTY_PATH, 'v=0,0', 16),
-      ]
-      const directory = directories()
-      const {answers, decisions} = await inContainer(directory, words, policyFor(directory), {prepare})
-      const expected = outside(directories(), words, {prepare})
-      assert.deepEqual(paired(words, answers), paired(words, expected))
-      assert.ok(decisions.some(({reason}) => reason === "ext4: Unknown parameter 'interceptor'"))
-    })
+  itOnEachAbi("fail as the kernel's own, with its words", async (abi) => {
+    const config = (...values: readonly (number | string)[]) => word(abi, 'fsconfig', ...values)
+    const words = [
+      word(abi, 'fsopen', 's=ext4', 2),
+      word(abi, 'fsopen', 's=interceptor_none', 0),
+      word(abi, 'fsopen', 's=', 0),
+      word(abi, 'fsopen', 0, 0),
+      word(abi, 'fsopen', 8, 0),
+      word(abi, 'fsopen', 'u=10', 0),
+      word(abi, 'fsopen', 'n=5000', 0),
+      word(abi, 'fsopen', 'n=1048576', 0),
+      word(abi, 'fsopen', 's=ext4', 1),
+      config(3, FLAG, 's=interceptor', 0, 0),
+      word(abi, 'read', 3, 'b=64', 64),
+      config(3, STRING, 's=errors', 's=none', 0),
+      word(abi, 'read', 3, 'b=64', 64),
+      config(3, FLAG, 's=ro', 's=value', 0),
+      config(3, FLAG, 's=ro', 0, 1),
+      config(3, FLAG, 0, 0, 0),
+      config(3, FLAG, 8, 0, 0),
+      config(3, FLAG, 'u=10', 0, 0),
+      config(3, FLAG, 's=', 0, 0),
+      config(3, FLAG, 'n=255', 0, 0),
+      config(3, FLAG, 'n=256', 0, 0),
+      config(3, FLAG, 'n=1048576', 0, 0),
+      config(3, STRING, 's=errors', 0, 0),
+      config(3, STRING, 's=errors', 8, 0),
+      config(3, STRING, 's=errors', 'n=256', 0),
+      config(3, STRING, 's=errors', 's=', 0),
+      config(3, FLAG, 's=source', 0, 0),
+      config(3, STRING, 's=source', 's=one', 0),
+      config(3, STRING, 's=source', 's=two', 0),
+      config(3, BINARY, 's=none', 's=four', 4),
+      config(3, BINARY, 's=none', 8, 4),
+      config(3, BINARY, 's=none', 's=four', 0),
+      config(3, BINARY, 's=none', 's=four', 1_048_577),
+      config(3, PATH, 's=none', 's=/', AT_FDCWD),
+      config(3, PATH, 's=none', 's=', AT_FDCWD),
+      config(3, PATH, 's=none', 's=/', -1),
+      config(3, PATH_EMPTY, 's=none', 's=', AT_FDCWD),
+      config(3, FD, 's=none', 0, 0),
+      config(3, FD, 's=none', 0, 99),
+      config(3, FD, 's=none', 0, -1),
+      config(3, 9, 0, 0, 0),
+      config(3, CREATE, 's=key', 0, 0),
+      config(3, RECONFIGURE, 0, 0, 0),
+      config(-1, CREATE, 0, 0, 0),
+      config(99, CREATE, 0, 0, 0),
+      config(0, CREATE, 0, 0, 0),
+      word(abi, 'fsmount', 3, 0, 0),
+      word(abi, 'fsmount', 3, 2, 0),
+      word(abi, 'fsmount', 3, 0, 0x30),
+      word(abi, 'fsmount', 3, 0, 0x10_0000),
+      word(abi, 'fsmount', 99, 0, 0),
+      word(abi, 'fsmount', 0, 0, 0),
+      word(abi, 'fspick', AT_FDCWD, 's=d', 16),
+      word(abi, 'fspick', AT_FDCWD, 's=d', 0),
+      word(abi, 'fspick', AT_FDCWD, 's=none', 0),
+      word(abi, 'fspick', AT_FDCWD, 's=', 0),
+      word(abi, 'fspick', AT_FDCWD, 8, 0),
+      word(abi, 'fspick', 99, 's=d', 0),
+      word(abi, 'move_mount', 3, 's=', AT_FDCWD, 's=d', F_EMPTY_PATH),
+      word(abi, 'move_mount', 99, 's=', AT_FDCWD, 's=d', F_EMPTY_PATH),
+      word(abi, 'mount_setattr', 3, 's=', AT_EMPTY_PATH, 'v=0,0,0,0', 32),
+      word(abi, 'mount_setattr', 3, 's=', AT_EMPTY_PATH, 'v=0,0', 16),
+    ]
+    const directory = directories()
+    const {answers, decisions} = await inContainer(directory, words, policyFor(directory), {prepare})
+    const expected = outside(directories(), words, {prepare})
+    assert.deepEqual(paired(words, answers), paired(words, expected))
+    assert.ok(decisions.some(({reason}) => reason === "ext4: Unknown parameter 'interceptor'"))
+  })
 
-    it(`B12: leave to the kernel what it mounts for a user namespace (${abi})`, async () => {
-      const words = [
-        word(abi, 'fsopen', 's=tmpfs', 1),
-        word(abi, 'fsconfig', 3, STRING, 's=size', 's=1m', 0),
-        word(abi, 'fsconfig', 3, CREATE, 0, 0, 0),
-        word(abi, 'fsmount', 3, 1, NOATIME),
-        word(abi, 'mount_setattr', 4, 's=', AT_EMPTY_PATH, `v=${NODEV},0,0,0`, 32),
-        word(abi, 'move_mount', 4, 's=', AT_FDCWD, 's=d', F_EMPTY_PATH),
-        word(abi, 'fspick', AT_FDCWD, 's=d', 0),
-        word(abi, 'openat2', AT_FDCWD, 's=d', 'v=0,0,0', 24),
-        word(abi, 'open_tree', AT_FDCWD, 's=d', 1),
-        word(abi, 'move_mount', 7, 's=', AT_FDCWD, 's=d', F_EMPTY_PATH),
-      ]
-      const directory = directories()
-      const {answers, decisions} = await inContainer(directory, words, policyFor(directory), {prepare})
-      assert.deepEqual(answers, ['3', '0', '0', '4', '0', '0', '5', '6', '7', '0'])
-      assert.deepEqual(
-        decisions.map(({syscall, outcome}) => [syscall, outcome]),
-        [['fsopen', 'continued']],
-      )
-    })
-  }
+  itOnEachAbi('B12: leave to the kernel what it mounts for a user namespace', async (abi) => {
+    const words = [
+      word(abi, 'fsopen', 's=tmpfs', 1),
+      word(abi, 'fsconfig', 3, STRING, 's=size', 's=1m', 0),
+      word(abi, 'fsconfig', 3, CREATE, 0, 0, 0),
+      word(abi, 'fsmount', 3, 1, NOATIME),
+      word(abi, 'mount_setattr', 4, 's=', AT_EMPTY_PATH, `v=${NODEV},0,0,0`, 32),
+      word(abi, 'move_mount', 4, 's=', AT_FDCWD, 's=d', F_EMPTY_PATH),
+      word(abi, 'fspick', AT_FDCWD, 's=d', 0),
+      word(abi, 'openat2', AT_FDCWD, 's=d', 'v=0,0,0', 24),
+      word(abi, 'open_tree', AT_FDCWD, 's=d', 1),
+      word(abi, 'move_mount', 7, 's=', AT_FDCWD, 's=d', F_EMPTY_PATH),
+    ]
+    const directory = directories()
+    const {answers, decisions} = await inContainer(directory, words, policyFor(directory), {prepare})
+    assert.deepEqual(answers, ['3', '0', '0', '4', '0', '0', '5', '6', '7', '0'])
+    assert.deepEqual(
+      decisions.map(({syscall, outcome}) => [syscall, outcome]),
+      [['fsopen', 'continued']],
+    )
+  })
 
   it('B13: mount an image, with the attributes asked for, and go on with the descriptor', async () => {
     const words = [

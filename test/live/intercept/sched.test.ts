@@ -13,7 +13,7 @@ import {openPidNamespace, openTask} from '../../../src/ffi/scheduler.js'
 import {findInProc, translatePid} from '../../../src/intercept/target-task.js'
 import {buildTestProgram, runIntercepted} from '../../helpers/intercepted.js'
 import {until} from '../../helpers/processes.js'
-import {CALLABLE_ABIS, inContainer, outside, paired, word} from '../../helpers/raw-calls.js'
+import {CALLABLE_ABIS, inContainer, itOnEachAbi, outside, paired, word} from '../../helpers/raw-calls.js'
 import {skipUnless, skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
 
@@ -145,14 +145,12 @@ describe('sched_setscheduler in a container', function () {
   const inside = (own: readonly string[], policy: typeof ALL | {sched: {maxPriority: number}} = ALL) =>
     inContainer(directories(), own, policy, {prepare: open})
 
-  for (const abi of CALLABLE_ABIS) {
-    it(`B14: does what the kernel does for root, with its errnos (${abi})`, async () => {
-      const own = words(abi)
-      const expected = outside(directories(), own)
-      const {answers} = await inside(own)
-      assert.deepEqual(paired(own, answers), paired(own, expected))
-    })
-  }
+  itOnEachAbi('B14: does what the kernel does for root, with its errnos', async (abi) => {
+    const own = words(abi)
+    const expected = outside(directories(), own)
+    const {answers} = await inside(own)
+    assert.deepEqual(paired(own, answers), paired(own, expected))
+  })
 
   describe('with a process of the host beside it', () => {
     let host: ChildProcess

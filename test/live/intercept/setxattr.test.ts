@@ -8,8 +8,8 @@ import {join} from 'node:path'
 import type {Abi} from '../../../src/intercept/syscall.js'
 import {runIntercepted} from '../../helpers/intercepted.js'
 import {bytes} from '../../helpers/launch-plan.js'
-import {CALLABLE_ABIS, inContainer, outside, paired, word} from '../../helpers/raw-calls.js'
-import {skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
+import {CALLABLE_ABIS, inContainer, itOnEachAbi, outside, paired, word} from '../../helpers/raw-calls.js'
+import {skipTestUnless, skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const OPAQUE = 's=trusted.overlay.opaque'
@@ -188,25 +188,23 @@ describe('setxattr in a container', function () {
     return outcome
   }
 
-  for (const abi of CALLABLE_ABIS) {
-    it(`B7: sets, reads, lists and removes by every variant as root does (${abi})`, async () => {
-      const {decisions} = await sameAsRoot(uses(abi))
-      const [first] = decisions
-      assert.equal(first?.strategy, 'trusted')
-      assert.deepEqual(first.created?.['value'], bytes('y'))
-    })
+  itOnEachAbi('B7: sets, reads, lists and removes by every variant as root does', async (abi) => {
+    const {decisions} = await sameAsRoot(uses(abi))
+    const [first] = decisions
+    assert.equal(first?.strategy, 'trusted')
+    assert.deepEqual(first.created?.['value'], bytes('y'))
+  })
 
-    it(`B7: serves the calls of Linux 6.13 with their structure (${abi})`, async function () {
-      const [probe] = outside(directories(), [word(abi, 'listxattrat', AT_FDCWD, 's=.', 0, 0, 0)])
-      if (probe === '-38') this.skip()
-      await sameAsRoot(atUses(abi))
-    })
+  itOnEachAbi('B7: serves the calls of Linux 6.13 with their structure', async (abi, context) => {
+    const [probe] = outside(directories(), [word(abi, 'listxattrat', AT_FDCWD, 's=.', 0, 0, 0)])
+    skipTestUnless(context, probe !== '-38', 'this kernel has no listxattrat')
+    await sameAsRoot(atUses(abi))
+  })
 
-    it(`gives the kernel's own errno for bad input (${abi})`, async () => {
-      const {quiet} = await sameAsRoot(badInput(abi))
-      assert.ok((quiet['setxattr'] ?? 0) > 0)
-    })
-  }
+  itOnEachAbi("gives the kernel's own errno for bad input", async (abi) => {
+    const {quiet} = await sameAsRoot(badInput(abi))
+    assert.ok((quiet['setxattr'] ?? 0) > 0)
+  })
 
   it('M1: keeps what was set on the disk of the host', async () => {
     const words = [word('x86_64', 'setxattr', 's=d', OPAQUE, 's=y', 1, 0)]
