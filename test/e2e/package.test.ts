@@ -11,8 +11,16 @@ interface Packed {
   readonly files: readonly {readonly path: string; readonly mode: number; readonly size: number}[]
 }
 
+interface LockEntry {
+  readonly version?: string
+  readonly dev?: boolean
+  /** Needed for development, and by a package for something that it may go without. */
+  readonly devOptional?: boolean
+  readonly optional?: boolean
+}
+
 interface Lock {
-  readonly packages: Readonly<Record<string, {readonly version?: string; readonly dev?: boolean}>>
+  readonly packages: Readonly<Record<string, LockEntry>>
 }
 
 const EXPECTED = [
@@ -60,7 +68,9 @@ describe('the package', function () {
       const filter = (path: string): boolean => path !== built
       if (existsSync(join(PROJECT, name))) cpSync(join(PROJECT, name), join(copy, name), {recursive: true, filter})
     }
-    symlinkSync(join(PROJECT, 'node_modules'), join(copy, 'node_modules'))
+    // Packages that are shipped must be files there; links where that is possible, since nothing changes them.
+    const modules = join(PROJECT, 'node_modules')
+    succeed({cwd: copy}, 'sh', '-c', 'cp -al "$0" . 2>/dev/null || cp -a "$0" .', modules)
     const words = ['pack', '--json', '--loglevel=error', '--pack-destination', directory]
     ;[packed] = JSON.parse(succeed({cwd: copy, timeoutMs: 120_000}, 'npm', ...words)) as [Packed]
   })
@@ -73,14 +83,31 @@ describe('the package', function () {
     )
     const allowed =
       /^(bin\/(load|worker)\.js|bin\/package\.json|dist\/[\w.-]+\.(cache|js|js\.map)|share\/apparmor\/interceptor|(docs|examples)\/[\w./-]+|man\/interceptor[\w.-]*\.[15]|completions\/_?interceptor[.\w]*)$/
+    const own = paths.filter((path) => !path.startsWith('node_modules/'))
     assert.deepEqual(
-      paths.filter((path) => !EXPECTED.includes(path) && !allowed.test(path)),
+      own.filter((path) => !EXPECTED.includes(path) && !allowed.test(path)),
       [],
     )
-    const executable = packed.files.filter(({mode}) => (mode & 0o111) !== 0).map(({path}) => path)
+    const executable = packed.files.filter(({mode, path}) => (mode & 0o111) !== 0 && own.includes(path))
     assert.deepEqual(
-      executable.filter((path) => !path.startsWith('examples/')),
+      executable.map(({path}) => path).filter((path) => !path.startsWith('examples/')),
       ['bin/run.js', ...EXPECTED.filter((path) => path.startsWith('prebuilds/'))],
+    )
+  })
+
+  it('brings all that it needs but koffi, whose binary is that of the machine', () => {
+    const {packages} = JSON.parse(readFileSync(join(PROJECT, 'package-lock.json'), 'utf8')) as Lock
+    const needed = Object.entries(packages).filter(([path, {dev, devOptional}]) => path !== '' && !dev && !devOptional)
+    const isKoffi = (path: string): boolean => /^node_modules\/(?:koffi|@koromix\/.*)$/.test(path)
+    const brought = packed.files
+      .map(({path}) => /^(node_modules\/.*)\/package\.json$/.exec(path)?.[1])
+      .filter((path) => path !== undefined && path in packages)
+    assert.deepEqual(
+      brought.sort(),
+      needed
+        .filter(([path, {optional}]) => !isKoffi(path) && (optional !== true || existsSync(join(PROJECT, path))))
+        .map(([path]) => path)
+        .sort(),
     )
   })
 
