@@ -28,7 +28,7 @@ const DEFERRED = new Set([
 ])
 
 /**
- * The smallest bundle first that may do all of it. Each answers with false what is for the whole program.
+ * The smallest bundle first that may do all of it. `run` answers false where help was asked for.
  *
  * @param {readonly string[]} words those of the command line
  */
@@ -38,6 +38,7 @@ async function start(words) {
     const isSecondTime = process.env.INTERCEPTOR_USER_NAMESPACE !== undefined
     if (process.geteuid() !== 0 && !isSecondTime) await load('enter').main()
     if (await load('run').main(words)) return
+    words = ['help', 'run']
   }
   await load('main').main(words)
 }

@@ -1,5 +1,6 @@
 // The whole program: chooses the command. `run` and `exec` start without oclif, whose loading alone takes as long as
-// starting Node; every other word goes through it, and so does their help. Of `run`, bin/load.js tries run.ts first.
+// starting Node; every other word goes through it, and so does their help. bin/load.js gives `run` to run.ts
+// at once, and comes here for its help.
 
 import {LaunchError, UsageError} from '../errors.js'
 import {nearest} from '../nearest.js'
