@@ -91,21 +91,27 @@ class Launch {
     const {join} = plan
     // The same place: one is for `launch`, the other for `join`.
     const last = join ?? plan.spawner
-    const planFd = memoryFile(encodePlan(plan, join === undefined ? stageFor(plan) : '/'))
-    const [[control, theirControl], [init, theirInit]] = [streamPair(), streamPair()]
-    this.#control = new Channel(control)
-    this.#init = new Channel(init)
-    const theirs = [theirControl, theirInit, planFd]
+    const bytes = encodePlan(plan, join === undefined ? stageFor(plan) : '/')
+    const ours: number[] = []
+    const theirs: number[] = []
     try {
-      // CONTROL_FD, INIT_FD, PLAN_FD, and JOIN_FD or SPAWNER_FD of native/interceptor-init.h.
-      const descriptors = [0, plan.stdoutToStderr === true ? 2 : 1, 2, ...theirs, ...(last === undefined ? [] : [last])]
-      this.#pid = spawn(helper, [helper, join === undefined ? 'launch' : 'join'], descriptors)
+      for (let pairs = 0; pairs < 2; pairs++) {
+        const [our, their] = streamPair()
+        ours.push(our)
+        theirs.push(their)
+      }
+      theirs.push(memoryFile(bytes))
+      // Then come CONTROL_FD, INIT_FD, PLAN_FD, and JOIN_FD or SPAWNER_FD of native/interceptor-init.h.
+      const streams = [0, plan.stdoutToStderr === true ? 2 : 1, 2]
+      const words = [helper, join === undefined ? 'launch' : 'join']
+      this.#pid = spawn(helper, words, [...streams, ...theirs, ...(last === undefined ? [] : [last])])
     } catch (cause) {
-      for (const fd of [control, init]) closeSync(fd)
+      for (const fd of ours) closeSync(fd)
       throw new LaunchError('cannot start the native helper', {cause})
     } finally {
       for (const fd of theirs) closeSync(fd)
     }
+    ;[this.#control, this.#init] = ours.map((fd) => new Channel(fd)) as [Channel, Channel]
   }
 
   /** Resolves when the command is held back before its first system call. */
@@ -222,7 +228,7 @@ class Launch {
   /** Both sockets are at their end: everything that was said has been heard, and the launcher exits. */
   #closed(): void {
     this.#open--
-    if (this.#open === 0) void this.#settle()
+    if (this.#open === 0) this.#settle().catch((error: unknown) => this.#hasEnded.reject(error))
   }
 
   async #settle(): Promise<void> {
