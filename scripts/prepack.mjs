@@ -10,7 +10,10 @@ import {join} from 'node:path'
 
 import {PROJECT, SetupError, findFile, main, say} from './setup.mjs'
 
-/** Only in the tarball: beside package-lock.json, npm would take it for the versions of development. */
+/**
+ * Only in the tarball: beside package-lock.json, npm would take it for the versions of development. npm reads it when the
+ * package comes from a registry; in a tarball it is bundleDependencies that fixes them.
+ */
 const SHRINKWRAP = join(PROJECT, 'npm-shrinkwrap.json')
 const COMPILERS = {
   'x86_64-linux-gnu-gcc': 'gcc-x86-64-linux-gnu, or gcc on such a machine',
@@ -25,9 +28,10 @@ await main(async () => {
       throw new SetupError(`cannot build the helper: no ${compiler}\nhint: install the Debian packages ${packages}`)
     }
   }
+  // The helper first: the program is run once when it is built.
+  run('make', ['-s', '-C', 'native', 'prebuilds'])
   run('npm', ['run', '--silent', 'build:program'])
   run('npm', ['run', '--silent', 'build:documents'])
-  run('make', ['-s', '-C', 'native', 'prebuilds'])
   writeFileSync(SHRINKWRAP, `${JSON.stringify(shrinkwrap(), null, 2)}\n`)
 })
 

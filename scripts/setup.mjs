@@ -247,6 +247,8 @@ function nextFreeRange(file) {
 
 /** @returns {string[]} what is still missing */
 function build(purpose) {
+  // The helper first: the program is run once when it is built.
+  const missing = buildNative(purpose)
   const fingerprint = sourceFingerprint()
   const programIsCurrent = readText(BUILT_FROM) === fingerprint
   if (!programIsCurrent) {
@@ -255,7 +257,6 @@ function build(purpose) {
     const result = run('npm', ['run', '--silent', 'build:program'])
     if (result.status !== 0) throw new SetupError(`cannot build the program: npm run build:program ${ending(result)}`)
   }
-  const missing = buildNative(purpose)
   if (!programIsCurrent) writeFileSync(BUILT_FROM, fingerprint)
   return missing
 }
@@ -284,7 +285,7 @@ function sourceFingerprint() {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
-  for (const name of ['package.json', 'package-lock.json', 'scripts/build.mjs']) {
+  for (const name of ['package.json', 'package-lock.json', 'scripts/build.mjs', 'scripts/warm.cjs', 'bin/load.js']) {
     names.push(join(PROJECT, name))
   }
   for (const name of names) hash.update(name.slice(PROJECT.length)).update('\0').update(readFileSync(name)).update('\0')

@@ -1,8 +1,10 @@
 // From nothing to the end of a command that does nothing: what a short job pays.
 
-import type {Comparison, Context, Figure} from '../figure.js'
+import {spawnSync} from 'node:child_process'
+
+import type {Comparison, Context, Figure, Need} from '../figure.js'
 import {alternate} from '../measure.js'
-import {missing, root} from '../needs.js'
+import {missing, program, root} from '../needs.js'
 import {runtimes} from '../peers/runtimes.js'
 import {INTERCEPTOR} from '../subjects/programs.js'
 import {secondsOf, timeProgram} from '../subjects/timed.js'
@@ -28,6 +30,11 @@ function ours(words: readonly string[], place: Omit<Program, 'name' | 'words'>):
     [NODE]: {...where, name: NODE, words: [node, '-e', '0']},
   }
 }
+
+const mapAuto: Need = () =>
+  spawnSync('unshare', ['--help'], {encoding: 'utf8'}).stdout.includes('--map-auto')
+    ? undefined
+    : 'needs unshare of util-linux 2.38'
 
 /** The least that an ordinary user's run can do: Node, and Node again in a user namespace with a range of ids. */
 function twice([node = '']: readonly string[], place: Omit<Program, 'name' | 'words'>): Record<string, Program> {
@@ -72,7 +79,9 @@ async function run(context: Context): Promise<readonly Comparison[]> {
   }
   const {words, home, uid, gid} = ordinaryUser(context.directory())
   const place = {cwd: home, uid, gid, env: {HOME: home, XDG_RUNTIME_DIR: undefined}}
-  const theirs = {...ours(words, place), ...twice(words, place)}
+  const lacking = missing([program('newuidmap', 'uidmap'), mapAuto])
+  if (lacking !== undefined) context.leaveOut('rootless: Node twice', lacking)
+  const theirs = {...ours(words, place), ...(lacking === undefined && twice(words, place))}
   return [...comparisons, ...(await compareWithNode(context, 'rootless', theirs))]
 }
 

@@ -3,12 +3,11 @@
 
 import {enterUserNamespace} from '../container/reexecute.js'
 
-/** Comes back, with false, where there is nothing to enter or it can't be: the run meets that again, and words it. */
-export async function main(): Promise<false> {
+/** Comes back only where there is nothing to enter or it can't be: the run meets that again, and words it. */
+export async function main(): Promise<void> {
   try {
     await enterUserNamespace()
   } catch {
     // See above.
   }
-  return false
 }

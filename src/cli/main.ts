@@ -24,7 +24,8 @@ async function dispatch(words: readonly string[]): Promise<void> {
     await startExec(rest)
     return dispatchToOclif(['exec', '--help'])
   }
-  if (first === 'help') return dispatchToOclif([...rest, '--help'])
+  // Of the words behind it one names a command; what follows -- would be a command to run.
+  if (first === 'help') return dispatchToOclif([...rest.slice(0, 1), '--help'])
   return dispatchToOclif(words)
 }
 

@@ -24,7 +24,9 @@ export async function run(words: readonly string[]): Promise<false> {
   return startRun(words, entry)
 }
 
-/** At a glance, before the words are read: a worker that nobody needs after all costs time, and no more. */
+/** At a glance, before the words are read: a worker that nobody needs after all costs time and memory, and no more. */
 function looksIntercepted(words: readonly string[]): boolean {
-  return words.some((word) => interceptionFlags.some(({name}) => word === `--${name}` || word.startsWith(`--${name}=`)))
+  const end = words.indexOf('--')
+  const ours = end === -1 ? words : words.slice(0, end)
+  return ours.some((word) => interceptionFlags.some(({name}) => word === `--${name}` || word.startsWith(`--${name}=`)))
 }

@@ -61,10 +61,11 @@ const GROUP_SIGNAL_MS = 15
 /** Where nothing of ours can be below: the directory is covered in the launcher's own mount namespace. */
 const STAGES = ['/mnt', '/media', '/srv', '/opt', '/tmp', '/usr']
 
-/** The helper has begun when this returns; what it says is waited for in a turn of its own, by which this thread is held. */
-export function launch(plan: LaunchPlan, hooks: LaunchHooks): Promise<LaunchedContainer> {
+/** The helper has begun when this returns. At the caller's next `await` this thread waits for what the helper says. */
+export async function launch(plan: LaunchPlan, hooks: LaunchHooks): Promise<LaunchedContainer> {
   const launching = new Launch(plan, hooks)
-  return Promise.resolve().then(() => launching.begin())
+  await Promise.resolve()
+  return launching.begin()
 }
 
 class Launch {

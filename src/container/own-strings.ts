@@ -16,14 +16,14 @@ export function ownCommandLine(): readonly Buffer[] {
 const CERTIFICATES = 'NODE_EXTRA_CA_CERTS='
 const KEPT_CERTIFICATES = `INTERCEPTOR_${CERTIFICATES}`
 
-/** `NAME=value` strings, without our own variable. */
+/** `NAME=value` strings as the command is to have them: without our own variable, and with names that we changed back. */
 export function ownEnvironment(): readonly Buffer[] {
   return rawEnvironment()
     .filter((entry) => entry.includes('=') && !startsWith(entry, `${MARKER}=`))
     .map((entry) => renamed(entry, KEPT_CERTIFICATES, CERTIFICATES))
 }
 
-/** The same for this program when it is executed once more. */
+/** The same for this program when it is executed once more; process.env there lacks NODE_EXTRA_CA_CERTS. */
 export function environmentForNode(): readonly Buffer[] {
   return ownEnvironment().map((entry) => renamed(entry, CERTIFICATES, KEPT_CERTIFICATES))
 }

@@ -3,6 +3,8 @@
 import {declareInt} from './declare.js'
 
 const callIsatty = declareInt('isatty', ['fd'])
+// Once: each declaration holds memory of koffi's until V8 collects all garbage, and this is asked for each write.
+const callTcgetattr = declareInt('tcgetattr', ['fd', 'buffer'])
 
 const OPOST = 1
 /** c_oflag is the second of four 32-bit words, in glibc's and musl's struct termios; 64 bytes hold either. */
@@ -17,6 +19,6 @@ export function isTerminal(fd: number): boolean {
 /** The terminal at `fd` does not turn a newline into carriage return and newline: it is raw. False for anything else. */
 export function isRawTerminal(fd: number): boolean {
   const termios = Buffer.alloc(termiosBytes)
-  if (declareInt('tcgetattr', ['fd', 'buffer'])(fd, termios) !== 0) return false
+  if (callTcgetattr(fd, termios) !== 0) return false
   return (termios.readUInt32LE(oflagOffset) & OPOST) === 0
 }

@@ -28,6 +28,20 @@ describe('interceptor run of an ordinary user', () => {
     assert.deepEqual(run('--', 'id', '-u'), {status: 0, signal: null, stdout: '0\n', stderr: ''})
   })
 
+  it('shows help and nothing else, whatever variable is there', () => {
+    for (const marker of [undefined, '1:2:3:4:none:0:0:0']) {
+      const env = {INTERCEPTOR_USER_NAMESPACE: marker}
+      for (const words of [
+        ['run', '--help'],
+        ['help', 'run', '--', 'true'],
+      ]) {
+        const {status, stdout, stderr} = interceptorIn({cwd, env}, ...words)
+        assert.match(stdout, /^Run a command/m)
+        assert.deepEqual([status, stderr], [0, ''])
+      }
+    }
+  })
+
   it('gives the command the environment as it was, although Node starts twice', () => {
     // Node itself would read these certificates each time.
     const env = {NODE_EXTRA_CA_CERTS: '/no/such.pem', NODE_OPTIONS: '--no-warnings'}

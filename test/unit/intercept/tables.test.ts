@@ -11,6 +11,7 @@ import {
   syscallNames,
   syscallNumber,
 } from '../../../src/intercept/tables/index.js'
+import {succeed} from '../../helpers/program.js'
 
 const ABIS: readonly Abi[] = ['aarch64', 'arm', 'i386', 'x32', 'x86_64']
 
@@ -31,6 +32,26 @@ describe('syscall tables', () => {
       ['arm', 'set_tls', 0xf0005],
     ]
     for (const [abi, name, number] of expected) assert.equal(syscallNumber(abi, name), number, `${abi} ${name}`)
+  })
+
+  it('find a number by its whole name, whether the table has been read or not', () => {
+    // Here it has: syscallNames() reads it. In a fresh process it has not.
+    const script = `
+      import {syscallName, syscallNames, syscallNumber} from './src/intercept/tables/index.ts'
+      const abis = ${JSON.stringify(ABIS)}
+      const find = (names) => abis.map((abi, index) => names[index].map((name) => syscallNumber(abi, name) ?? -1))
+      const names = JSON.parse(process.argv[1])
+      const before = find(names)
+      abis.map(syscallNames)
+      process.stdout.write(JSON.stringify([before, find(names)]))`
+    const names = ABIS.map((abi) => [...syscallNames(abi), 'pen', 'rea', 'ad', ''])
+    const words = ['--import', 'tsx', '--input-type=module', '-e', script, JSON.stringify(names)]
+    const [before, after] = JSON.parse(succeed({}, process.execPath, ...words)) as [number[][], number[][]]
+    assert.deepEqual(before, after)
+    assert.deepEqual(
+      before.map((numbers) => numbers.slice(-4)),
+      ABIS.map(() => [-1, -1, -1, -1]),
+    )
   })
 
   it('have one number for new calls on every ABI', () => {
