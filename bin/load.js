@@ -56,7 +56,8 @@ function compile(name) {
   const filename = join(DIRECTORY, `${name}.js`)
   // Bundles are ASCII, and so each byte a character: scripts/build.mjs sees to it.
   const source = readFileSync(filename, 'latin1')
-  const script = new Script(source, {filename, cachedData: readIfThere(cacheFile(name))})
+  // Code that was kept brings its name along, so that this one is the same wherever the package lies; see src/cli/stack.ts.
+  const script = new Script(source, {filename: `interceptor:${name}.js`, cachedData: readIfThere(cacheFile(name))})
   return {script, filename}
 }
 

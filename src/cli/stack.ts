@@ -15,16 +15,13 @@ export function stackOfSources(stack: string, directory = fileURLToPath(packageF
     if (!maps.has(bundle)) maps.set(bundle, readMap(`${directory}${bundle}.map`))
     return maps.get(bundle)
   }
-  return stack.replaceAll(
-    /(\/[^\s()]*\/)([\w-]+\.js):(\d+):(\d+)/g,
-    (place, folder: string, bundle: string, line, column) => {
-      if (folder !== directory) return place
-      // Both count from one, the map from zero.
-      const entry = mapOf(bundle)?.findEntry(Number(line) - 1, Number(column) - 1)
-      if (entry === undefined || !('originalSource' in entry)) return place
-      return `${entry.originalSource.replace(/^(?:\.\.\/)+/, '')}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
-    },
-  )
+  // The names that bin/load.js gives to bundles.
+  return stack.replaceAll(/\binterceptor:(\w+\.js):(\d+):(\d+)/g, (place, bundle: string, line, column) => {
+    // Both count from one, the map from zero.
+    const entry = mapOf(bundle)?.findEntry(Number(line) - 1, Number(column) - 1)
+    if (entry === undefined || !('originalSource' in entry)) return place
+    return `${entry.originalSource.replace(/^(?:\.\.\/)+/, '')}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
+  })
 }
 
 function readMap(path: string): SourceMap | undefined {

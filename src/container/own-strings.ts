@@ -23,8 +23,9 @@ export function ownEnvironment(): readonly Buffer[] {
     .map((entry) => renamed(entry, KEPT_CERTIFICATES, CERTIFICATES))
 }
 
-/** The same for this program when it is executed once more; process.env there lacks NODE_EXTRA_CA_CERTS. */
-export function environmentForNode(): readonly Buffer[] {
+/** The same for this program when it is executed once more. A handler, which is a person's own, may need the certificates. */
+export function environmentForNode(words: readonly Buffer[]): readonly Buffer[] {
+  if (words.some((word) => startsWith(word, '--handler'))) return ownEnvironment()
   return ownEnvironment().map((entry) => renamed(entry, CERTIFICATES, KEPT_CERTIFICATES))
 }
 

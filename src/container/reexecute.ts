@@ -72,7 +72,7 @@ async function executeAgain(
   const {execve, keepOverExec} = await import('../ffi/exec.js')
   const words = ownWords()
   for (const fd of [0, 1, 2, ...kept, ...namedDescriptors(words)]) keepOverExec(fd)
-  return execve(helperPath(), helper(words), environmentForNode())
+  return execve(helperPath(), helper(words), environmentForNode(words))
 }
 
 function bytesOf(text: string): Buffer {

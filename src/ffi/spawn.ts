@@ -12,8 +12,6 @@ const POSIX_SPAWN_SETSIGMASK = 0x08
 /** More than posix_spawnattr_t needs, 336 bytes in glibc and musl; posix_spawn_file_actions_t is smaller. */
 const STRUCTURE_BYTES = 512
 const SIGSET_BYTES = 128
-/** Copies of descriptors are made above all that a child is given, so that no dup2 covers one that is still needed. */
-const CHILD_DESCRIPTORS_MAX = 32
 
 const callSpawn = declareInt('posix_spawn', ['buffer', 'path', 'buffer', 'buffer', 'buffer', 'buffer'])
 const initActions = declareInt('posix_spawn_file_actions_init', ['buffer'])
@@ -45,7 +43,8 @@ export function spawn(program: string, words: readonly string[], descriptors: re
   check(initAttributes(attributes))
   try {
     for (const [index, fd] of descriptors.entries()) {
-      const copy = duplicateCloseOnExec(fd, CHILD_DESCRIPTORS_MAX)
+      // Above all that the child is given, so that no dup2 covers one that is still needed.
+      const copy = duplicateCloseOnExec(fd, Math.max(3, descriptors.length))
       copies.push(copy)
       check(addDuplicate(actions, copy, index))
     }

@@ -1,15 +1,18 @@
 // Starts worker threads. One takes about as long as Node itself, so that a run may have the first begin before it knows
 // what for.
 
+import {write} from 'node:fs'
 import {createRequire} from 'node:module'
 import {pathToFileURL} from 'node:url'
 import {Worker} from 'node:worker_threads'
+import type {WorkerOptions} from 'node:worker_threads'
 
 import {isSource, packageFile} from '../package-files.js'
 import type {Lane, WorkerStart} from './worker-protocol.js'
 
 /** A worker keeps nothing from call to call: V8's own limit of 48 is filled with garbage for no gain in speed. */
 const YOUNG_MB = 4
+const STDERR = 2
 
 let prepared: Worker | undefined
 
@@ -39,14 +42,21 @@ function forgetPrepared(): void {
   prepared = undefined
 }
 
-/** The other bundle. Run from its source, as tests do, it needs the loader of this thread for itself. */
 function newWorker(lane: Lane): Worker {
-  // Node pipes what a thread prints into its own streams, and loads and opens these for it. Ours print nothing; what a
-  // handler prints is somebody else's.
-  const isSilent = lane !== 'handler'
+  // Left to itself, Node pipes what a thread prints into process.stdout, which makes the command's stream non-blocking.
   const resourceLimits = {maxYoungGenerationSizeMb: YOUNG_MB}
-  const options = {name: `interceptor-${lane}`, resourceLimits, stdout: isSilent, stderr: isSilent}
-  if (!isSource()) return new Worker(packageFile('bin/worker.js'), options)
+  const options = {name: `interceptor-${lane}`, resourceLimits, stdout: true, stderr: true}
+  const worker = isSource() ? fromSource(options) : new Worker(packageFile('bin/worker.js'), options)
+  // Ours print nothing; a handler may, and standard output is the command's.
+  if (lane === 'handler') {
+    for (const stream of [worker.stdout, worker.stderr])
+      stream.on('data', (bytes: Buffer) => write(STDERR, bytes, () => undefined))
+  }
+  return worker
+}
+
+/** Run from its source, as tests do, the other bundle needs the loader of this thread for itself. */
+function fromSource(options: WorkerOptions): Worker {
   const loader = JSON.stringify(
     pathToFileURL(
       createRequire(import.meta.url)

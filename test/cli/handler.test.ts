@@ -51,6 +51,17 @@ describe('run --handler', function () {
     assert.match(stderr, /caesar\(0x[0-9a-f]+, 13, 3\) = 11 {2}emulated \(handler, \d+ us\): moved 11 letters by 3/)
   })
 
+  it("leaves the command's streams blocking", () => {
+    // The worker of the handler begins after the command's streams were handed over.
+    const script = 'sleep 0.5; grep flags /proc/self/fdinfo/1 /proc/self/fdinfo/2 | cut -f 2'
+    const {stdout} = run('--handler', 'caesar.js', 'sh', '-c', script)
+    const modes = stdout.trim().split('\n')
+    assert.deepEqual(
+      modes.map((flags) => parseInt(flags, 8) & 0o4000),
+      [0, 0],
+    )
+  })
+
   it('answers the call of the example from Python', function () {
     skipTestUnless(this, hasProgram('python3'), 'python3 not installed')
     // Wherever the container sees one: the first of the PATH may lie in a home.

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import {spawnSync} from 'node:child_process'
-import {readFileSync} from 'node:fs'
+import {cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
 import {stackOfSources} from '../../src/cli/stack.js'
-import {INTERCEPTOR, PROJECT, succeed} from '../helpers/program.js'
+import {INTERCEPTOR, PROJECT, programIn, succeed} from '../helpers/program.js'
+import {temporaryDirectories} from '../helpers/temporary.js'
 
 const BUNDLES = ['enter', 'main', 'run', 'worker'] as const
 
 describe('starting', () => {
+  const directories = temporaryDirectories()
   for (const name of BUNDLES)
     it(`takes the code of ${name} that was kept by the build`, () => {
       // In a fresh process: V8 goes by its flags, which supervisors that other tests have started here may have changed.
@@ -25,14 +27,36 @@ describe('starting', () => {
       const lines = readFileSync(file, 'utf8').split('\n')
       const line = lines.findIndex((each) => each.includes(message))
       const column = (lines[line]?.indexOf(message) ?? 0) + 1
-      const told = stackOfSources(`    at aB (${file}:${line + 1}:${column})`, join(PROJECT, 'dist/'))
+      const told = stackOfSources(`    at aB (interceptor:${name}.js:${line + 1}:${column})`, join(PROJECT, 'dist/'))
       const [, number] = /^ {4}at aB \(src\/container\/launch\.ts:(\d+):\d+\)$/.exec(told) ?? []
       assert.ok(source[Number(number) - 1]?.includes(message), told)
     }
   })
 
+  it('has the same places wherever the package lies', () => {
+    // Kept code names the place where it was kept; a bug is provoked in a copy.
+    const copy = join(directories(), 'sp ace')
+    mkdirSync(copy)
+    for (const part of ['bin', 'dist', 'native', 'package.json'])
+      cpSync(join(PROJECT, part), join(copy, part), {recursive: true})
+    symlinkSync(join(PROJECT, 'node_modules'), join(copy, 'node_modules'))
+    const bug = "process.cwd = () => { throw new TypeError('on purpose') }"
+    writeFileSync(join(copy, 'bug.cjs'), bug)
+    const {status, stderr} = programIn(
+      {},
+      process.execPath,
+      '-r',
+      join(copy, 'bug.cjs'),
+      join(copy, 'bin/run.js'),
+      'run',
+      'true',
+    )
+    assert.match(stderr, /internal error[^]*on purpose[^]*\(src\/cli\/configuration\.ts:\d+:\d+\)/u)
+    assert.equal(status, 70)
+  })
+
   it('leaves a place alone that no map tells of', () => {
-    const stack = `Error: x\n    at a (${join(PROJECT, 'dist/none.js')}:1:2)\n    at b (node:fs:3:4)\n    at c (/x/run.js:5:6)`
+    const stack = 'Error: x\n    at a (interceptor:none.js:1:2)\n    at b (node:fs:3:4)\n    at c (/x/run.js:5:6)'
     assert.equal(stackOfSources(stack, join(PROJECT, 'dist/')), stack)
   })
 
