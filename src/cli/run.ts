@@ -2,7 +2,7 @@
 
 import {prepareMoves} from '../container/cgroup-move.js'
 import {enterUserNamespace} from '../container/reexecute.js'
-import {prepareWorker} from '../intercept/worker-thread.js'
+import {endPreparedWorker, prepareWorker} from '../intercept/worker-thread.js'
 import {catching} from './catching.js'
 import {interceptionFlags} from './flags-interception.js'
 
@@ -12,6 +12,8 @@ export async function main(argv: readonly string[]): Promise<boolean> {
   await catching(argv, async ([, ...rest]) => {
     isDone = await run(rest)
   })
+  // After a failure, or before help.
+  await endPreparedWorker()
   return isDone
 }
 

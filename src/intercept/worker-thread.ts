@@ -25,6 +25,18 @@ export function prepareWorker(): void {
   prepared.once('error', forgetPrepared)
 }
 
+/**
+ * Ends a thread that nobody came for, when it has begun: koffi, which it loads, aborts the whole process where Node ends a
+ * thread in the middle of that.
+ */
+export async function endPreparedWorker(): Promise<void> {
+  const worker = takePrepared()
+  if (worker === undefined) return
+  const ended = new Promise((resolve) => worker.once('exit', resolve).once('error', resolve))
+  worker.postMessage(undefined)
+  await ended
+}
+
 export function startWorker(lane: Lane, start: WorkerStart): Worker {
   const worker = (lane === 'hot' ? takePrepared() : undefined) ?? newWorker(lane)
   worker.postMessage(start)

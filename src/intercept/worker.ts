@@ -38,8 +38,10 @@ let lane: LaneWorker | undefined
 let ready: Promise<void> | undefined
 
 // The first message says what for. A rejection ends the worker, and its error reaches the main thread.
-port.on('message', (message: ToWorker | WorkerStart) => {
-  if (ready === undefined) ready = begin(message as WorkerStart)
+port.on('message', (message: ToWorker | WorkerStart | undefined) => {
+  // Nobody came for this thread.
+  if (message === undefined) port.close()
+  else if (ready === undefined) ready = begin(message as WorkerStart)
   else if (lane === undefined) void ready.then(() => lane?.receive(message as ToWorker))
   else lane.receive(message as ToWorker)
 })

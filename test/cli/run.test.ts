@@ -77,6 +77,14 @@ describe('interceptor run', () => {
     })
   }
 
+  it('ends well with wrong usage and with help, where its worker has begun already', () => {
+    // koffi aborts the process that ends while a thread loads it.
+    for (let round = 0; round < 8; round++) {
+      assert.equal(interceptorIn({cwd}, 'run', '--mknod', '--handler', 'none.mjs', 'true').status, 125)
+      assert.equal(interceptorIn({cwd}, 'run', '--mknod', '--help').status, 0)
+    }
+  })
+
   it('passes bytes that are no UTF-8 in words and in the environment', () => {
     const script = `A=$(printf 'e\\377') exec "$0" "$1" run --env "$(printf 'B=\\376')" sh -c 'printf "%s,%s,%s" "$1" "$A" "$B"' x "$(printf 'a\\377')"`
     const {stdout, stderr} = spawnSync('sh', ['-c', script, process.execPath, INTERCEPTOR], {cwd})
