@@ -63,6 +63,16 @@ export default defineConfig(
   // Layers, from the bottom up. Of several blocks that match a file the last one counts.
   layer(['src/*.ts'], koffi, render, oclif, config),
   layer(
+    ['src/kernel/**/*.ts'],
+    node,
+    koffi,
+    render,
+    oclif,
+    config,
+    ...above,
+    ...['intercept', 'container', 'config', 'render', 'ffi'].map((name) => folder(name)),
+  ),
+  layer(
     ['src/ffi/**/*.ts'],
     render,
     oclif,
@@ -81,7 +91,9 @@ export default defineConfig(
   ),
   layer(
     [
-      'src/intercept/{syscall,policy,decision,container-description,filter,bpf-vm,arguments}.ts',
+      'src/intercept/{family,policy,decision,container}.ts',
+      'src/intercept/filter/{filter,bpf-vm}.ts',
+      'src/intercept/caller/argument-kinds.ts',
       'src/intercept/**/*decide*.ts',
     ],
     node,

@@ -34,7 +34,7 @@ const DEFERRED = new Set([
  */
 async function start(words) {
   if (words[0] === 'run') {
-    // The variable is MARKER of src/container/own-strings.ts.
+    // The variable is MARKER of src/container/launch/process-args.ts.
     const isSecondTime = process.env.INTERCEPTOR_USER_NAMESPACE !== undefined
     if (process.geteuid() !== 0 && !isSecondTime) await load('enter').main()
     if (await load('run').main(words)) return
@@ -56,7 +56,7 @@ function compile(name) {
   const filename = join(DIRECTORY, `${name}.js`)
   // Bundles are ASCII, and so each byte a character: scripts/build.mjs sees to it.
   const source = readFileSync(filename, 'latin1')
-  // Code that was kept brings its name along, so that this one is the same wherever the package lies; see src/cli/stack.ts.
+  // Code that was kept brings its name along, so that this one is the same wherever the package lies; see src/cli/text/stack.ts.
   const script = new Script(source, {filename: `interceptor:${name}.js`, cachedData: readIfThere(cacheFile(name))})
   return {script, filename}
 }

@@ -1,2 +1,2 @@
-// Entry of the worker threads, for src/intercept/supervisor.ts.
+// Entry of the worker threads, for src/intercept/engine/supervisor.ts.
 require('./load.js').load('worker')

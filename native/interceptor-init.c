@@ -1,5 +1,5 @@
 /*
- * interceptor-init: makes the container that src/container/launch.ts planned, and is its PID 1. It formats no text,
+ * interceptor-init: makes the container that src/container/launch/index.ts planned, and is its PID 1. It formats no text,
  * takes no options and decides nothing; Node starts it with the descriptors that interceptor-init.h names.
  *
  *   interceptor-init launch

@@ -1,5 +1,5 @@
 /*
- * Shared declarations of interceptor-init: the plan as src/container/native-plan.ts encodes it, the messages that
+ * Shared declarations of interceptor-init: the plan as src/container/launch/native-plan.ts encodes it, the messages that
  * travel between Node, the outer process and PID 1, and the functions that each file offers to the others.
  */
 #ifndef INTERCEPTOR_INIT_H
@@ -17,7 +17,7 @@ enum { CONTROL_FD = 3, INIT_FD = 4, PLAN_FD = 5, JOIN_FD = 6 /* pidfd of the PID
 /* In a launch, with PLAN_SPAWNER: where requests to start programs come from. */
 enum { SPAWNER_FD = 6 };
 
-/* In step with STAGES in src/container/launch-failure.ts; test/unit/container/native-protocol.test.ts compares them. */
+/* In step with STAGES in src/container/launch/failure.ts; test/unit/container/native-protocol.test.ts compares them. */
 enum stage {
 	STAGE_PLAN,
 	STAGE_MOUNT_NAMESPACE,
@@ -44,7 +44,7 @@ enum stage {
 	STAGE_JOIN,
 };
 
-/* In step with MESSAGES in src/container/channel.ts. */
+/* In step with MESSAGES in src/container/launch/channel.ts. */
 enum message_type {
 	MESSAGE_INNER = 1, /* outer to Node: a = pid */
 	MESSAGE_MAPPED, /* Node to outer: the maps are written */
@@ -69,7 +69,7 @@ struct message {
 	int32_t b;
 	int32_t c;
 };
-_Static_assert(sizeof(struct message) == 16, "src/container/channel.ts reads records of 16 bytes");
+_Static_assert(sizeof(struct message) == 16, "src/container/launch/channel.ts reads records of 16 bytes");
 
 #define PLAN_MAGIC 0x31504e49u
 
@@ -118,7 +118,7 @@ struct plan {
 	uint32_t root_gid;
 	uint64_t ignored_signals; /* bit n - 1 for signal n */
 };
-_Static_assert(sizeof(struct plan) == 40, "src/container/native-plan.ts writes a header of 40 bytes");
+_Static_assert(sizeof(struct plan) == 40, "src/container/launch/native-plan.ts writes a header of 40 bytes");
 
 struct record {
 	uint16_t kind;
@@ -127,7 +127,7 @@ struct record {
 	uint32_t number; /* mode, or MOUNT_ATTR_* */
 	uint32_t step; /* index in LaunchPlan.filesystem, for reports */
 };
-_Static_assert(sizeof(struct record) == 16, "src/container/native-plan.ts writes records of 16 bytes");
+_Static_assert(sizeof(struct record) == 16, "src/container/launch/native-plan.ts writes records of 16 bytes");
 
 /* Between PID 1 and the child that becomes the command: plain memory, because system calls may be intercepted. */
 struct command_page {

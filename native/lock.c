@@ -11,7 +11,7 @@
 #include "interceptor-init.h"
 #include "kernel.h"
 
-/* Descriptors that src/intercept/mount/workshop.ts hands over. */
+/* Descriptors that src/intercept/families/mount/private-mount-namespace.ts hands over. */
 enum { ANSWER_FD = 3, NAMESPACE_FD = 4 };
 
 static int send_descriptor(int socket, int fd)

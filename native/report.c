@@ -1,6 +1,6 @@
 /*
  * Messages of 16 bytes over the sockets, and the one way to fail: a stage, a step and errno. The words are in
- * src/container/launch-failure.ts.
+ * src/container/launch/failure.ts.
  */
 #include <errno.h>
 #include <sys/socket.h>

@@ -25,7 +25,7 @@
 
 enum { REQUEST_MAX = 65536, WORDS_MAX = 64, OUTPUT_MAX = 2048, GROUPS_MAX = 1024 };
 
-/* In step with src/intercept/mount/spawner.ts. */
+/* In step with src/intercept/families/mount/fuse/spawner.ts. */
 enum request_descriptors { REPLY, MOUNT_NAMESPACE, ROOT, DIRECTORY, DESCRIPTORS };
 
 struct request {
@@ -38,7 +38,7 @@ struct request {
 	uint32_t reserved;
 	/* Then the groups, four bytes each, and the words, each with its zero: the program first, by path or name. */
 };
-_Static_assert(sizeof(struct request) == 32, "src/intercept/mount/spawner.ts writes a header of 32 bytes");
+_Static_assert(sizeof(struct request) == 32, "src/intercept/families/mount/fuse/spawner.ts writes a header of 32 bytes");
 
 enum reply_type { REPLY_OUTPUT = 1, REPLY_ENDED, REPLY_NOT_STARTED };
 

@@ -33,7 +33,7 @@ enum { WORDS_MAX = 3 * 340 + 3, MARKER_MAX = 256 };
 
 extern char **environ;
 
-/* In step with STAGES in src/container/reexecute.ts. */
+/* In step with STAGES in src/container/userns/reexecute.ts. */
 enum outcome_stage { OUTCOME_ENTERED, OUTCOME_UNSHARE, OUTCOME_UID_MAP, OUTCOME_GID_MAP, OUTCOME_JOIN };
 
 struct outcome {

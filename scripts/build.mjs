@@ -19,10 +19,10 @@ await build({
   outdir: OUTPUT,
   // Apart from each other: two threads share no code at run time, and `main` can do what `enter` and `run` begin faster.
   entryPoints: {
-    enter: 'src/cli/enter.ts',
-    main: 'src/cli/main.ts',
-    run: 'src/cli/run.ts',
-    worker: 'src/intercept/worker.ts',
+    enter: 'src/cli/start/enter.ts',
+    main: 'src/cli/start/main.ts',
+    run: 'src/cli/start/run.ts',
+    worker: 'src/intercept/engine/worker.ts',
   },
   bundle: true,
   packages: 'external',

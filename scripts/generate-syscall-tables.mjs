@@ -1,4 +1,4 @@
-// Writes src/intercept/tables/*.ts from the kernel's exported headers.
+// Writes src/kernel/calls/*.ts from the kernel's exported headers.
 //
 //   node scripts/generate-syscall-tables.mjs UAPI VERSION
 //
@@ -68,5 +68,5 @@ export const ${abi.toUpperCase()}_CALLS = \`
 ${wrap(words, 116)}
 \`
 `
-  writeFileSync(new URL(`../src/intercept/tables/${abi}.ts`, import.meta.url), text)
+  writeFileSync(new URL(`../src/kernel/calls/${abi}.ts`, import.meta.url), text)
 }

@@ -4,7 +4,7 @@ import {existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSy
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 
-import {findHierarchies, subdirectories, thisHost} from '../../src/container/cgroup-tree.js'
+import {findHierarchies, subdirectories, thisHost} from '../../src/container/cgroup/tree.js'
 import {BenchError} from '../errors.js'
 import type {Context} from '../figure.js'
 

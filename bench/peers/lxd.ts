@@ -7,7 +7,7 @@ import {once} from 'node:events'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 
-import {words} from '../../src/container/cgroup-tree.js'
+import {words} from '../../src/container/cgroup/tree.js'
 import {BenchError} from '../errors.js'
 import type {Context} from '../figure.js'
 import {Caller} from '../subjects/caller.js'

@@ -1,10 +1,10 @@
 // Whether limits can be set here: by making a cgroup with each of them, and removing it again.
 
 import {withCauses} from '../causes.js'
-import {createCgroup} from '../container/cgroup.js'
-import type {CgroupOptions} from '../container/cgroup.js'
+import {createCgroup} from '../container/cgroup/index.js'
+import type {CgroupOptions} from '../container/cgroup/index.js'
 import type {ContainerOptions} from '../container/run-options.js'
-import {findHierarchies, thisHost} from '../container/cgroup-tree.js'
+import {findHierarchies, thisHost} from '../container/cgroup/tree.js'
 import {InterceptorError} from '../errors.js'
 import {good, limited, missing} from './finding.js'
 import type {Finding} from './finding.js'

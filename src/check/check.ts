@@ -1,7 +1,7 @@
 // Everything that check finds out, as tasks that are done one after the other.
 
-import {ownStanding, isPrivileged} from '../container/standing.js'
-import {ownSurroundings} from '../container/surroundings.js'
+import {ownStanding, isPrivileged} from '../container/userns/privileges.js'
+import {ownSurroundings} from '../container/userns/host-restrictions.js'
 import type {Policy} from '../intercept/policy.js'
 import {checkCgroups} from './cgroups.js'
 import type {Limits} from './cgroups.js'

@@ -3,7 +3,7 @@
 import {close} from '../ffi/libc.js'
 import {installEmptyListener, Notifier, setSyncWakeUp} from '../ffi/seccomp.js'
 import {ERRNO, errnoText, SystemError} from '../ffi/errors.js'
-import {probeNotifier} from '../intercept/probe.js'
+import {probeNotifier} from '../intercept/filter/probe.js'
 import {good, limited, missing} from './finding.js'
 import type {Finding} from './finding.js'
 

@@ -2,11 +2,11 @@
 
 import {Command} from '@oclif/core'
 
-import {withConfiguration} from '../cli/configuration.js'
-import {handlersOf} from '../cli/handlers.js'
-import {flagValues, oclifFlags} from '../cli/oclif-flags.js'
-import {toPolicy} from '../cli/policy.js'
-import {containerOptions} from '../cli/run-line.js'
+import {withConfiguration} from '../cli/line/configuration.js'
+import {handlersOf} from '../cli/line/handlers.js'
+import {flagValues, oclifFlags} from '../cli/flags/oclif.js'
+import {toPolicy} from '../cli/line/policy.js'
+import {containerOptions} from '../cli/line/run-line.js'
 import {EXIT} from '../errors.js'
 
 export class Check extends Command {

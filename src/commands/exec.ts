@@ -1,9 +1,9 @@
 // interceptor exec: one more command in a container that runs. As for run, this class is what help shows; the start is
-// src/cli/start-exec.ts, without oclif.
+// src/cli/start/start-exec.ts, without oclif.
 
 import {Args, Command} from '@oclif/core'
 
-import {oclifFlags} from '../cli/oclif-flags.js'
+import {oclifFlags} from '../cli/flags/oclif.js'
 
 export class Exec extends Command {
   static override readonly summary = 'Run one more command in a container that runs.'
@@ -31,7 +31,7 @@ export class Exec extends Command {
   }
 
   override async run(): Promise<void> {
-    const {startExec} = await import('../cli/start-exec.js')
+    const {startExec} = await import('../cli/start/start-exec.js')
     await startExec(this.argv)
   }
 }

@@ -1,4 +1,4 @@
-// The commands that exist: src/cli/main.ts takes them from here, and oclif looks for none by itself.
+// The commands that exist: src/cli/start/main.ts takes them from here, and oclif looks for none by itself.
 
 import type {Command} from '@oclif/core'
 

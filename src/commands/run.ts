@@ -1,9 +1,9 @@
-// interceptor run: one command in a fresh container. It starts in src/cli/run.ts, without oclif;
+// interceptor run: one command in a fresh container. It starts in src/cli/start/run.ts, without oclif;
 // this class is what help shows, and the same start where oclif calls it.
 
 import {Args, Command} from '@oclif/core'
 
-import {oclifFlags} from '../cli/oclif-flags.js'
+import {oclifFlags} from '../cli/flags/oclif.js'
 
 export class Run extends Command {
   static override readonly summary = 'Run a command in a fresh unprivileged container.'
@@ -37,7 +37,7 @@ export class Run extends Command {
   }
 
   override async run(): Promise<void> {
-    const {run} = await import('../cli/run.js')
+    const {run} = await import('../cli/start/run.js')
     await run(this.argv)
   }
 }

@@ -1,9 +1,9 @@
 // Lines of LXC's seccomp policy, as security.syscalls.deny holds them: `name [action] [index,value,op,mask]...`.
 
-import type {Action} from '../intercept/bpf.js'
-import {rulesFor} from '../intercept/filter.js'
-import type {Rule} from '../intercept/filter.js'
-import type {ArgumentIndex, Comparison} from '../intercept/syscall.js'
+import type {Action} from '../intercept/filter/bpf.js'
+import {rulesFor} from '../intercept/filter/filter.js'
+import type {Rule} from '../intercept/filter/filter.js'
+import type {ArgumentIndex, Comparison} from '../intercept/family.js'
 
 const OPERATORS: Readonly<Record<string, Comparison['operator'] | 'masked'>> = {
   SCMP_CMP_NE: 'ne',

@@ -2,9 +2,9 @@
 
 import {totalmem} from 'node:os'
 
-import type {IdMapExtent} from '../intercept/container-description.js'
+import type {IdMapExtent} from '../intercept/container.js'
 import {nearest} from '../nearest.js'
-import type {Rule} from '../intercept/filter.js'
+import type {Rule} from '../intercept/filter/filter.js'
 import {parseDenyRules} from './lxc-rules.js'
 import {isMembers, wrong} from './document.js'
 import type {ConfigurationDocument, Members, Place} from './document.js'

@@ -1,6 +1,6 @@
 // LXD's raw.idmap: `both 1000 1000`, `uid 50-60 500-510`, one on each line; the host's ids come first.
 
-import type {IdMapExtent} from '../intercept/container-description.js'
+import type {IdMapExtent} from '../intercept/container.js'
 
 export interface RawIdMap {
   readonly uid: readonly IdMapExtent[]

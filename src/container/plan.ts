@@ -1,6 +1,6 @@
-// Everything that launching needs, decided before anything is done. Pure data; launch.ts carries it out.
+// Everything that launching needs, decided before anything is done. Pure data; launch/index.ts carries it out.
 
-import type {IdMapExtent} from '../intercept/container-description.js'
+import type {IdMapExtent} from '../intercept/container.js'
 import type {Device} from '../intercept/policy.js'
 
 /** Flags of one mount in the container. What is set here the container can't clear (locked by the namespace copy). */

@@ -1,10 +1,10 @@
 // What `run` was asked to do, as plain data: checked for form, not yet against the machine. plan.ts goes on from here.
 
-import type {IdMapExtent} from '../intercept/container-description.js'
+import type {IdMapExtent} from '../intercept/container.js'
 import type {DecisionBatch, Wanted} from '../intercept/decision.js'
-import type {Rule} from '../intercept/filter.js'
+import type {Rule} from '../intercept/filter/filter.js'
 import type {Policy} from '../intercept/policy.js'
-import type {ManifestEntry} from '../intercept/syscall.js'
+import type {ManifestEntry} from '../intercept/family.js'
 
 export interface BindOption {
   /** As typed; relative to the current directory. */

@@ -3,20 +3,20 @@
 import {UsageError} from '../errors.js'
 import {socketPair} from '../ffi/descriptors.js'
 import {close} from '../ffi/libc.js'
-import {FAMILIES} from '../intercept/families.js'
-import {denyFilter, notifyFilter} from '../intercept/filter.js'
-import {startLoadSampling} from '../intercept/load-average.js'
-import {probeNotifier} from '../intercept/probe.js'
-import {enabledCalls} from '../intercept/registry.js'
-import {createSupervisor, type Supervisor} from '../intercept/supervisor.js'
-import type {Beginning} from '../intercept/syscall.js'
-import {reportEnd} from './command-end.js'
+import {FAMILIES} from '../intercept/families/index.js'
+import {denyFilter, notifyFilter} from '../intercept/filter/filter.js'
+import {startLoadSampling} from '../intercept/families/sysinfo/load-average.js'
+import {probeNotifier} from '../intercept/filter/probe.js'
+import {enabledCalls} from '../intercept/engine/registry.js'
+import {createSupervisor, type Supervisor} from '../intercept/engine/supervisor.js'
+import type {Beginning} from '../intercept/family.js'
+import {reportEnd} from './launch/command-end.js'
 import {encodeControl} from './control.js'
-import {createCgroup, removeStaleCgroups, type CgroupOptions, type ContainerCgroup} from './cgroup.js'
-import {renewMoves} from './cgroup-move.js'
-import {findHierarchies, thisHost, unifiedMountPoint, type Hierarchies} from './cgroup-tree.js'
-import {deviceRules, standardTerminal} from './devices.js'
-import {commandEnvironment, variable} from './environment.js'
+import {createCgroup, removeStaleCgroups, type CgroupOptions, type ContainerCgroup} from './cgroup/index.js'
+import {renewMoves} from './cgroup/move.js'
+import {findHierarchies, thisHost, unifiedMountPoint, type Hierarchies} from './cgroup/tree.js'
+import {deviceRules, standardTerminal} from './filesystem/devices.js'
+import {commandEnvironment, variable} from './launch/environment.js'
 import {
   chooseNestedMaps,
   choosePrivilegedMaps,
@@ -25,18 +25,18 @@ import {
   readIdSources,
   toHost,
   type IdMaps,
-} from './idmap.js'
-import type {Export} from './export.js'
-import {launch, type ContainerEnd, type LaunchedContainer} from './launch.js'
-import {impossibilityNotes} from './impossible.js'
-import {restoreOpenFiles} from './limits.js'
+} from './userns/idmap.js'
+import type {Export} from './export/index.js'
+import {launch, type ContainerEnd, type LaunchedContainer} from './launch/index.js'
+import {impossibilityNotes} from './unsupported.js'
+import {restoreOpenFiles} from './launch/limits.js'
 import type {LaunchPlan} from './plan.js'
-import {prepareMountDevices, prepareUserMountDevices, type MountDevices} from './mount-devices.js'
-import {prepareFilesystem, type PreparedFilesystem} from './prepare.js'
-import {entryWarnings, requireEntered} from './entry-advice.js'
-import type {Entry} from './reexecute.js'
+import {prepareMountDevices, prepareUserMountDevices, type MountDevices} from './filesystem/mount-devices.js'
+import {prepareFilesystem, type PreparedFilesystem} from './filesystem/prepare.js'
+import {entryWarnings, requireEntered} from './userns/entry-advice.js'
+import type {Entry} from './userns/reexecute.js'
 import type {Reporter, RunEnd, RunOptions} from './run-options.js'
-import {followSignals, ignoredSignals, stopWithCommand} from './signals.js'
+import {followSignals, ignoredSignals, stopWithCommand} from './launch/signals.js'
 import {identify, StateRecord, stateDirectory} from './state.js'
 
 /**
@@ -211,7 +211,7 @@ class Run {
   async #prepareExport({currentDirectory, steps}: PreparedFilesystem, maps: IdMaps): Promise<Export | undefined> {
     const {export: asked, policy} = this.#options
     if (asked === undefined) return undefined
-    const {Export} = await import('./export.js')
+    const {Export} = await import('./export/index.js')
     return Export.prepare({...asked, currentDirectory, steps, maps, devices: policy.mknod?.devices ?? []})
   }
 

@@ -1,6 +1,6 @@
 // Which flags would have a refused call performed, tried out with the real filter and policy, and the fewest for many.
 
-import type {Abi, AnyFamily} from '../intercept/syscall.js'
+import type {Abi, AnyFamily} from '../intercept/family.js'
 import type {Judge, Judgement} from './judge.js'
 import type {ParsedCall} from './strace-notation.js'
 

@@ -1,7 +1,7 @@
 // Judges every call of a trace or a log: what would be refused, and the fewest flags that would allow it.
 
-import type {Abi, Arguments} from '../intercept/syscall.js'
-import {denyRules} from '../intercept/filter.js'
+import type {Abi, Arguments} from '../intercept/family.js'
+import {denyRules} from '../intercept/filter/filter.js'
 import {adviseCall, fewestFlags, flagsOfHint} from './advise.js'
 import type {Advised, Adviser, FlagWords, Need} from './advise.js'
 import {readLogLine} from './log-file.js'

@@ -1,10 +1,10 @@
 // What would be answered to a call: through the real filters in our own machine, then by the family's own decide().
 
 import {isSystemError} from '../ffi/errors.js'
-import {actionOf} from '../intercept/bpf.js'
-import type {Action, Instruction, Program} from '../intercept/bpf.js'
-import {checkProgram, runFilters} from '../intercept/bpf-vm.js'
-import {denyFilter, notifyFilter} from '../intercept/filter.js'
+import {actionOf} from '../intercept/filter/bpf.js'
+import type {Action, Instruction, Program} from '../intercept/filter/bpf.js'
+import {checkProgram, runFilters} from '../intercept/filter/bpf-vm.js'
+import {denyFilter, notifyFilter} from '../intercept/filter/filter.js'
 import type {Policy} from '../intercept/policy.js'
 import type {
   Abi,
@@ -15,8 +15,8 @@ import type {
   Arguments,
   Json,
   Verdict,
-} from '../intercept/syscall.js'
-import {AUDIT_ARCH, callNumber, machineAbis} from '../intercept/tables/index.js'
+} from '../intercept/family.js'
+import {AUDIT_ARCH, callNumber, machineAbis} from '../kernel/calls/index.js'
 import {applyRules} from './rules.js'
 import type {PolicyRule} from './rules.js'
 import {UnknownArgument, imagine} from './registers.js'

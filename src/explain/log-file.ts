@@ -1,8 +1,8 @@
 // Reads our own decision log, JSON lines or text, back into calls that can be judged again.
 
 import {isSystemError} from '../ffi/errors.js'
-import type {Abi, Argument, Arguments, Json} from '../intercept/syscall.js'
-import {AUDIT_ARCH} from '../intercept/tables/index.js'
+import type {Abi, Argument, Arguments, Json} from '../intercept/family.js'
+import {AUDIT_ARCH} from '../kernel/calls/index.js'
 import {UnknownArgument, imagine} from './registers.js'
 import {NotationError, parseCall, parseTracedCall} from './strace-notation.js'
 import type {ParsedCall, Value} from './strace-notation.js'

@@ -1,6 +1,6 @@
 // Numbers that a value in strace's notation stands for.
 
-import {encodeDevice} from '../intercept/device-numbers.js'
+import {encodeDevice} from '../kernel/device-numbers.js'
 import {constantValue} from './constants.js'
 import type {Value} from './strace-notation.js'
 

@@ -1,12 +1,12 @@
 // What the present flags would intercept: each family with its condition, policy, strategies and cost.
 
-import {actionOf} from '../intercept/bpf.js'
-import type {Program} from '../intercept/bpf.js'
-import {runProgram} from '../intercept/bpf-vm.js'
-import {notifyFilter, showComparison} from '../intercept/filter.js'
+import {actionOf} from '../intercept/filter/bpf.js'
+import type {Program} from '../intercept/filter/bpf.js'
+import {runProgram} from '../intercept/filter/bpf-vm.js'
+import {notifyFilter, showComparison} from '../intercept/filter/filter.js'
 import type {Policy} from '../intercept/policy.js'
-import type {Abi, AnyCall, AnyFamily, FamilyOptions, Strategy} from '../intercept/syscall.js'
-import {AUDIT_ARCH, callNumber, machineAbis, syscallNames, syscallNumber} from '../intercept/tables/index.js'
+import type {Abi, AnyCall, AnyFamily, FamilyOptions, Strategy} from '../intercept/family.js'
+import {AUDIT_ARCH, callNumber, machineAbis, syscallNames, syscallNumber} from '../kernel/calls/index.js'
 import type {Judge} from './judge.js'
 import {applyRules} from './rules.js'
 

@@ -1,7 +1,7 @@
 // From values in strace's notation to what the kernel would hold: six registers, and the memory that they point to.
 
 import {ERRNO, SystemError} from '../ffi/errors.js'
-import type {Abi, ArgumentIndex, CallerMemory, Registers} from '../intercept/syscall.js'
+import type {Abi, ArgumentIndex, CallerMemory, Registers} from '../intercept/family.js'
 import {numberOf, unknownName} from './numbers.js'
 import {encodeStruct} from './structs.js'
 import type {ParsedCall} from './strace-notation.js'

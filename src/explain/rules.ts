@@ -1,6 +1,6 @@
 // The entries of a policy, one by one: which of them would have a call performed.
 
-import type {Verdict} from '../intercept/syscall.js'
+import type {Verdict} from '../intercept/family.js'
 
 export interface PolicyRule {
   /** Member of the policy: `devices`. */

@@ -1,8 +1,8 @@
 // What explain prints for people. Lines without their newline; nothing of it is colour alone.
 
 import {errnoName} from '../ffi/errors.js'
-import {showAction} from '../intercept/disassemble.js'
-import {escapeBytes} from '../intercept/escape.js'
+import {showAction} from '../intercept/filter/disassemble.js'
+import {escapeBytes} from '../intercept/caller/escape.js'
 import {shellQuote} from '../render/closing.js'
 import {printable} from '../render/printable.js'
 import type {Advised, FlagWords} from './advise.js'

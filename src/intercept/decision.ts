@@ -1,6 +1,6 @@
 // One decision as it travels from a worker to the log. Rendering is src/render's.
 
-import type {Abi, ManifestEntry} from './syscall.js'
+import type {Abi, ManifestEntry} from './family.js'
 
 export type Outcome = 'continued' | 'emulated' | 'failed' | 'refused'
 

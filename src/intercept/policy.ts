@@ -60,7 +60,7 @@ export interface HandlerArgument {
   readonly length?: 0 | 1 | 2 | 3 | 4 | 5
 }
 
-/** A call that a module of the user's own answers; handler.ts makes it from what the module exports. */
+/** A call that a module of the user's own answers; families/handler/ makes it from what the module exports. */
 export interface HandlerDeclaration {
   /** Absolute path of the module, and which of its handlers it is. */
   readonly file: string

@@ -1,9 +1,9 @@
 // Shell completion for bash, zsh and fish. Each shell's own completion of commands takes over behind our flags.
 
-import {commandText} from '../cli/command-text.js'
-import type {CommandName, Flag} from '../cli/flags.js'
-import {flagsOf} from '../cli/flags.js'
-import type {CommandTable} from '../cli/help.js'
+import {commandText} from '../cli/text/command-text.js'
+import type {CommandName, Flag} from '../cli/flags/index.js'
+import {flagsOf} from '../cli/flags/index.js'
+import type {CommandTable} from '../cli/text/help.js'
 
 /** What may stand for a value. */
 type ValueKind = 'directory' | 'file' | 'none' | 'words'

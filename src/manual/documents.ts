@@ -2,10 +2,10 @@
 
 import {readFileSync} from 'node:fs'
 
-import {readPackage} from '../cli/package.js'
+import {readPackage} from '../cli/text/package.js'
 import {COMMANDS} from '../commands/index.js'
 import {readSchema} from '../config/schema.js'
-import {FAMILIES} from '../intercept/families.js'
+import {FAMILIES} from '../intercept/families/index.js'
 import {packageFile} from '../package-files.js'
 import {bashCompletion, fishCompletion, zshCompletion} from './completion.js'
 import {manualPages} from './pages.js'

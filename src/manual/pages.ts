@@ -1,13 +1,13 @@
 // The manual pages: what the tables of the program say, around what was written by hand in man/.
 
-import {commandText} from '../cli/command-text.js'
-import type {CommandText} from '../cli/command-text.js'
-import type {CommandName, Flag} from '../cli/flags.js'
-import {flags, flagsOf} from '../cli/flags.js'
-import type {CommandTable} from '../cli/help.js'
-import {GROUPS, flagLabel} from '../cli/help.js'
+import {commandText} from '../cli/text/command-text.js'
+import type {CommandText} from '../cli/text/command-text.js'
+import type {CommandName, Flag} from '../cli/flags/index.js'
+import {flags, flagsOf} from '../cli/flags/index.js'
+import type {CommandTable} from '../cli/text/help.js'
+import {GROUPS, flagLabel} from '../cli/text/help.js'
 import type {ConfigurationSchema} from '../config/schema.js'
-import type {AnyFamily} from '../intercept/syscall.js'
+import type {AnyFamily} from '../intercept/family.js'
 import {bold, example, literal, prose, synopsis, tagged} from './roff.js'
 
 export interface ManualSources {

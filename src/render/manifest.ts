@@ -7,7 +7,7 @@ import type {FileHandle} from 'node:fs/promises'
 import {open, rename, unlink} from 'node:fs/promises'
 
 import {LaunchError} from '../errors.js'
-import type {ManifestEntry} from '../intercept/syscall.js'
+import type {ManifestEntry} from '../intercept/family.js'
 import {toJson} from './json.js'
 import {printable} from './printable.js'
 

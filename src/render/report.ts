@@ -8,7 +8,7 @@ import type {OutputOptions, Reporter, RunEnd, StartSummary} from '../container/r
 import {EXIT, LaunchError} from '../errors.js'
 import {isTold} from '../intercept/decision.js'
 import type {Decision, DecisionBatch, Outcome, Wanted} from '../intercept/decision.js'
-import type {ManifestEntry} from '../intercept/syscall.js'
+import type {ManifestEntry} from '../intercept/family.js'
 import {closingLines, rememberedMax} from './closing.js'
 import {decisionLine, exitRecord, jsonLine, noteRecord, startRecord} from './json.js'
 import {Inventory, ManifestFile, manifestText} from './manifest.js'

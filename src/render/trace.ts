@@ -1,7 +1,7 @@
 // One decision as one line of text, in the manner of strace.
 
 import type {Decision} from '../intercept/decision.js'
-import type {Argument, Arguments} from '../intercept/syscall.js'
+import type {Argument, Arguments} from '../intercept/family.js'
 import {printable, printableUpTo} from './printable.js'
 import type {Style} from './style.js'
 import {plainStyle} from './style.js'

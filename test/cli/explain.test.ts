@@ -5,8 +5,8 @@ import {spawnSync} from 'node:child_process'
 import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {decode} from '../../src/intercept/bpf.js'
-import {checkProgram} from '../../src/intercept/bpf-vm.js'
+import {decode} from '../../src/intercept/filter/bpf.js'
+import {checkProgram} from '../../src/intercept/filter/bpf-vm.js'
 import {interceptor, interceptorIn, INTERCEPTOR} from '../helpers/program.js'
 import {temporaryDirectories} from '../helpers/temporary.js'
 

@@ -3,7 +3,7 @@ import {spawnSync} from 'node:child_process'
 import {cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {stackOfSources} from '../../src/cli/stack.js'
+import {stackOfSources} from '../../src/cli/text/stack.js'
 import {INTERCEPTOR, PROJECT, programIn, succeed} from '../helpers/program.js'
 import {temporaryDirectories} from '../helpers/temporary.js'
 
@@ -21,7 +21,7 @@ describe('starting', () => {
 
   it('tells of a bug in the places of the sources', () => {
     const message = 'cannot start the native helper'
-    const source = readFileSync(join(PROJECT, 'src/container/launch.ts'), 'utf8').split('\n')
+    const source = readFileSync(join(PROJECT, 'src/container/launch/index.ts'), 'utf8').split('\n')
     for (const name of ['main', 'run']) {
       const file = join(PROJECT, 'dist', `${name}.js`)
       const lines = readFileSync(file, 'utf8').split('\n')

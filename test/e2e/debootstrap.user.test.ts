@@ -5,7 +5,7 @@ import {existsSync, lstatSync, readFileSync} from 'node:fs'
 import {userInfo} from 'node:os'
 import {join} from 'node:path'
 
-import {subordinateRanges} from '../../src/container/idmap.js'
+import {subordinateRanges} from '../../src/container/userns/idmap.js'
 import {mirrorAnswers, SUITE} from '../helpers/debian.js'
 import type {Ended} from '../helpers/program.js'
 import {interceptorIn} from '../helpers/program.js'

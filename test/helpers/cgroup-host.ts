@@ -4,7 +4,7 @@ import {cpSync, mkdirSync, writeFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 
-import type {CgroupHost} from '../../src/container/cgroup-tree.js'
+import type {CgroupHost} from '../../src/container/cgroup/tree.js'
 
 export function fixture(name: string): string {
   return fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))

@@ -11,11 +11,11 @@ import {fileURLToPath} from 'node:url'
 import {close, pidfd_getfd, pidfd_open} from '../../src/ffi/libc.js'
 import {isTold} from '../../src/intercept/decision.js'
 import type {CountedDecision, Decision, Wanted} from '../../src/intercept/decision.js'
-import {notifyFilter} from '../../src/intercept/filter.js'
-import {enabledCalls} from '../../src/intercept/registry.js'
-import {createSupervisor} from '../../src/intercept/supervisor.js'
-import type {Supervisor} from '../../src/intercept/supervisor.js'
-import type {AnyFamily} from '../../src/intercept/syscall.js'
+import {notifyFilter} from '../../src/intercept/filter/filter.js'
+import {enabledCalls} from '../../src/intercept/engine/registry.js'
+import {createSupervisor} from '../../src/intercept/engine/supervisor.js'
+import type {Supervisor} from '../../src/intercept/engine/supervisor.js'
+import type {AnyFamily} from '../../src/intercept/family.js'
 
 export const MAP = {inside: 0, outside: 100_000, count: 65_536} as const
 

@@ -7,8 +7,8 @@ import {accessSync, chmodSync, constants, lstatSync, readFileSync, readdirSync} 
 import {userInfo} from 'node:os'
 import {join} from 'node:path'
 
-import {parseProcIdMap, subordinateRanges} from '../../src/container/idmap.js'
-import {decodeDevice} from '../../src/intercept/device-numbers.js'
+import {parseProcIdMap, subordinateRanges} from '../../src/container/userns/idmap.js'
+import {decodeDevice} from '../../src/kernel/device-numbers.js'
 import {INTERCEPTOR, interceptorIn} from '../helpers/program.js'
 import {skipTestUnless, skipUnlessPrograms, skipUnlessRootless} from '../helpers/skip.js'
 import {temporaryDirectories} from '../helpers/temporary.js'

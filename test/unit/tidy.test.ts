@@ -65,7 +65,7 @@ describe('the code base', () => {
   })
 
   it('lists every family, sorted', () => {
-    const imported = [...text('src/intercept/families.ts').matchAll(/from '\.\/syscalls\/([^']+)\.js'/gu)]
+    const imported = [...text('src/intercept/families/index.ts').matchAll(/from '\.\/syscalls\/([^']+)\.js'/gu)]
     const listed = imported.map((match) => match[1] ?? '')
     assert.deepEqual(listed, familyFiles())
   })
@@ -81,7 +81,7 @@ function familyFiles(): readonly string[] {
     .sort()
 }
 
-/** src/intercept/syscalls/new-mount-api.ts and test/unit/intercept/syscalls/new-mount-api.test.ts. */
+/** src/intercept/families/mount/api/index.ts and test/unit/intercept/syscalls/new-mount-api.test.ts. */
 function stem(name: string): string {
   return (name.split('/').pop() ?? '').replace(/(\.user)?\.test\.ts$/u, '').replace(/\..*$/u, '')
 }

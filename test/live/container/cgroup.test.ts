@@ -5,11 +5,11 @@ import {closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, r
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
-import type {CgroupOptions} from '../../../src/container/cgroup.js'
-import {createCgroup, planCgroup, removeStaleCgroups} from '../../../src/container/cgroup.js'
-import {describeCgroup, joinCgroupOf} from '../../../src/container/cgroup-of.js'
-import {findHierarchies, thisHost, writeCgroupFile} from '../../../src/container/cgroup-tree.js'
-import {BASE_DEVICES, deviceProgram} from '../../../src/container/device-rule.js'
+import type {CgroupOptions} from '../../../src/container/cgroup/index.js'
+import {createCgroup, planCgroup, removeStaleCgroups} from '../../../src/container/cgroup/index.js'
+import {describeCgroup, joinCgroupOf} from '../../../src/container/cgroup/of.js'
+import {findHierarchies, thisHost, writeCgroupFile} from '../../../src/container/cgroup/tree.js'
+import {BASE_DEVICES, deviceProgram} from '../../../src/container/cgroup/device-rule.js'
 import {attachDeviceProgram, loadDeviceProgram} from '../../../src/ffi/bpf.js'
 
 const isRoot = process.getuid?.() === 0

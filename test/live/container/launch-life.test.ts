@@ -7,7 +7,7 @@ import {closeSync, existsSync, mkdirSync, readFileSync, readlinkSync, writeFileS
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 
-import {launch} from '../../../src/container/launch.js'
+import {launch} from '../../../src/container/launch/index.js'
 import {LaunchError} from '../../../src/errors.js'
 import {Notifier} from '../../../src/ffi/seccomp.js'
 import {notifyProgram, planOf} from '../../helpers/launch-plan.js'

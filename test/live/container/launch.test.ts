@@ -13,8 +13,8 @@ import {
 } from 'node:fs'
 import {join} from 'node:path'
 
-import {helperPath, launch} from '../../../src/container/launch.js'
-import type {ContainerEnd} from '../../../src/container/launch.js'
+import {helperPath, launch} from '../../../src/container/launch/index.js'
+import type {ContainerEnd} from '../../../src/container/launch/index.js'
 import type {FilesystemStep, LaunchPlan} from '../../../src/container/plan.js'
 import {LaunchError} from '../../../src/errors.js'
 import {bytes, denyProgram, planOf, steps} from '../../helpers/launch-plan.js'

@@ -9,7 +9,7 @@ import type {NotifyChildOptions} from '../../helpers/notify-child.js'
 import {NotifyChild, buildNotifyChild} from '../../helpers/notify-child.js'
 import {skipUnlessRoot} from '../../helpers/skip.js'
 import {family} from '../../fixtures/probe-family.js'
-import {syscallNumber, machineAbis} from '../../../src/intercept/tables/index.js'
+import {syscallNumber, machineAbis} from '../../../src/kernel/calls/index.js'
 
 const module = new URL('../../fixtures/probe-family.ts', import.meta.url).href
 const abi = machineAbis(process.arch)[0]!

@@ -6,7 +6,7 @@ import {existsSync, mkdirSync, readdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {gzipSync} from 'node:zlib'
 
-import {denyFilter} from '../../../src/intercept/filter.js'
+import {denyFilter} from '../../../src/intercept/filter/filter.js'
 import type {InterceptedRun} from '../../helpers/intercepted.js'
 import {buildTestProgram, runIntercepted} from '../../helpers/intercepted.js'
 import {debianModule, madeModule} from '../../helpers/kernel-module.js'

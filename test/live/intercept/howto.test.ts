@@ -8,7 +8,7 @@ import {family} from '../../fixtures/howto-family.js'
 import {NotifyChild, buildNotifyChild} from '../../helpers/notify-child.js'
 import {hasProgram, PROJECT} from '../../helpers/program.js'
 import {skipTestUnless, skipUnlessRoot} from '../../helpers/skip.js'
-import {machineAbis, syscallNumber} from '../../../src/intercept/tables/index.js'
+import {machineAbis, syscallNumber} from '../../../src/kernel/calls/index.js'
 
 const page = readFileSync(join(PROJECT, 'docs', 'HOWTO_ADD_A_SYSCALL.md'), 'utf8')
 const fixture = new URL('../../fixtures/howto-family.ts', import.meta.url)

@@ -5,7 +5,7 @@ import {execFileSync} from 'node:child_process'
 import {chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import type {Abi} from '../../../src/intercept/syscall.js'
+import type {Abi} from '../../../src/intercept/family.js'
 import {runIntercepted} from '../../helpers/intercepted.js'
 import {bytes} from '../../helpers/launch-plan.js'
 import {CALLABLE_ABIS, inContainer, itOnEachAbi, outside, paired, word} from '../../helpers/raw-calls.js'

@@ -7,8 +7,8 @@ import {once} from 'node:events'
 import {readFileSync, readdirSync, readlinkSync, writeFileSync} from 'node:fs'
 
 import {ERRNO, isSystemError} from '../../../src/ffi/errors.js'
-import {StatusReader} from '../../../src/intercept/status-reader.js'
-import {parseStatus} from '../../../src/intercept/status.js'
+import {StatusReader} from '../../../src/intercept/caller/status-reader.js'
+import {parseStatus} from '../../../src/intercept/caller/status.js'
 import {isRoot} from '../../helpers/program.js'
 
 const TRIES = 400

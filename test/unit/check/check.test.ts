@@ -6,7 +6,7 @@ import type {FamilyFinding} from '../../../src/check/finding.js'
 import {good, missing} from '../../../src/check/finding.js'
 import {checkContainer, checkFileSystems, checkFuse, checkIds, checkNamespaces} from '../../../src/check/machine.js'
 import type {Trial} from '../../../src/check/trial.js'
-import {describeCapabilities} from '../../../src/container/capability-names.js'
+import {describeCapabilities} from '../../../src/check/capability-names.js'
 import {checkJson, checkText} from '../../../src/render/checklist.js'
 import {plainStyle} from '../../../src/render/style.js'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 
 import {parseConfiguration} from '../../../src/config/document.js'
 import {separate} from '../../../src/config/lxd-keys.js'
-import {machineAbis} from '../../../src/intercept/tables/index.js'
+import {machineAbis} from '../../../src/kernel/calls/index.js'
 import {UsageError} from '../../../src/errors.js'
 
 function read(text: string): ReturnType<typeof separate> {

@@ -4,7 +4,7 @@ import {join} from 'node:path'
 
 import {Ajv} from 'ajv'
 
-import {flags} from '../../../src/cli/flags.js'
+import {flags} from '../../../src/cli/flags/index.js'
 import {parseConfiguration} from '../../../src/config/document.js'
 import {checkTogether, checkValues, readSchema} from '../../../src/config/schema.js'
 import type {ConfigurationValues} from '../../../src/config/schema.js'

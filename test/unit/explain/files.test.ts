@@ -1,12 +1,12 @@
 // Whole files: traces and logs, judged and summed up.
 
 import assert from 'node:assert/strict'
-import {adviserFor} from '../../../src/cli/explain-flags.js'
+import {adviserFor} from '../../../src/cli/line/explain-flags.js'
 import {FileJudge} from '../../../src/explain/files.js'
 import type {FileFormat, FileReport, JudgedCall} from '../../../src/explain/files.js'
 import {fileLine, fileReportLines} from '../../../src/explain/text.js'
-import {dev, dirFd, mode, path} from '../../../src/intercept/arguments.js'
-import {machineAbis} from '../../../src/intercept/tables/index.js'
+import {dev, dirFd, mode, path} from '../../../src/intercept/caller/argument-kinds.js'
+import {machineAbis} from '../../../src/kernel/calls/index.js'
 import {decisionLine, jsonLine} from '../../../src/render/json.js'
 import type {Vocabulary} from '../../../src/render/trace.js'
 import {traceLine} from '../../../src/render/trace.js'

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import {StraceReader} from '../../../src/explain/strace-file.js'
 import {NotationError, parseCall} from '../../../src/explain/strace-notation.js'
 import type {Value} from '../../../src/explain/strace-notation.js'
-import {quote} from '../../../src/intercept/escape.js'
+import {quote} from '../../../src/intercept/caller/escape.js'
 
 const number = (value: bigint | number): Value => ({kind: 'number', value: BigInt(value)})
 const name = (text: string): Value => ({kind: 'name', name: text})

@@ -7,9 +7,9 @@ import {join} from 'node:path'
 
 import {parse} from 'yaml'
 
-import type {CommandName} from '../../../src/cli/flags.js'
-import {parseLine} from '../../../src/cli/operands.js'
-import {toPolicy} from '../../../src/cli/policy.js'
+import type {CommandName} from '../../../src/cli/flags/index.js'
+import {parseLine} from '../../../src/cli/line/operands.js'
+import {toPolicy} from '../../../src/cli/line/policy.js'
 import {hasProgram, PROJECT} from '../../helpers/program.js'
 import {skipTestUnless} from '../../helpers/skip.js'
 

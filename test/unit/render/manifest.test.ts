@@ -12,7 +12,7 @@ import {
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
-import type {ManifestEntry} from '../../../src/intercept/syscall.js'
+import type {ManifestEntry} from '../../../src/intercept/family.js'
 import {Inventory, ManifestFile, manifestText} from '../../../src/render/manifest.js'
 
 function node(path: string, more: Record<string, boolean | number | string | Buffer> = {}): ManifestEntry {

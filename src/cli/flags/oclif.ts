@@ -1,0 +1,48 @@
+// Our flag tables as oclif has them, for help and for the commands that have no operands of a user's program.
+
+import {Flags} from '@oclif/core'
+import type {Interfaces} from '@oclif/core'
+
+import type {CommandName, Flag, FlagGroup, FlagValues} from './index.js'
+import {flagsOf} from './index.js'
+
+export type OclifFlags = Record<string, Interfaces.Flag<boolean | string | string[] | undefined>>
+
+export function oclifFlags(command: CommandName): OclifFlags {
+  const table = flagsOf(command)
+  const groups = new Set(table.map(({group}) => group))
+  return Object.fromEntries([
+    ...table.map((flag) => [flag.name, oclifFlag(flag)] as const),
+    [
+      'help',
+      Flags.help({char: 'h', helpGroup: groups.has('Output') ? ('Output' satisfies FlagGroup) : 'Global'}),
+    ] as const,
+  ]) as OclifFlags
+}
+
+/** What oclif parsed, in the shape that `toPolicy` and the like read. */
+export function flagValues(parsed: Record<string, unknown>): FlagValues {
+  return parsed as FlagValues
+}
+
+function oclifFlag(flag: Flag) {
+  const common = {
+    summary: flag.summary,
+    description: flag.description,
+    helpGroup: flag.group,
+    ...(flag.char === undefined ? {} : {char: flag.char as 'q'}),
+  }
+  if (flag.kind === 'switch') return Flags.boolean(common)
+  const option = {
+    ...common,
+    ...(flag.placeholder === undefined ? {} : {helpValue: flag.placeholder}),
+    ...(flag.options === undefined ? {} : {options: [...flag.options]}),
+  }
+  if (flag.kind === 'value') return Flags.string(option)
+  return Flags.string({
+    ...option,
+    multiple: true,
+    multipleNonGreedy: true,
+    ...(flag.separator === undefined ? {} : {delimiter: flag.separator}),
+  })
+}

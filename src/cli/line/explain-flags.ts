@@ -1,0 +1,59 @@
+// Tries flags out for explain: the policy as given, with more flags than were typed.
+
+import {UsageError} from '../../errors.js'
+import type {Adviser, FlagWords} from '../../explain/advise.js'
+import {Judge} from '../../explain/judge.js'
+import {FAMILIES} from '../../intercept/families/index.js'
+import type {HandlerPolicy} from '../../intercept/policy.js'
+import type {FamilyOptions} from '../../intercept/family.js'
+import type {FlagValues} from '../flags/index.js'
+import {flagsOf, listOf} from '../flags/index.js'
+import {toPolicy} from './policy.js'
+
+/** Combinations that are kept, so that a file of calls with ever new advice needs bounded memory. */
+const KEPT_MAX = 256
+
+export function adviserFor(values: FlagValues, options: FamilyOptions, handler?: HandlerPolicy): Adviser {
+  const judges = new Map<string, Judge | undefined>()
+  return {
+    families: FAMILIES,
+    withFlags(flags) {
+      const key = JSON.stringify(flags)
+      if (judges.has(key)) return judges.get(key)
+      const judge = judgeWith(values, flags, options, handler)
+      if (judges.size >= KEPT_MAX) judges.clear()
+      judges.set(key, judge)
+      return judge
+    },
+  }
+}
+
+function judgeWith(
+  values: FlagValues,
+  flags: readonly FlagWords[],
+  options: FamilyOptions,
+  handler: HandlerPolicy | undefined,
+): Judge | undefined {
+  const merged = withWords(values, flags)
+  if (merged === undefined) return undefined
+  try {
+    return new Judge({families: FAMILIES, policy: toPolicy(merged, handler), rootless: options.rootless})
+  } catch (error) {
+    // What was typed is checked before anything is tried out.
+    if (error instanceof UsageError && flags.length > 0) return undefined
+    throw error
+  }
+}
+
+/** Undefined where they are no flags that explain has. */
+function withWords(values: FlagValues, flags: readonly FlagWords[]): FlagValues | undefined {
+  const known = flagsOf('explain')
+  let merged = values
+  for (const [typed = '', value, ...rest] of flags) {
+    const flag = known.find(({name}) => `--${name}` === typed)
+    if (flag === undefined || rest.length > 0 || (flag.kind === 'switch') !== (value === undefined)) return undefined
+    const added = flag.kind === 'list' ? [...listOf(merged, flag.name), value!] : (value ?? true)
+    merged = {...merged, [flag.name]: added}
+  }
+  return merged
+}

@@ -1,0 +1,30 @@
+// Starts `run` without oclif: reads the line, opens the report, hands over to the container and ends as it ended. All
+// that a run needs is imported at once, since each import on the way costs milliseconds.
+
+import {ownEnvironment} from '../../container/launch/process-args.js'
+import type {Entry} from '../../container/userns/reexecute.js'
+import {runContainer} from '../../container/run.js'
+import {errnoName} from '../../ffi/errors.js'
+import {isRawTerminal, isTerminal} from '../../ffi/terminal.js'
+import {openReport} from '../../render/report.js'
+import {describeCalls} from './describe.js'
+import {leave} from './leave.js'
+import {configureRun} from '../line/run-line.js'
+
+/**
+ * Does not come back, except with false when help was asked for. `words` follow `interceptor run`; `entry` tells how an
+ * ordinary user's supervisor came into its user namespace.
+ */
+export async function startRun(words: readonly string[], entry: Entry | undefined): Promise<false> {
+  const options = await configureRun(words, ownEnvironment())
+  if (options === undefined) return false
+  const reporter = await openReport({
+    output: options.output,
+    words: options.words,
+    vocabulary: {describe: describeCalls(options.policy), errnoName},
+    isRaw: isRawTerminal,
+    isTerminal,
+  })
+  for (const note of options.configuration?.notes ?? []) await reporter.note(note)
+  return leave(await runContainer(options, reporter, entry))
+}

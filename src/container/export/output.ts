@@ -1,0 +1,166 @@
+// Where an archive goes: a file that appears when it is whole, or a stream that is written as it comes.
+
+import {randomBytes} from 'node:crypto'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+
+import {isTerminal} from '../../ffi/terminal.js'
+import {LaunchError, UsageError} from '../../errors.js'
+import {AT_FDCWD, AT_SYMLINK_FOLLOW, O_DIRECTORY, POLLOUT, linkat, poll} from '../../ffi/libc.js'
+import {display} from '../filesystem/path-bytes.js'
+
+const STANDARD_OUTPUT = 1
+const CHUNK = 256 * 1024
+/** open(2): with the bit of O_DIRECTORY, so that old kernels refuse it. */
+const O_TMPFILE = 0o20_000_000 | O_DIRECTORY
+
+/** A regular file is written beside its place, in a directory that was opened before the container could move it. */
+interface Place {
+  readonly directory: number
+  readonly name: Buffer
+  readonly temporary: Buffer
+}
+
+export class ExportOutput {
+  readonly shown: string
+  readonly #place: Place | undefined
+  #fd: number
+  readonly #buffer = Buffer.allocUnsafe(CHUNK)
+  #filled = 0
+  #written = 0
+  #isNamed = false
+
+  private constructor(shown: string, fd: number, place?: Place) {
+    this.shown = shown
+    this.#fd = fd
+    this.#place = place
+  }
+
+  /** `-` is standard output. Before anything is launched, so that a mistake costs no build. */
+  static open(target: Buffer): ExportOutput {
+    if (target.equals(Buffer.from('-'))) {
+      if (!isTerminal(STANDARD_OUTPUT)) return new ExportOutput('standard output', STANDARD_OUTPUT)
+      throw new UsageError('cannot export to standard output: it is a terminal', {
+        hints: ['name a file: --export FILE.tar', 'or redirect: interceptor run --export - ... > FILE.tar'],
+      })
+    }
+    const shown = display(target)
+    try {
+      const status = statSync(target, {throwIfNoEntry: false})
+      if (status?.isDirectory() === true) throw new UsageError(`cannot export to ${shown}: it is a directory`)
+      if (status?.isFile() === false) return new ExportOutput(shown, openSync(target, constants.O_WRONLY))
+      const slash = target.lastIndexOf('/')
+      const parent = slash === -1 ? Buffer.from('.') : target.subarray(0, Math.max(slash, 1))
+      accessSync(parent, constants.W_OK)
+      return new ExportOutput(shown, -1, {
+        directory: openSync(parent, constants.O_RDONLY | constants.O_DIRECTORY),
+        name: target.subarray(slash + 1),
+        temporary: Buffer.from(`.interceptor-${randomBytes(8).toString('hex')}`),
+      })
+    } catch (cause) {
+      if (cause instanceof UsageError) throw cause
+      throw new LaunchError(`cannot export to ${shown}`, {cause})
+    }
+  }
+
+  /** Bytes that were given so far. */
+  get written(): number {
+    return this.#written
+  }
+
+  /** What must not become part of the archive. */
+  begin(): {readonly dev: bigint; readonly ino: bigint} {
+    const place = this.#place
+    if (place !== undefined) this.#fd = this.#do(() => openNameless(place) ?? openNamed(place))
+    this.#isNamed = place !== undefined && fstatSync(this.#fd).nlink > 0
+    return fstatSync(this.#fd, {bigint: true})
+  }
+
+  write(bytes: Buffer): void {
+    this.#written += bytes.length
+    if (this.#filled + bytes.length > CHUNK) this.#flush()
+    if (bytes.length > CHUNK) {
+      this.#writeAll(bytes)
+      return
+    }
+    bytes.copy(this.#buffer, this.#filled)
+    this.#filled += bytes.length
+  }
+
+  /** All of it is there: a file takes its name. A link that stands at that name is replaced, not followed. */
+  finish(): void {
+    this.#flush()
+    const place = this.#place
+    if (place === undefined) return
+    this.#do(() => {
+      if (!this.#isNamed)
+        linkat(AT_FDCWD, `/proc/self/fd/${this.#fd}`, place.directory, place.temporary, AT_SYMLINK_FOLLOW)
+      this.#isNamed = true
+      renameSync(at(place, place.temporary), at(place, place.name))
+    })
+  }
+
+  /** Also after a failure: nothing is left of a file that did not become whole. */
+  close(isWhole: boolean): void {
+    if (this.#place === undefined) return
+    if (this.#fd !== -1) {
+      closeSync(this.#fd)
+      if (!isWhole && this.#isNamed) unlinkSync(at(this.#place, this.#place.temporary))
+    }
+    closeSync(this.#place.directory)
+  }
+
+  #flush(): void {
+    const filled = this.#filled
+    this.#filled = 0
+    this.#writeAll(this.#buffer.subarray(0, filled))
+  }
+
+  #writeAll(bytes: Buffer): void {
+    for (let rest = bytes; rest.length > 0;) {
+      try {
+        rest = rest.subarray(writeSync(this.#fd, rest))
+      } catch (cause) {
+        // Somebody else made the description non-blocking and its reader is slow.
+        if ((cause as NodeJS.ErrnoException).code !== 'EAGAIN')
+          throw new LaunchError(`cannot export to ${this.shown}`, {cause})
+        poll(new Int32Array([this.#fd, POLLOUT]), 1, 1000)
+      }
+    }
+  }
+
+  #do<T>(action: () => T): T {
+    try {
+      return action()
+    } catch (cause) {
+      throw new LaunchError(`cannot export to ${this.shown}`, {cause})
+    }
+  }
+}
+
+/** Without a name until it is whole: nothing is left of it when we are ended. undefined where that can't be had. */
+function openNameless({directory}: Place): number | undefined {
+  try {
+    return openSync(`/proc/self/fd/${directory}/.`, O_TMPFILE | constants.O_WRONLY, 0o644)
+  } catch {
+    return undefined
+  }
+}
+
+function openNamed(place: Place): number {
+  const {O_CREAT, O_EXCL, O_WRONLY} = constants
+  return openSync(at(place, place.temporary), O_WRONLY | O_CREAT | O_EXCL, 0o644)
+}
+
+function at({directory}: Place, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name])
+}

@@ -1,0 +1,123 @@
+// From what was asked for to the plan of the file system: looks at the host, applies the guard, plans.
+
+import {readFileSync, statSync} from 'node:fs'
+import {UsageError} from '../../errors.js'
+import type {Policy} from '../../intercept/policy.js'
+import {planFilesystem, type FilesystemPlan} from './index.js'
+import {homesOf, refusal, setuidWarning} from './writable-roots.js'
+import {factsOf, physicalCurrentDirectory, thisHost, type FileFacts} from './host.js'
+import type {IdMaps} from '../userns/idmap.js'
+import type {ContainerOptions} from '../run-options.js'
+import type {NodeOption} from './mount-devices.js'
+import {resolveOnHost} from './mount-points.js'
+import {absolute, below, display, join} from './path-bytes.js'
+
+export interface FilesystemRequest {
+  readonly container: ContainerOptions
+  readonly policy: Policy
+  readonly rootless: boolean
+  /** What the container's root writes is root's outside: on the host, or in a container that we were started in. */
+  readonly writesAsRoot: boolean
+  /** Those chosen for the container, as the supervisor's user namespace sees them. */
+  readonly maps: IdMaps
+  /** Device path of the terminal among the standard streams. */
+  readonly terminal: Buffer | undefined
+  /** Device nodes that are made for the container. */
+  readonly nodes: readonly NodeOption[]
+  /** HOME of the environment. */
+  readonly home: Buffer | undefined
+  /** Where the container gets its own cgroup of the unified hierarchy. */
+  readonly cgroups?: Buffer | undefined
+}
+
+export interface PreparedFilesystem extends FilesystemPlan {
+  readonly currentDirectory: Buffer
+  /** Lines for the person, without our name. */
+  readonly warnings: readonly string[]
+}
+
+/** Throws UsageError where a path can't be had, or where writing to it would endanger the host. */
+export function prepareFilesystem(request: FilesystemRequest): PreparedFilesystem {
+  const currentDirectory = physicalCurrentDirectory()
+  const {container, policy, rootless, writesAsRoot, terminal} = request
+  const rootfs = container.rootfs && resolveOnHost(thisHost, absolute(container.rootfs, currentDirectory)).path
+  const refused = (directory: Buffer) =>
+    refusal({directory, rootless: !writesAsRoot, homes: homes(request.home), stat: followed})
+  if (rootfs !== undefined) {
+    if (followed(rootfs) === undefined)
+      throw new UsageError(`cannot use --rootfs ${display(rootfs)}: there is nothing of that name`)
+    const cause = refused(rootfs)
+    if (cause !== undefined) throw new UsageError(`cannot use --rootfs ${display(rootfs)}: ${cause}`)
+  }
+  const bindCurrentDirectory = rootfs === undefined && decideBind(request, currentDirectory, refused)
+  const plan = planFilesystem(
+    {
+      rootless,
+      ...request.maps,
+      rootfs,
+      currentDirectory,
+      bindCurrentDirectory,
+      binds: container.binds,
+      tmpfs: container.tmpfs,
+      devices: [...container.devices, ...fuseDevice(request)],
+      sources: (policy.mount?.sources ?? []).map((path) => Buffer.from(path)),
+      nodes: request.nodes,
+      workdir: container.workdir,
+      readOnly: container.readOnly,
+      network: container.network,
+      cgroups: request.cgroups,
+      deviceNodes: policy.mknod !== undefined,
+      terminal,
+    },
+    thisHost,
+  )
+  const written = rootfs ?? (bindCurrentDirectory ? currentDirectory : undefined)
+  const warning =
+    written === undefined || !writesAsRoot || container.readOnly ? undefined : setuidWarning(written, followed)
+  return {...plan, currentDirectory, warnings: warning === undefined ? [] : [warning]}
+}
+
+/** An ordinary user's supervisor makes no nodes: the host's own has to do. */
+function fuseDevice({policy, rootless, container}: FilesystemRequest): readonly Buffer[] {
+  const path = Buffer.from('/dev/fuse')
+  const isWanted = rootless && Object.keys(policy.mount?.fuse ?? {}).length > 0
+  if (!isWanted || container.devices.some((device) => device.equals(path))) return []
+  return thisHost.lstat(path)?.type === 'character' ? [path] : []
+}
+
+/** Not where --bind names it already; a refused one is passed over where the person said where to work instead. */
+function decideBind(
+  request: FilesystemRequest,
+  currentDirectory: Buffer,
+  refused: (directory: Buffer) => string | undefined,
+): boolean {
+  const isBound = request.container.binds.some(({source, target = source}) => {
+    const rest = below(currentDirectory, absolute(target, currentDirectory))
+    if (rest === undefined) return false
+    const real = resolveOnHost(thisHost, absolute(source, currentDirectory)).path
+    return join(real, ...rest).equals(currentDirectory)
+  })
+  if (isBound) return false
+  const cause = refused(currentDirectory)
+  if (cause === undefined) return true
+  if (request.container.workdir !== undefined || !request.writesAsRoot) return false
+  throw new UsageError(`cannot make the current directory ${display(currentDirectory)} writable: ${cause}`, {
+    hints: [
+      'change to a directory of its own for this work',
+      'or name what the container may write to: --bind DIR --workdir DIR',
+    ],
+  })
+}
+
+function homes(home: Buffer | undefined): readonly Buffer[] {
+  const named = homesOf(readFileSync('/etc/passwd'))
+  return home === undefined || home.length === 0 ? named : [...named, home]
+}
+
+function followed(path: Buffer): FileFacts | undefined {
+  try {
+    return factsOf(statSync(path))
+  } catch {
+    return undefined
+  }
+}

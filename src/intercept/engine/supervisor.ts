@@ -1,0 +1,280 @@
+// The main thread's side of supervision: starts the workers, hands them a listener, takes their decisions, watches them.
+
+import type {Worker} from 'node:worker_threads'
+
+import {EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write} from '../../ffi/libc.js'
+import type {ContainerDescription} from '../container.js'
+import {EVERYTHING_WANTED} from '../decision.js'
+import type {DecisionBatch, Wanted} from '../decision.js'
+import {DecisionCollector} from '../log/decision-collector.js'
+import {fsContextsMemory} from '../families/mount/api/contexts.js'
+import {HandlerLane} from './handler-lane.js'
+import type {HandlerCall} from './handler-lane.js'
+import {emulatedMountsMemory} from '../families/mount/emulated.js'
+import type {Policy} from '../policy.js'
+import {Refuser} from './refusal.js'
+import {SlowLane} from './slow-lane.js'
+import type {Beginning} from '../family.js'
+import {PULSE, TRAFFIC} from './worker-protocol.js'
+import type {Attachment, FromWorker, Lane, ToWorker} from './worker-protocol.js'
+import {startWorker} from './worker-thread.js'
+
+export interface SupervisorOptions {
+  readonly policy: Policy
+  readonly rootless: boolean
+  /** File URLs of modules that export `family` (--handler). */
+  readonly familyModules?: readonly string[]
+  /** Everything, when left out. The other decisions are only counted. */
+  readonly wanted?: Wanted
+  /** Writes a batch. Supervision waits when too many are not written; a rejection is fatal. */
+  readonly onBatch: (batch: DecisionBatch) => Promise<void> | void
+  /** Supervision can't go on: the container is to be ended. Called once. */
+  readonly onFatal: (error: Error) => void
+  /** How long a worker may be in one call before another takes its place; 2000 when left out. */
+  readonly stuckMs?: number
+}
+
+export interface Supervisor {
+  /**
+   * Begins. The listener stays the caller's: it is closed by nobody here. Resolves when what an earlier run left is
+   * taken up, with nothing where supervision ended before; the command need not wait where it can have left nothing.
+   */
+  attach(attachment: {readonly listener: number; readonly container: ContainerDescription}): Promise<Beginning>
+  /** Ends the loop and resolves when the last batch has been written. Safe to call twice, and without attach. */
+  stop(): Promise<void>
+  /** Resolves when the last task with the filter is gone, or after stop(); all batches are written then. */
+  readonly ended: Promise<void>
+  /** Workers that were still in a call, each blocked in the kernel, when supervision ended. */
+  readonly stuckWorkers: number
+}
+
+/** Fresh workers that may take over from stuck ones. */
+const REPLACEMENTS_MAX = 4
+const STUCK_MS = 2000
+const NOTHING: Beginning = {entries: [], notes: []}
+/** How long stop() waits for workers that do not come back. */
+const STOP_GRACE_MS = 1000
+
+/** Starts the hot worker at once, so that its start overlaps with the launch of the container. */
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  return new ThreadSupervisor(options)
+}
+
+interface Watched {
+  readonly worker: Worker
+  readonly lane: Lane
+  readonly pulse: Int32Array
+  /** See DecisionCollector.open(). */
+  readonly log: SharedArrayBuffer
+  /** The odd beat that was seen last, and when it was seen first. */
+  beat: number
+  sinceMs: number
+  isReplaced: boolean
+}
+
+class ThreadSupervisor implements Supervisor {
+  readonly ended: Promise<void>
+  readonly #options: SupervisorOptions
+  readonly #traffic = new SharedArrayBuffer(TRAFFIC.words * 4)
+  readonly #stopEvent = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+  readonly #workers = new Set<Watched>()
+  readonly #stuckMs: number
+  readonly #slow = new SlowLane<Watched, ToWorker>({
+    start: () => this.#start('slow'),
+    tell: (watched, message) => this.#tell(watched, message),
+  })
+  readonly #handlers = new HandlerLane<Watched>({
+    start: () => this.#start('handler'),
+    tell: (watched, call) => this.#tell(watched, {...call, kind: 'notification'}),
+    isInCall: ({pulse}) => Atomics.load(pulse, PULSE.beat) % 2 === 1,
+    end: ({worker}) => void worker.terminate(),
+    refuse: (call, reason) => this.#refuse(call, reason),
+  })
+  #refuser: Refuser | undefined
+  #attachment: Attachment | undefined
+  #timer: NodeJS.Timeout | undefined
+  #replacements = 0
+  #isEnding = false
+  #hasFailed = false
+  #isClosed = false
+  readonly #collector = new DecisionCollector({
+    write: (batch) => this.#options.onBatch(batch),
+    failed: (error) => this.#fail(error),
+  })
+  #resolveEnded: () => void = () => undefined
+  readonly #begun: Promise<Beginning>
+  #resolveBegun: (beginning: Beginning) => void = () => undefined
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#stuckMs = options.stuckMs ?? STUCK_MS
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve
+    })
+    this.#begun = new Promise((resolve) => {
+      this.#resolveBegun = resolve
+    })
+    this.#start('hot')
+  }
+
+  get stuckWorkers(): number {
+    return this.#workers.size
+  }
+
+  attach(attachment: Attachment): Promise<Beginning> {
+    if (this.#attachment !== undefined) throw new Error('a supervisor takes one listener')
+    const {listener, container} = attachment
+    this.#attachment = {
+      listener,
+      container: {mounts: emulatedMountsMemory(), mountContexts: fsContextsMemory(), ...container},
+    }
+    for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', isFirst: true, ...this.#attachment})
+    if (this.#options.policy.handler !== undefined) this.#handlers.start()
+    // Not unref'd workers but the container keep the process alive; a timer must not.
+    this.#timer = setInterval(() => this.#watch(), Math.max(20, this.#stuckMs / 4)).unref()
+    return this.#begun
+  }
+
+  async stop(): Promise<void> {
+    this.#beginEnd()
+    await this.ended
+  }
+
+  #start(lane: Lane): Watched {
+    const pulse = new SharedArrayBuffer(PULSE.words * 4)
+    const log = this.#collector.open()
+    const {policy, familyModules = [], wanted = EVERYTHING_WANTED} = this.#options
+    const shared = {traffic: this.#traffic, pulse, log, stopEvent: this.#stopEvent}
+    const worker = startWorker(lane, {lane, policy, familyModules, wanted, ...shared})
+    const watched: Watched = {worker, lane, pulse: new Int32Array(pulse), log, beat: 0, sinceMs: 0, isReplaced: false}
+    this.#workers.add(watched)
+    worker.on('message', (message: FromWorker) => this.#receive(watched, message))
+    worker.on('error', (error: unknown) => this.#crashed(watched, error))
+    worker.on('exit', () => this.#forget(watched))
+    if (this.#attachment !== undefined) this.#tell(watched, {kind: 'attach', isFirst: false, ...this.#attachment})
+    return watched
+  }
+
+  #tell({worker}: Watched, message: ToWorker): void {
+    worker.postMessage(message)
+  }
+
+  #receive(watched: Watched, message: FromWorker): void {
+    switch (message.kind) {
+      case 'decisions':
+        this.#collector.wake()
+        break
+      case 'notification':
+        if (message.lane === 'handler') this.#handlers.give(message)
+        else this.#slow.give(message)
+        break
+      case 'answered':
+        if (watched.lane === 'handler') this.#handlers.answered(watched)
+        else this.#slow.answered(watched)
+        break
+      case 'begun':
+        this.#resolveBegun({entries: message.entries.map(restore), notes: message.notes})
+        break
+      case 'end':
+        // What the user's module has left running must not keep its worker.
+        if (watched.lane === 'handler') void watched.worker.terminate()
+        else {
+          if (message.reason !== 'replaced') this.#beginEnd()
+          // It has said its last: what Node has to do to end the thread is not waited for.
+          this.#forget(watched)
+        }
+        break
+      default:
+        message satisfies never
+    }
+  }
+
+  /** A worker that is in one call for long leaves the listener to a fresh one, and ends after that call. */
+  #watch(): void {
+    // One that is stuck can't tell what it had decided before.
+    this.#collector.wake()
+    const now = performance.now()
+    for (const watched of this.#workers) {
+      const beat = Atomics.load(watched.pulse, PULSE.beat)
+      if (beat % 2 === 0 || beat !== watched.beat) {
+        watched.beat = beat
+        watched.sinceMs = now
+      } else if (watched.lane === 'hot' && !watched.isReplaced && now - watched.sinceMs >= this.#stuckMs)
+        this.#replace(watched)
+    }
+  }
+
+  #replace(watched: Watched): void {
+    if (this.#isEnding || this.#replacements >= REPLACEMENTS_MAX) return
+    this.#replacements++
+    watched.isReplaced = true
+    Atomics.store(watched.pulse, PULSE.replaced, 1)
+    this.#start('hot')
+  }
+
+  #crashed(watched: Watched, error: unknown): void {
+    if (watched.lane !== 'handler') this.#fail(error)
+    else if (!this.#isEnding) this.#handlers.gone(watched, error instanceof Error ? error.message : String(error))
+  }
+
+  #refuse(call: HandlerCall, reason: string): void {
+    if (this.#attachment === undefined) return
+    this.#refuser ??= new Refuser(this.#attachment)
+    const decision = this.#refuser.refuse(call, reason)
+    if (decision === undefined) return
+    this.#collector.add(decision)
+  }
+
+  #forget(watched: Watched): void {
+    this.#workers.delete(watched)
+    void this.#collector.close(watched.log)
+    if (watched.lane === 'handler' && !this.#isEnding) this.#handlers.gone(watched, 'it left by itself')
+    const isGone = ![...this.#workers].some(({lane, isReplaced}) => lane === 'hot' && !isReplaced)
+    if (isGone && !this.#isEnding) this.#fail(new Error('the worker ended by itself'))
+    if (this.#workers.size === 0) this.#finish()
+  }
+
+  #beginEnd(): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    clearInterval(this.#timer)
+    Atomics.store(new Int32Array(this.#traffic), TRAFFIC.stopping, 1)
+    this.#collector.wakeWriters()
+    if (!this.#isClosed) write(this.#stopEvent, new BigUint64Array([1n]), 8)
+    // The hot worker looks at the event; before it has a listener, and on the slow lane, messages are read.
+    for (const watched of this.#workers) this.#tell(watched, {kind: 'stop'})
+    this.#handlers.stop()
+    setTimeout(() => this.#finish(), STOP_GRACE_MS).unref()
+    if (this.#workers.size === 0) this.#finish()
+  }
+
+  #finish(): void {
+    // The event is left open where a stuck worker will look at it once more.
+    void this.#collector.drained().then(() => {
+      if (this.#workers.size === 0 && !this.#isClosed) {
+        this.#isClosed = true
+        close(this.#stopEvent)
+      }
+      this.#resolveBegun(NOTHING)
+      this.#resolveEnded()
+    })
+  }
+
+  #fail(error: unknown): void {
+    if (this.#hasFailed) return
+    this.#hasFailed = true
+    this.#resolveBegun(NOTHING)
+    this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
+  }
+}
+
+/** A Buffer arrives from another thread as a plain Uint8Array. */
+function restore<T extends object>(values: T): T {
+  const entries = Object.entries(values).map(([name, value]: [string, unknown]) => [name, asBuffer(value)])
+  return Object.fromEntries(entries) as T
+}
+
+function asBuffer(value: unknown): unknown {
+  if (!(value instanceof Uint8Array)) return value
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+}

@@ -1,0 +1,98 @@
+// setxattr of an access list on an emulated node: cp and others set the mode in this way where they know of such lists.
+
+import {ERRNO} from '../../../ffi/errors.js'
+import {AT_SYMLINK_NOFOLLOW} from '../../../ffi/libc.js'
+import {buffer, flags, int32, path, size, string} from '../../caller/argument-kinds.js'
+import type {MknodState} from './make-node.js'
+import type {MknodPolicy} from '../../policy.js'
+import {defineSyscall} from '../../family.js'
+import type {AnyCall, ArgumentIndex, Caller, CallerFacts, Performed, Verdict} from '../../family.js'
+import {isUnread, tolerant} from '../../caller/tolerant.js'
+import type {Unread} from '../../caller/tolerant.js'
+import {changeMode, find} from './attributes.js'
+import type {Target} from './attributes.js'
+import {NOT_EMULATED, decideFollowUp, early} from './follow-up-decide.js'
+
+const ACCESS_LIST = Buffer.from('system.posix_acl_access')
+const NAME_LIMIT = 256
+const XATTR_SIZE_MAX = 65_536
+const XATTR_FLAGS = {prefix: 'XATTR_', names: {XATTR_CREATE: 1, XATTR_REPLACE: 2}}
+/** include/uapi/linux/posix_acl_xattr.h: a version, then entries of tag, permissions and id. */
+const VERSION = 2
+const ENTRY = 8
+/** Tags of a list that says no more than a mode, with the place of its permissions there. */
+const SHIFTS: Readonly<Record<number, number>> = {1: 6, 4: 3, 32: 0}
+
+interface Values {
+  readonly name: Buffer | Unread
+  readonly value: Buffer | Unread | null
+}
+
+// In step with families/setxattr/, with whose calls these are combined.
+const common = {
+  name: tolerant(string(1, NAME_LIMIT)),
+  value: tolerant(buffer(2, 3, XATTR_SIZE_MAX)),
+  size: size(3),
+  flags: flags(4, XATTR_FLAGS),
+}
+const pathAt = (index: ArgumentIndex) => tolerant(path(index))
+
+export const accessListCalls: readonly AnyCall<MknodPolicy, MknodState>[] = [
+  defineSyscall({
+    name: 'setxattr',
+    arguments: {path: pathAt(0), ...common},
+    early,
+    decide,
+    perform: (values, caller: Caller, state: MknodState) => perform(values, at(values.path), caller, state),
+  }),
+  defineSyscall({
+    name: 'lsetxattr',
+    arguments: {path: pathAt(0), ...common},
+    early,
+    decide,
+    perform: (values, caller: Caller, state: MknodState) =>
+      perform(values, at(values.path, AT_SYMLINK_NOFOLLOW), caller, state),
+  }),
+  defineSyscall({
+    name: 'fsetxattr',
+    arguments: {fd: int32(0), ...common},
+    early,
+    decide,
+    perform: (values, caller: Caller, state: MknodState) => perform(values, {fd: values.fd}, caller, state),
+  }),
+]
+
+function at(name: Buffer | Unread, flagBits = 0): Target | undefined {
+  return isUnread(name) ? undefined : {path: name, flags: flagBits}
+}
+
+function decide({name}: Values, facts: CallerFacts): Verdict {
+  if (isUnread(name) || !name.equals(ACCESS_LIST)) return NOT_EMULATED
+  return decideFollowUp(undefined, facts)
+}
+
+function perform({value}: Values, target: Target | undefined, caller: Caller, state: MknodState): Performed {
+  const found = target && find(target, caller, state)
+  if (found === undefined || value === null || isUnread(value)) return NOT_EMULATED
+  const permissions = modeOf(value)
+  if (permissions !== undefined) return changeMode(found, (found.node.mode & ~0o777) | permissions, caller, state)
+  if (found.node.mountId === undefined) return NOT_EMULATED
+  const {strategy} = found.node
+  // What a file system without access lists answers, so that programs go on with the mode.
+  return {kind: 'failed', errno: ERRNO.EOPNOTSUPP, strategy, reason: 'an emulated node keeps no access list'}
+}
+
+/** undefined for a list that says more than a mode does. */
+export function modeOf(list: Buffer): number | undefined {
+  if (list.length !== 4 + 3 * ENTRY || list.readUInt32LE(0) !== VERSION) return undefined
+  let mode = 0
+  const tags = new Set<number>()
+  for (let offset = 4; offset < list.length; offset += ENTRY) {
+    const [tag, permissions] = [list.readUInt16LE(offset), list.readUInt16LE(offset + 2)]
+    const shift = SHIFTS[tag]
+    if (shift === undefined || permissions > 7) return undefined
+    mode |= permissions << shift
+    tags.add(tag)
+  }
+  return tags.size === 3 ? mode : undefined
+}

@@ -1,0 +1,53 @@
+// Reads a device as a person writes it: by its numbers, or by the path of a node of the host.
+
+import {statSync} from 'node:fs'
+
+import {UsageError} from '../../../errors.js'
+import {MAX_MAJOR, MAX_MINOR} from '../../../kernel/device-numbers.js'
+import type {Device} from '../../policy.js'
+
+export {DEFAULT_DEVICES, describeDevice, formatDevice, nameDevice, sameDevice} from '../../../kernel/device-numbers.js'
+
+const S_IFMT = 0o170_000n
+const S_IFBLK = 0o060_000n
+const S_IFCHR = 0o020_000n
+
+/** `c:10:229`, `b:7:0` or the path of a device node, whose numbers are read now. Throws UsageError. */
+export function parseDevice(text: string): Device {
+  if (text.startsWith('/')) return deviceOfNode(text)
+  const match = /^([bc]):(\d{1,10}):(\d{1,10})$/.exec(text)
+  if (!match) {
+    throw new UsageError(`cannot read device '${text}': neither TYPE:MAJOR:MINOR nor an absolute path`, {
+      hints: ["write it as 'c:10:229', 'b:7:0' or '/dev/fuse'"],
+    })
+  }
+  const device: Device = {type: match[1] === 'b' ? 'b' : 'c', major: Number(match[2]), minor: Number(match[3])}
+  if (device.major > MAX_MAJOR || device.minor > MAX_MINOR) {
+    throw new UsageError(`cannot read device '${text}': the highest numbers are ${MAX_MAJOR}:${MAX_MINOR}`)
+  }
+  return device
+}
+
+function deviceOfNode(path: string): Device {
+  let mode: bigint
+  let rdev: bigint
+  try {
+    ;({mode, rdev} = statSync(path, {bigint: true}))
+  } catch (error) {
+    throw new UsageError(`cannot read device '${path}'`, {
+      cause: error,
+      hints: ["name it by its numbers, e.g. 'c:10:229', where the host lacks the node"],
+    })
+  }
+  const type = mode & S_IFMT
+  if (type !== S_IFBLK && type !== S_IFCHR) throw new UsageError(`cannot read device '${path}': not a device node`)
+  return {type: type === S_IFBLK ? 'b' : 'c', ...splitDevice(rdev)}
+}
+
+/** st_rdev as libc encodes it; gnu_dev_major() and gnu_dev_minor(). */
+export function splitDevice(rdev: bigint): {readonly major: number; readonly minor: number} {
+  return {
+    major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xffff_f000n)),
+    minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffff_ff00n)),
+  }
+}

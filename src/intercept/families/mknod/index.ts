@@ -1,0 +1,85 @@
+// mknod and mknodat: device nodes for a container whose kernel capabilities do not reach that far.
+
+import {BoundNodes} from './bound-nodes.js'
+import {dev, dirFd, mode, path} from '../../caller/argument-kinds.js'
+import {bindNode, makeRealNode, named} from './make-node.js'
+import type {MknodState} from './make-node.js'
+import {NodeStore} from './node-store.js'
+import {OwnCapabilities} from '../../caller/own-capabilities.js'
+import type {MknodPolicy} from '../../policy.js'
+import {defineSyscall} from '../../family.js'
+import type {Caller, Family, Performed} from '../../family.js'
+import {restoreNodes} from './restore-nodes.js'
+import {decideMknod, deviceNodeCondition, requestedDevice} from './decide.js'
+import {followUpCalls} from './follow-up.js'
+
+const AT_FDCWD = -100
+
+interface MknodValues {
+  readonly dirfd?: number
+  readonly path: Buffer
+  readonly mode: number
+  readonly dev: number
+}
+
+export const mknodFamily: Family<MknodPolicy, MknodState> = {
+  name: 'mknod',
+  summary: 'device nodes: mknod, mknodat',
+  flag: '--mknod',
+  lxdKeys: ['security.syscalls.intercept.mknod'],
+  strategies: [
+    {
+      name: 'node',
+      summary: 'a real device node, in the directory where it was asked for',
+      needs: 'CAP_MKNOD in the initial user namespace, and a file system that lets device nodes be opened',
+    },
+    {
+      name: 'bind',
+      summary: 'a device node mounted over a new empty file',
+      needs: 'CAP_SYS_ADMIN over the mount namespace of the container (Linux 5.2)',
+    },
+    {
+      name: 'record',
+      summary: 'an empty file; type and numbers are kept in the manifest alone',
+      needs: 'nothing',
+    },
+  ],
+  select: (policy) => policy.mknod,
+  calls: (policy, options) => [mknod, mknodat, ...followUpCalls(policy, options)],
+  start(_policy, container) {
+    const own = new OwnCapabilities()
+    return {own, store: new NodeStore(own), bound: new BoundNodes(), container, openable: new Set()}
+  },
+  begin: (policy, state, enter) =>
+    state.container.rootless ? restoreNodes(policy, state, enter) : {entries: [], notes: []},
+}
+
+const mknod = defineSyscall({
+  name: 'mknod',
+  arguments: {path: path(0), mode: mode(1), dev: dev(2)},
+  condition: deviceNodeCondition(1, 2),
+  actsAsCaller: true,
+  decide: decideMknod,
+  perform: performMknod,
+})
+
+const mknodat = defineSyscall({
+  name: 'mknodat',
+  arguments: {dirfd: dirFd(0), path: path(1), mode: mode(2), dev: dev(3)},
+  condition: deviceNodeCondition(2, 3),
+  actsAsCaller: true,
+  decide: decideMknod,
+  perform: performMknod,
+})
+
+function performMknod(values: MknodValues, caller: Caller, state: MknodState): Performed {
+  const request = {device: requestedDevice(values), mode: values.mode, dev: values.dev}
+  const {rootless} = state.container
+  return named(rootless ? 'bind' : 'node', () => {
+    const parent = caller.openParent(values.dirfd ?? AT_FDCWD, values.path)
+    const real = rootless ? undefined : makeRealNode(request, caller, state, parent)
+    if (real !== undefined) return real
+    caller.beSupervisor()
+    return named('bind', () => bindNode(request, caller, state, parent))
+  })
+}

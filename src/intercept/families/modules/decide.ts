@@ -1,0 +1,53 @@
+// Who may ask for a module of the host, and how: the pure half of index.ts.
+
+import type {ModulePolicy} from '../../policy.js'
+import type {CallerFacts, Verdict} from '../../family.js'
+import type {Unread} from '../../caller/tolerant.js'
+
+const EPERM = 1
+const EFAULT = 14
+const EINVAL = 22
+const CAP_SYS_MODULE = 1n << 16n
+/** linux/module.h */
+export const MODULE_INIT_IGNORE_MODVERSIONS = 1
+export const MODULE_INIT_IGNORE_VERMAGIC = 2
+export const MODULE_INIT_COMPRESSED_FILE = 4
+const FORCE = MODULE_INIT_IGNORE_MODVERSIONS | MODULE_INIT_IGNORE_VERMAGIC
+
+export interface ModuleValues {
+  /** Parameters for the module. */
+  readonly uargs: Buffer | Unread
+  readonly flags?: number
+}
+
+/** Everything but the name, which is in the file. */
+export function decideModule({flags = 0}: ModuleValues, facts: CallerFacts, _policy: ModulePolicy): Verdict {
+  if (!facts.inContainerUserNamespace) {
+    return {kind: 'continue', reason: 'the caller is in a user namespace of its own'}
+  }
+  if ((facts.effective & CAP_SYS_MODULE) === 0n) {
+    return {kind: 'refuse', errno: EPERM, reason: 'the caller lacks CAP_SYS_MODULE'}
+  }
+  if ((flags & ~(FORCE | MODULE_INIT_COMPRESSED_FILE)) !== 0) {
+    return {kind: 'refuse', errno: EINVAL, reason: 'finit_module(2) does not know these flags'}
+  }
+  if ((flags & FORCE) !== 0) return {kind: 'refuse', errno: EPERM, reason: 'no module is loaded by force'}
+  return {kind: 'perform', reason: 'the name in the file decides, which must be allowlisted'}
+}
+
+/** Once the file has shown its name. */
+export function decideName(name: string, {uargs}: ModuleValues, names: ReadonlySet<string>): Verdict {
+  if (!names.has(name)) {
+    return {
+      kind: 'refuse',
+      errno: EPERM,
+      reason: `module ${name} is not allowlisted`,
+      hint: `--finit-module ${name} would allow it`,
+    }
+  }
+  if ('errno' in uargs) return {kind: 'refuse', errno: EFAULT, reason: "the module's parameters can't be read"}
+  if (uargs.length > 0) {
+    return {kind: 'refuse', errno: EPERM, reason: 'parameters of modules are the host configuration'}
+  }
+  return {kind: 'perform', reason: `module ${name} is allowlisted`}
+}

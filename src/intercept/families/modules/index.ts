@@ -1,0 +1,145 @@
+// finit_module, init_module: the container's file is read for its name, and the host loads a module of its own.
+
+import {arch} from 'node:process'
+
+import {ERRNO, SystemError} from '../../../ffi/errors.js'
+import {O_PATH, fcntl} from '../../../ffi/libc.js'
+import {fstat} from '../../../ffi/mount.js'
+import {flags, int32, pointer, size, string} from '../../caller/argument-kinds.js'
+import {HostModules} from './host-modules.js'
+import {bytesOfFile, bytesOfMemory, compressionOf, unpack} from './module-bytes.js'
+import {moduleName, normalModuleName} from './module-name.js'
+import type {ModuleBytes} from './module-name.js'
+import type {ModulePolicy} from '../../policy.js'
+import {defineSyscall} from '../../family.js'
+import type {Caller, Family, Performed} from '../../family.js'
+import {tolerant} from '../../caller/tolerant.js'
+import {
+  MODULE_INIT_COMPRESSED_FILE,
+  MODULE_INIT_IGNORE_MODVERSIONS,
+  MODULE_INIT_IGNORE_VERMAGIC,
+  decideModule,
+  decideName,
+} from './decide.js'
+import type {ModuleValues} from './decide.js'
+
+const F_GETFL = 3
+const O_ACCMODE = 3
+const O_WRONLY = 1
+const S_IFMT = 0o170_000
+const S_IFREG = 0o100_000
+const ELF_HEADER_BYTES = 64
+/** INT_MAX, the limit of kernel_read_file() for modules. */
+const FILE_BYTES_MAX = 2 ** 31 - 1
+const PARAMETERS_LIMIT = 4096
+const STRATEGY = 'modprobe'
+/** linux/elf-em.h */
+const MACHINE = arch === 'arm64' ? 183 : 62
+const FLAGS = {
+  prefix: 'MODULE_INIT_',
+  names: {MODULE_INIT_IGNORE_MODVERSIONS, MODULE_INIT_IGNORE_VERMAGIC, MODULE_INIT_COMPRESSED_FILE},
+}
+
+export interface ModuleState {
+  readonly names: ReadonlySet<string>
+  readonly modules: HostModules
+  readonly rootless: boolean
+}
+
+export const moduleFamily: Family<ModulePolicy, ModuleState> = {
+  name: 'modules',
+  summary: 'kernel modules of the host: finit_module, init_module',
+  flag: '--finit-module',
+  lxdKeys: ['linux.kernel_modules', 'linux.kernel_modules.load'],
+  strategies: [
+    {
+      name: STRATEGY,
+      summary: "the host's own module of that name, loaded by modprobe of the host",
+      needs: 'root, loadable modules in the kernel, and modprobe',
+    },
+  ],
+  select: ({modules}) => modules,
+  calls: () => [finitModule, initModule],
+  start: ({names}, {rootless}) => ({
+    names: new Set(names.map(normalModuleName)),
+    modules: new HostModules(),
+    rootless,
+  }),
+}
+
+const uargs = (index: 1 | 2) => tolerant(string(index, PARAMETERS_LIMIT))
+
+const finitModule = defineSyscall({
+  name: 'finit_module',
+  arguments: {fd: int32(0), uargs: uargs(1), flags: flags(2, FLAGS)},
+  lane: 'slow',
+  decide: decideModule,
+  perform(values, caller: Caller, state: ModuleState): Performed {
+    return attempt(() => {
+      const file = openModule(values.fd, caller)
+      if ((values.flags & MODULE_INIT_COMPRESSED_FILE) === 0) return loadByName(file, values, state)
+      const compression = compressionOf(file)
+      if (compression === undefined)
+        return {kind: 'failed', errno: ERRNO.EINVAL, strategy: STRATEGY, reason: 'the file is not compressed'}
+      const unpacked = unpack(file, compression, !state.rootless)
+      if ('errno' in unpacked) return {kind: 'failed', strategy: STRATEGY, ...unpacked}
+      return loadByName(unpacked.bytes, values, state)
+    })
+  },
+})
+
+const initModule = defineSyscall({
+  name: 'init_module',
+  arguments: {umod: pointer(0), len: size(1), uargs: uargs(2)},
+  lane: 'slow',
+  decide: decideModule,
+  perform(values, caller: Caller, state: ModuleState): Performed {
+    return attempt(() => {
+      const {umod, len} = values
+      if (len < ELF_HEADER_BYTES) throw new SystemError('init_module', ERRNO.ENOEXEC)
+      if (!(len <= FILE_BYTES_MAX)) throw new SystemError('init_module', ERRNO.ENOMEM)
+      return loadByName(bytesOfMemory(caller.memory, umod, len), values, state)
+    })
+  },
+})
+
+function loadByName(file: ModuleBytes, values: ModuleValues, {names, modules, rootless}: ModuleState): Performed {
+  const name = moduleName(file, MACHINE)
+  if (name === undefined) {
+    return {
+      kind: 'failed',
+      errno: ERRNO.ENOEXEC,
+      strategy: STRATEGY,
+      reason: 'it is no kernel module that names itself',
+    }
+  }
+  const verdict = decideName(name, values, names)
+  if (verdict.kind !== 'perform') return verdict
+  if (modules.isPresent(name)) {
+    return {kind: 'failed', errno: ERRNO.EEXIST, strategy: STRATEGY, reason: `${name} is loaded or built in`}
+  }
+  if (rootless) return {kind: 'refuse', errno: ERRNO.EPERM, reason: 'only root can load modules of the host'}
+  const loaded = modules.load(name)
+  if (loaded.kind === 'failed') return {kind: 'failed', errno: loaded.errno, strategy: STRATEGY, reason: loaded.reason}
+  return {kind: 'done', value: 0, strategy: STRATEGY, reason: `the host loaded its own ${name}`}
+}
+
+/** A regular file that is open for reading, as kernel_read_file() wants it. */
+function openModule(number: number, caller: Caller): ModuleBytes {
+  const fd = caller.openDescriptor(number)
+  const status = fcntl(fd, F_GETFL, 0)
+  if ((status & O_PATH) !== 0 || (status & O_ACCMODE) === O_WRONLY) throw new SystemError('finit_module', ERRNO.EBADF)
+  const {mode, size: bytes} = fstat(fd)
+  if ((mode & S_IFMT) !== S_IFREG || bytes <= 0) throw new SystemError('finit_module', ERRNO.EINVAL)
+  if (bytes > FILE_BYTES_MAX) throw new SystemError('finit_module', ERRNO.EFBIG)
+  return bytesOfFile(fd, bytes)
+}
+
+function attempt(action: () => Performed): Performed {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof SystemError) return {kind: 'failed', errno: error.errno, strategy: STRATEGY}
+    throw error
+  }
+}

@@ -1,0 +1,112 @@
+// mount: file systems that the policy names, made by the host's kernel or by a FUSE program for the container.
+
+import {flags, int32, path, pointer} from '../../caller/argument-kinds.js'
+import {named} from '../mknod/make-node.js'
+import {loopRequest, mountData, mountString} from './string-arguments.js'
+import {FsContexts, fsContextsMemory} from './api/contexts.js'
+import {EmulatedMounts, emulatedMountsMemory} from './emulated.js'
+import {MOUNT_CONDITION, MOUNT_FLAGS, MS_REMOUNT, plainFlags} from './flags.js'
+import {performFuseMount} from './fuse/fuse-mount.js'
+import {performNewMount, performRemount} from './kernel-mount.js'
+import type {MountState} from './kernel-mount.js'
+import {MountSources} from './sources/sources.js'
+import {StandIns} from './loop/stand-in.js'
+import {Workshop} from './private-mount-namespace.js'
+import {OwnCapabilities} from '../../caller/own-capabilities.js'
+import type {MountPolicy} from '../../policy.js'
+import {defineSyscall} from '../../family.js'
+import type {Caller, CallerFacts, Family, FamilyOptions, Performed} from '../../family.js'
+import {decideLoop, decideMount, fuseHelper} from './decide.js'
+import type {MountValues} from './decide.js'
+import {newMountCalls} from './api/index.js'
+
+export const mountFamily: Family<MountPolicy, MountState> = {
+  name: 'mount',
+  summary: 'file systems: mount, fsopen, fsconfig, fsmount, fspick',
+  flag: '--mount',
+  lxdKeys: [
+    'security.syscalls.intercept.mount',
+    'security.syscalls.intercept.mount.allowed',
+    'security.syscalls.intercept.mount.fuse',
+    'security.syscalls.intercept.mount.shift',
+  ],
+  strategies: [
+    {
+      name: 'kernel',
+      summary: 'mounted by the kernel with the rights of the host, and handed over with nosuid and nodev for good',
+      needs: 'CAP_SYS_ADMIN in the initial user namespace, and a type that --mount-allowed names (Linux 5.12)',
+    },
+    {
+      name: 'fuse',
+      summary: 'a FUSE program of the container, started there with the rights of the caller',
+      needs: 'the program and libfuse in the container, and /dev/fuse',
+    },
+    {
+      name: 'loop',
+      summary: 'loop devices of the container, which the supervisor sets up over images that --mount-source names',
+      needs: '/dev/loop-control, and CAP_SYS_ADMIN in the initial user namespace (Linux 5.8)',
+    },
+  ],
+  select: (policy) => policy.mount,
+  calls: (policy, options) => [
+    mountCall(options),
+    ...newMountCalls(options),
+    // losetup(8) and mount -o loop, where there may be an image to set up.
+    ...(policy.sources.length > 0 ? [loopCall] : []),
+  ],
+  start(policy, container) {
+    const own = new OwnCapabilities()
+    const sources = new MountSources(own, policy.sources)
+    return {
+      own,
+      workshop: new Workshop(own),
+      sources,
+      standIns: new StandIns(container.loops, sources, own),
+      emulated: new EmulatedMounts(container.mounts ?? emulatedMountsMemory()),
+      contexts: new FsContexts(container.mountContexts ?? fsContextsMemory()),
+      policy,
+      container,
+    }
+  },
+}
+
+const LOOP_REQUESTS = {argument: 1, width: 32, mask: 0xffff_ff00n, operator: 'eq', value: 0x4c00n} as const
+
+/** mount(8) asks for it; stand-ins of an ordinary user's are no block devices that could tell. */
+const SIZE_REQUEST = {argument: 1, width: 32, operator: 'eq', value: 0x8008_1272n} as const
+
+const loopCall = defineSyscall({
+  name: 'ioctl',
+  arguments: {fd: int32(0), request: loopRequest(1), argument: pointer(2)},
+  condition: [[LOOP_REQUESTS], [SIZE_REQUEST]],
+  lane: 'slow',
+  decide: (_values, facts: CallerFacts, _policy: MountPolicy) => decideLoop(facts),
+  perform: (values, caller, state: MountState) => named('loop', () => state.standIns.serve(values, caller)),
+})
+
+function mountCall(options: FamilyOptions) {
+  return defineSyscall({
+    name: 'mount',
+    arguments: {
+      source: mountString(0),
+      target: path(1),
+      type: mountString(2),
+      flags: flags(3, MOUNT_FLAGS),
+      data: mountData(4),
+    },
+    condition: MOUNT_CONDITION,
+    lane: 'slow',
+    decide: (values, facts, policy: MountPolicy) => decideMount(values, facts, policy, options),
+    perform: performMount,
+  })
+}
+
+function performMount(values: MountValues, caller: Caller, state: MountState): Performed {
+  if ((plainFlags(values.flags) & MS_REMOUNT) !== 0) return named('kernel', () => performRemount(values, caller, state))
+  const {type} = values
+  if (type === null) throw new Error('a mount without a type is never performed')
+  const name = type.toString('latin1')
+  const helper = fuseHelper(name, state.policy)
+  if (helper !== undefined) return named('fuse', () => performFuseMount(values, name, helper, caller, state))
+  return named('kernel', () => performNewMount(values, type, caller, state))
+}

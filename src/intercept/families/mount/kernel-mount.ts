@@ -1,0 +1,266 @@
+// Mounts that the host's kernel makes for a container, and what is done with them next.
+
+import {CAP_SYS_ADMIN, capabilityMask} from '../../../ffi/credentials.js'
+import {ERRNO, SystemError} from '../../../ffi/errors.js'
+import {AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_RDONLY, closeQuietly, cString, openat} from '../../../ffi/libc.js'
+import {
+  FSCONFIG_CMD_RECONFIGURE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSPICK_CLOEXEC,
+  FSPICK_EMPTY_PATH,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  STATX_ATTR_MOUNT_ROOT,
+  fsconfig,
+  fspick,
+  fstat,
+  mount_setattr,
+  move_mount,
+  statx,
+} from '../../../ffi/mount.js'
+import type {Statx} from '../../../ffi/mount.js'
+import type {ContainerDescription} from '../../container.js'
+import {pathOfDescriptor} from '../../caller/descriptor-path.js'
+import type {OwnCapabilities} from '../../caller/own-capabilities.js'
+import type {Device, MountPolicy} from '../../policy.js'
+import type {Caller, ManifestEntry, Performed} from '../../family.js'
+import type {MountValues} from './decide.js'
+import type {FsContexts} from './api/contexts.js'
+import type {EmulatedMounts} from './emulated.js'
+import {MS_RDONLY, plainFlags, remountAttributes, remountWords} from './flags.js'
+import {attachImage} from './loop/loop-device.js'
+import {dangerOf, parseOptions, withHugetlbIds, withSafeErrors} from './options.js'
+import type {MountOption} from './options.js'
+import {mountOverlay} from './overlay/overlay-mount.js'
+import {needsDevice} from './sources/sources.js'
+import type {MountSource, MountSources} from './sources/sources.js'
+import type {StandIns} from './loop/stand-in.js'
+import type {MadeMount, Workshop} from './private-mount-namespace.js'
+
+const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+
+/** What the calls of the family share in one worker. */
+export interface MountState {
+  readonly own: OwnCapabilities
+  readonly workshop: Workshop
+  readonly sources: MountSources
+  readonly emulated: EmulatedMounts
+  readonly standIns: StandIns
+  readonly contexts: FsContexts
+  readonly policy: MountPolicy
+  readonly container: ContainerDescription
+}
+
+/** A mount as it is asked for, by mount(2) or by the new calls together. */
+export interface NewMount {
+  readonly type: Buffer
+  readonly source: Buffer | null
+  readonly flags: number
+  readonly data: Buffer | null
+}
+
+/** A detached mount for the container, with locked flags. To be closed; or what is answered in its place. */
+export function makeMount(
+  request: NewMount,
+  caller: Caller,
+  state: MountState,
+): (MadeMount & {readonly kind: 'made'}) | Extract<Performed, {kind: 'refuse'}> {
+  const type = request.type.toString('latin1')
+  if (type === 'overlay') return {kind: 'made', ...mountOverlay(request, caller, state.workshop)}
+  const data = type === 'hugetlbfs' ? hugetlbData(request.data, caller, state) : withSafeErrors(request.data, type)
+  const userNamespace = state.policy.shift && type !== 'hugetlbfs' ? openUserNamespace(state) : undefined
+  try {
+    return withSource({...request, type}, caller, state, (device) => {
+      return {kind: 'made', ...state.workshop.mount({...request, data, device, idmap: userNamespace})}
+    })
+  } finally {
+    if (userNamespace !== undefined) closeQuietly(userNamespace)
+  }
+}
+
+/** Looks the source up, checks it against the policy, and runs `action` with the device that it leads to. */
+export function withSource<T>(
+  request: Pick<NewMount, 'flags' | 'source'> & {readonly type: string},
+  caller: Caller,
+  state: MountState,
+  action: (device: Device | undefined) => T,
+): T | Extract<Performed, {kind: 'refuse'}> {
+  const {type} = request
+  if (NETWORK_TYPES.has(type) && !sharesNetwork(state)) {
+    const reason = `${type} would use the network of the host, which is not the container's`
+    return {kind: 'refuse', errno: ERRNO.EPERM, reason}
+  }
+  const source = needsDevice(type) ? findSource(request.source, caller, state) : undefined
+  if (source?.kind === 'refuse') return source
+  const {device, release} = deviceOf(source, request, state)
+  try {
+    caller.assertAlive()
+    const result = action(device)
+    if (source?.kind === 'stand-in' && request.source !== null)
+      state.sources.ofNode(request.source, caller, (fd) => state.standIns.wasMounted(fd))
+    return result
+  } finally {
+    release()
+  }
+}
+
+/** A stand-in means the image that was set up on it. */
+function findSource(source: Buffer | null, caller: Caller, {sources, standIns}: MountState): MountSource {
+  return sources.find(source, caller, (fd) => standIns.imageOf(fd))
+}
+
+export function performNewMount(values: MountValues, type: Buffer, caller: Caller, state: MountState): Performed {
+  if (values.target.length === 0) throw new SystemError('mount', ERRNO.ENOENT)
+  const target = caller.openPath(AT_FDCWD, values.target, {follow: true})
+  const request = {type, source: values.source, flags: plainFlags(values.flags), data: values.data}
+  const made = makeMount(request, caller, state)
+  if (made.kind === 'refuse') return made
+  const {tree, isShifted} = made
+  try {
+    attachMount(tree, target, caller)
+    const status = fstat(tree)
+    state.emulated.add(status)
+    return {
+      kind: 'done',
+      value: 0,
+      strategy: 'kernel',
+      created: manifestEntry(request, target),
+      ...(state.policy.shift &&
+        !isShifted && {reason: `${type.toString('latin1')} is allowlisted; it can't show other ids`}),
+    }
+  } finally {
+    closeQuietly(tree)
+  }
+}
+
+/** The same file system twice in one place is EBUSY (do_add_mount() in fs/namespace.c). */
+function attachMount(tree: number, target: number, caller: Caller): void {
+  const [above, below] = [fstat(tree), fstat(target)]
+  const isSame = above.devMajor === below.devMajor && above.devMinor === below.devMinor
+  if (isSame && (below.attributes & STATX_ATTR_MOUNT_ROOT) !== 0) throw new SystemError('mount', ERRNO.EBUSY)
+  // graft_tree() says so; move_mount(2) would say EINVAL.
+  if (isDirectory(above) !== isDirectory(below)) throw new SystemError('mount', ERRNO.ENOTDIR)
+  caller.assertAlive()
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+  caller.inMountNamespace(() => caller.act(ADMIN, undefined, () => move_mount(tree, '', target, '', flags)))
+}
+
+/** Options and flags of a mount that was made here; everything else is the kernel's to refuse or do. */
+export function performRemount(values: MountValues, caller: Caller, state: MountState): Performed {
+  if (values.target.length === 0) return untouched()
+  let target: number
+  try {
+    target = caller.openPath(AT_FDCWD, values.target, {follow: true})
+  } catch (error) {
+    if (error instanceof SystemError) return untouched()
+    throw error
+  }
+  const status = fstat(target)
+  if (!state.emulated.has(status)) return untouched()
+  if ((status.attributes & STATX_ATTR_MOUNT_ROOT) === 0) throw new SystemError('mount', ERRNO.EINVAL)
+  // mount(8) gives back what it reads in mountinfo, where `idmapped` is a word for the mount and no option.
+  const options = (values.data === null ? [] : parseOptions(values.data, '')).filter(({key}) => key !== 'idmapped')
+  const danger = dangerOf(options)
+  if (danger !== undefined) return {kind: 'refuse', errno: ERRNO.EPERM, reason: danger}
+  const flags = plainFlags(values.flags)
+  caller.assertAlive()
+  reconfigure(target, [...remountWords(flags).map((key) => ({key})), ...options], state.own)
+  caller.inMountNamespace(() =>
+    caller.act(ADMIN, undefined, () => mount_setattr(target, '', AT_EMPTY_PATH, remountAttributes(flags))),
+  )
+  return {kind: 'done', value: 0, strategy: 'kernel'}
+}
+
+function reconfigure(target: number, options: readonly MountOption[], own: OwnCapabilities): void {
+  own.with(ADMIN, () => {
+    const context = fspick(target, '', FSPICK_CLOEXEC | FSPICK_EMPTY_PATH)
+    try {
+      for (const option of options) configure(context, option)
+      fsconfig(context, FSCONFIG_CMD_RECONFIGURE, null, null, 0)
+    } finally {
+      closeQuietly(context)
+    }
+  })
+}
+
+export function configure(context: number, {key, value}: MountOption): void {
+  if (value === undefined) fsconfig(context, FSCONFIG_SET_FLAG, key, null, 0)
+  else fsconfig(context, FSCONFIG_SET_STRING, key, cString(Buffer.from(value, 'latin1')), 0)
+}
+
+function untouched(): Performed {
+  return {kind: 'continue', reason: 'it was not mounted for the container', quiet: true}
+}
+
+interface MountDevice {
+  readonly device: Device | undefined
+  readonly release: () => void
+}
+
+/** An image gets a loop device, which the kernel keeps for as long as it is mounted. */
+function deviceOf(
+  source: Exclude<MountSource, {kind: 'refuse'}> | undefined,
+  {flags}: Pick<NewMount, 'flags'>,
+  state: MountState,
+): MountDevice {
+  if (source === undefined) return {device: undefined, release: () => undefined}
+  if (source.kind === 'device') return {device: source.device, release: () => undefined}
+  const {own, sources, workshop} = state
+  const standIn = source.kind === 'stand-in' ? source.image : undefined
+  const file = standIn?.file ?? (source as Extract<MountSource, {kind: 'image'}>).file
+  try {
+    const readOnly = (flags & MS_RDONLY) !== 0 || standIn?.readOnly === true
+    const image = sources.openImage(file, readOnly)
+    try {
+      const request = {
+        image,
+        readOnly,
+        name: pathOfDescriptor(file),
+        ...(standIn && {offset: standIn.offset, sizeLimit: standIn.sizeLimit}),
+      }
+      const {device, fd} = attachImage(request, {
+        openDevice: (wanted, access) => workshop.openDevice(wanted, access),
+        privileged: (action) => own.with(ADMIN, action),
+      })
+      return {device, release: () => closeQuietly(fd)}
+    } finally {
+      closeQuietly(image)
+    }
+  } finally {
+    closeQuietly(file)
+  }
+}
+
+const NETWORK_TYPES = new Set(['9p', 'afs', 'ceph', 'cifs', 'gfs2', 'nfs', 'nfs4', 'ocfs2', 'orangefs', 'smb3'])
+
+/** A mount belongs to the network of who makes it (fs_context.net_ns). */
+function sharesNetwork({container}: MountState): boolean {
+  const [own, other] = ['self', container.initPid].map((pid) => statx(AT_FDCWD, `/proc/${pid}/ns/net`, 0).inode)
+  return own === other
+}
+
+function isDirectory({mode}: Statx): boolean {
+  return (mode & 0o170_000) === 0o040_000
+}
+
+function hugetlbData(data: Buffer | null, caller: Caller, {container}: MountState): Buffer {
+  const {fsuid, fsgid} = caller.credentials
+  return withHugetlbIds(data, {uid: fsuid, gid: fsgid}, container)
+}
+
+export function openUserNamespace({container}: Pick<MountState, 'container'>): number {
+  return openat(AT_FDCWD, `/proc/${container.initPid}/ns/user`, O_RDONLY | O_CLOEXEC, 0)
+}
+
+function manifestEntry({type, source, flags, data}: NewMount, target: number): ManifestEntry {
+  return {
+    kind: 'mount',
+    path: pathOfDescriptor(target),
+    strategy: 'kernel',
+    type,
+    source: source ?? undefined,
+    flags,
+    options: data ?? undefined,
+  }
+}

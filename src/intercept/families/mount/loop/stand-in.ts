@@ -1,0 +1,359 @@
+// Loop devices as mount(8) and losetup(8) of the container set them up: what they configure are stand-ins of its own.
+
+import {CAP_SYS_ADMIN, capabilityMask} from '../../../../ffi/credentials.js'
+import {ERRNO, SystemError} from '../../../../ffi/errors.js'
+import {
+  closeQuietly,
+  duplicateCloseOnExec,
+  fcntl,
+  ftruncate,
+  ioctlNumber,
+  makedev,
+  pread,
+  pwrite,
+} from '../../../../ffi/libc.js'
+import {fstat} from '../../../../ffi/mount.js'
+import type {Statx} from '../../../../ffi/mount.js'
+import type {LoopStandIn, LoopStandIns} from '../../../container.js'
+import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
+import type {OwnCapabilities} from '../../../caller/own-capabilities.js'
+import type {Caller, Performed} from '../../../family.js'
+import {LOOP_CONFIGURE, LOOP_CTL_GET_FREE, LOOP_MAJOR} from './loop-device.js'
+import type {MountSources} from '../sources/sources.js'
+
+// include/uapi/linux/loop.h
+const LOOP_SET_FD = 0x4c00
+const LOOP_CLR_FD = 0x4c01
+const LOOP_SET_STATUS64 = 0x4c04
+const LOOP_GET_STATUS64 = 0x4c05
+const LOOP_SET_CAPACITY = 0x4c07
+const LOOP_SET_DIRECT_IO = 0x4c08
+const LOOP_SET_BLOCK_SIZE = 0x4c09
+const BLKFLSBUF = 0x1261
+export const BLKGETSIZE64 = 0x80081272
+const LO_FLAGS_READ_ONLY = 1
+const LO_FLAGS_AUTOCLEAR = 4
+/** struct loop_info64. */
+const INFO_BYTES = 232
+const INFO = {device: 0, inode: 8, offset: 24, sizeLimit: 32, number: 40, flags: 52, fileName: 56} as const
+const FILE_NAME_BYTES = 64
+/** struct loop_config, up to the end of its struct loop_info64. */
+const CONFIG_BYTES = 240
+
+const F_GETFL = 3
+const O_ACCMODE = 3
+const S_IFMT = 0o170_000
+const S_IFBLK = 0o060_000
+const S_IFCHR = 0o020_000
+const S_IFREG = 0o100_000
+/** Where file systems and partition tables have the marks that blkid(8) looks for. */
+const HEAD_BYTES = 1_048_576
+const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+
+/** A file that the policy does not name can be set up, but not mounted: programs try again and again otherwise. */
+const NO_FILE = -1
+
+/** Words of one stand-in in the memory that workers share. */
+const WORD = {state: 0, file: 1, offset: 2, sizeLimit: 3, flags: 4, generation: 5, words: 6} as const
+const STATE = {free: 0n, configured: 1n, mounted: 2n, busy: 3n} as const
+
+export function standInMemory(count: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(count * WORD.words * 8)
+}
+
+/** What is behind a stand-in that was configured. */
+export interface StandInImage {
+  /** O_PATH descriptor of the host's file, the caller's to close. Undefined for a file that may not be mounted. */
+  readonly file: number | undefined
+  readonly offset: bigint
+  readonly sizeLimit: bigint
+  readonly readOnly: boolean
+}
+
+export interface LoopRequestValues {
+  readonly fd: number
+  readonly request: number
+  readonly argument: number
+}
+
+/**
+ * A stand-in is a real loop device over memory, so that it has a node that can be opened and looks like what it is for.
+ * Nothing that the container asks of it by ioctl reaches it: the image is checked and remembered, and its beginning is
+ * copied there for blkid(8). When the stand-in is mounted, the supervisor sets up another device over the image itself.
+ */
+export class StandIns {
+  readonly #standIns: readonly LoopStandIn[]
+  readonly #words: BigInt64Array
+  readonly #sources: MountSources
+  readonly #own: OwnCapabilities
+
+  constructor(described: LoopStandIns | undefined, sources: MountSources, own: OwnCapabilities) {
+    this.#standIns = described?.devices ?? []
+    this.#words = new BigInt64Array(described?.memory ?? standInMemory(0))
+    this.#sources = sources
+    this.#own = own
+  }
+
+  /** The image of a configured stand-in; ENXIO where nothing was configured, as for a loop device. */
+  imageOf(fd: number): StandInImage | undefined {
+    const index = this.#find(fd)
+    if (index === -1) return undefined
+    return this.#acquire(index)
+  }
+
+  /** From now on somebody else may have it: what is mounted has a device of its own. */
+  wasMounted(fd: number): undefined {
+    const index = this.#find(fd)
+    if (index !== -1) Atomics.compareExchange(this.#words, this.#at(index, 'state'), STATE.configured, STATE.mounted)
+  }
+
+  serve(values: LoopRequestValues, caller: Caller): Performed {
+    const fd = caller.openDescriptor(values.fd)
+    const status = fstat(fd)
+    const type = status.mode & S_IFMT
+    const index = this.#find(fd)
+    if (index === -1) {
+      const {request} = values
+      if (request === BLKGETSIZE64) return {kind: 'continue', reason: 'it is no loop device of ours', quiet: true}
+      if (type === S_IFCHR && status.rdevMajor === 1 && status.rdevMinor === 3) return this.#control(request)
+      if (type === S_IFBLK && status.rdevMajor === LOOP_MAJOR) return this.#foreign(status)
+      return {kind: 'continue', reason: 'it is no loop device', quiet: true}
+    }
+    switch (values.request) {
+      case LOOP_SET_FD:
+        return this.#configure(index, caller, {
+          image: descriptorOf(values.argument),
+          offset: 0n,
+          sizeLimit: 0n,
+          flags: 0,
+        })
+      case LOOP_CONFIGURE:
+        return this.#configure(index, caller, readConfig(caller.memory.bytes(values.argument, CONFIG_BYTES)))
+      case LOOP_SET_STATUS64:
+        return this.#setStatus(index, caller.memory.bytes(values.argument, INFO_BYTES))
+      case LOOP_GET_STATUS64:
+        return this.#getStatus(index, values.argument, caller)
+      case LOOP_CLR_FD:
+        return this.#clear(index)
+      case BLKGETSIZE64:
+        return this.#getSize(index, values.argument, caller)
+      case LOOP_SET_CAPACITY:
+      case LOOP_SET_DIRECT_IO:
+      case LOOP_SET_BLOCK_SIZE:
+        this.#requireConfigured(index)
+        return done(0)
+      default:
+        return {kind: 'refuse', errno: ERRNO.EINVAL, reason: 'this is not done with a loop device of the container'}
+    }
+  }
+
+  #control(request: number): Performed {
+    if (request !== LOOP_CTL_GET_FREE) return {kind: 'continue', reason: 'it is no loop device', quiet: true}
+    if (this.#standIns.length === 0) return {kind: 'continue', reason: 'no images may be mounted', quiet: true}
+    const states = this.#standIns.map((_, index) => this.#get(index, 'state'))
+    const free = states.indexOf(STATE.free)
+    const index = free === -1 ? states.indexOf(STATE.mounted) : free
+    if (index === -1) return {kind: 'refuse', errno: ERRNO.ENOSPC, reason: 'every loop device is set up already'}
+    return done(this.#standIns[index]!.number)
+  }
+
+  #foreign({rdevMajor, rdevMinor}: Statx): Performed {
+    const device = {type: 'b', major: rdevMajor, minor: rdevMinor} as const
+    const source = this.#sources.findDevice(device, Buffer.from(`/dev/loop${rdevMinor}`))
+    if (source.kind === 'device') return {kind: 'continue', reason: 'the device was given to the container'}
+    return {kind: 'refuse', errno: ERRNO.EPERM, reason: 'the loop device is not of this container'}
+  }
+
+  #configure(index: number, caller: Caller, config: LoopConfig): Performed {
+    const fd = caller.openDescriptor(config.image)
+    if ((fstat(fd).mode & S_IFMT) !== S_IFREG) throw new SystemError('ioctl', ERRNO.EINVAL)
+    const isReadOnly = (fcntl(fd, F_GETFL, 0) & O_ACCMODE) === 0
+    const flags = config.flags | LO_FLAGS_AUTOCLEAR | (isReadOnly ? LO_FLAGS_READ_ONLY : 0)
+    caller.assertAlive()
+    return this.#changing(index, [STATE.free, STATE.mounted], () => {
+      this.#copyHead(this.#standIns[index]!, fd, config)
+      const source = this.#sources.findImage(fd, pathOfDescriptor(fd))
+      this.#store(index, {...config, flags, file: source.kind === 'image' ? source.file : NO_FILE})
+      return STATE.configured
+    })
+  }
+
+  #setStatus(index: number, info: Buffer): Performed {
+    const offset = info.readBigUInt64LE(INFO.offset)
+    const sizeLimit = info.readBigUInt64LE(INFO.sizeLimit)
+    const image = this.#acquire(index)
+    try {
+      const flags = LO_FLAGS_AUTOCLEAR | (image.readOnly ? LO_FLAGS_READ_ONLY : 0)
+      if (offset === image.offset && sizeLimit === image.sizeLimit) return done(0)
+      if (image.file === undefined) throw new SystemError('ioctl', ERRNO.EPERM)
+      const file = this.#sources.openImage(image.file, true)
+      const kept = duplicateCloseOnExec(image.file)
+      try {
+        return this.#changing(index, [STATE.configured], () => {
+          this.#copyHead(this.#standIns[index]!, file, {offset, sizeLimit})
+          this.#store(index, {offset, sizeLimit, flags, file: duplicateCloseOnExec(kept)})
+          return STATE.configured
+        })
+      } finally {
+        closeQuietly(file)
+        closeQuietly(kept)
+      }
+    } finally {
+      if (image.file !== undefined) closeQuietly(image.file)
+    }
+  }
+
+  #getStatus(index: number, address: number, caller: Caller): Performed {
+    const {file, offset, sizeLimit, readOnly} = this.#acquire(index)
+    const info = Buffer.alloc(INFO_BYTES)
+    if (file !== undefined) {
+      const status = fstat(file)
+      info.writeBigUInt64LE(BigInt(makedev(status.devMajor, status.devMinor)), INFO.device)
+      info.writeBigUInt64LE(status.inode, INFO.inode)
+      pathOfDescriptor(file).copy(info, INFO.fileName, 0, FILE_NAME_BYTES - 1)
+      closeQuietly(file)
+    }
+    info.writeBigUInt64LE(offset, INFO.offset)
+    info.writeBigUInt64LE(sizeLimit, INFO.sizeLimit)
+    info.writeUInt32LE(this.#standIns[index]!.number, INFO.number)
+    info.writeUInt32LE(LO_FLAGS_AUTOCLEAR | (readOnly ? LO_FLAGS_READ_ONLY : 0), INFO.flags)
+    caller.memory.write(address, info)
+    return done(0)
+  }
+
+  /** A stand-in over memory has the size of its image already. */
+  #getSize(index: number, address: number, caller: Caller): Performed {
+    if (this.#standIns[index]!.memory >= 0) return {kind: 'continue', reason: 'the kernel knows', quiet: true}
+    const {file} = this.#acquire(index)
+    if (file === undefined) throw new SystemError('ioctl', ERRNO.EPERM)
+    const size = Buffer.alloc(8)
+    size.writeBigUInt64LE(BigInt(fstat(file).size))
+    closeQuietly(file)
+    caller.memory.write(address, size)
+    return done(0)
+  }
+
+  #clear(index: number): Performed {
+    if (this.#get(index, 'state') === STATE.free) throw new SystemError('ioctl', ERRNO.ENXIO)
+    return this.#changing(index, [STATE.configured, STATE.mounted], () => STATE.free)
+  }
+
+  /**
+   * What is set up, with a descriptor of its own. Another worker may take it down meanwhile and something else get the
+   * number of its descriptor: it counts up before it closes, so that this is noticed.
+   */
+  #acquire(index: number): StandInImage {
+    const generation = this.#get(index, 'generation')
+    const state = this.#get(index, 'state')
+    if (state !== STATE.configured && state !== STATE.mounted) throw new SystemError('ioctl', ERRNO.ENXIO)
+    const held = Number(this.#get(index, 'file'))
+    const image = {
+      offset: this.#get(index, 'offset'),
+      sizeLimit: this.#get(index, 'sizeLimit'),
+      readOnly: (this.#get(index, 'flags') & BigInt(LO_FLAGS_READ_ONLY)) !== 0n,
+    }
+    const file = held === NO_FILE ? undefined : duplicateCloseOnExec(held)
+    if (this.#get(index, 'generation') === generation) return {...image, file}
+    if (file !== undefined) closeQuietly(file)
+    throw new SystemError('ioctl', ERRNO.ENXIO)
+  }
+
+  /** One worker at a time. What was set up before is given up, also when `change` fails. */
+  #changing(index: number, from: readonly bigint[], change: () => bigint): Performed {
+    const at = this.#at(index, 'state')
+    const before = from.find((state) => Atomics.compareExchange(this.#words, at, state, STATE.busy) === state)
+    if (before === undefined) throw new SystemError('ioctl', ERRNO.EBUSY)
+    let after: bigint = STATE.free
+    try {
+      Atomics.add(this.#words, this.#at(index, 'generation'), 1n)
+      const file = Number(this.#get(index, 'file'))
+      if (before !== STATE.free && file !== NO_FILE) closeQuietly(file)
+      after = change()
+      return done(0)
+    } finally {
+      Atomics.store(this.#words, at, after)
+    }
+  }
+
+  #requireConfigured(index: number): void {
+    if (this.#get(index, 'state') !== STATE.configured) throw new SystemError('ioctl', ERRNO.ENXIO)
+  }
+
+  #store(index: number, {file, offset, sizeLimit, flags}: Omit<LoopConfig, 'image'> & {readonly file: number}): void {
+    const words = {file: BigInt(file), offset: BigInt.asIntN(64, offset), sizeLimit: BigInt.asIntN(64, sizeLimit)}
+    Atomics.store(this.#words, this.#at(index, 'file'), words.file)
+    Atomics.store(this.#words, this.#at(index, 'offset'), words.offset)
+    Atomics.store(this.#words, this.#at(index, 'sizeLimit'), words.sizeLimit)
+    Atomics.store(this.#words, this.#at(index, 'flags'), BigInt(flags))
+  }
+
+  /** Its size, and what tells the type of its file system. `image` is open for reading. */
+  #copyHead(
+    {fd, memory}: LoopStandIn,
+    image: number,
+    {offset, sizeLimit}: Pick<LoopConfig, 'offset' | 'sizeLimit'>,
+  ): void {
+    if (memory < 0) return
+    const rest = BigInt(fstat(image).size) - offset
+    const size = sizeLimit !== 0n && sizeLimit < rest ? sizeLimit : rest
+    if (size <= 0n) throw new SystemError('ioctl', ERRNO.EINVAL)
+    const head = Buffer.alloc(Number(size < BigInt(HEAD_BYTES) ? size : BigInt(HEAD_BYTES)))
+    const length = pread(image, head, head.length, Number(offset))
+    ftruncate(memory, 0)
+    ftruncate(memory, Number(size))
+    pwrite(memory, head, length, 0)
+    this.#own.with(ADMIN, () => {
+      ioctlNumber(fd, LOOP_SET_CAPACITY, 0)
+      ioctlNumber(fd, BLKFLSBUF, 0)
+    })
+  }
+
+  /** `fd`: of the node, which may be O_PATH. */
+  #find(fd: number): number {
+    if (this.#standIns.length === 0) return -1
+    const {mode, rdevMajor, rdevMinor} = fstat(fd)
+    const type = (mode & S_IFMT) === S_IFBLK ? 'b' : (mode & S_IFMT) === S_IFCHR ? 'c' : undefined
+    const same = this.#standIns.flatMap(({device}, index) =>
+      device.type === type && device.major === rdevMajor && device.minor === rdevMinor ? [index] : [],
+    )
+    if (same.length <= 1) return same[0] ?? -1
+    // Those of an ordinary user are all /dev/null: the name tells them apart, and a wrong one harms nobody else.
+    const name = pathOfDescriptor(fd).toString('latin1')
+    return same.find((index) => name === `/dev/loop${this.#standIns[index]!.number}`) ?? -1
+  }
+
+  #get(index: number, word: Exclude<keyof typeof WORD, 'words'>): bigint {
+    return Atomics.load(this.#words, this.#at(index, word))
+  }
+
+  #at(index: number, word: Exclude<keyof typeof WORD, 'words'>): number {
+    return index * WORD.words + WORD[word]
+  }
+}
+
+interface LoopConfig {
+  /** Descriptor of the caller. */
+  readonly image: number
+  readonly offset: bigint
+  readonly sizeLimit: bigint
+  readonly flags: number
+}
+
+function readConfig(bytes: Buffer): LoopConfig {
+  const info = bytes.subarray(8)
+  return {
+    image: bytes.readInt32LE(0),
+    offset: info.readBigUInt64LE(INFO.offset),
+    sizeLimit: info.readBigUInt64LE(INFO.sizeLimit),
+    flags: info.readUInt32LE(INFO.flags) & LO_FLAGS_READ_ONLY,
+  }
+}
+
+/** A register that is no address (NaN) is no descriptor either. */
+function descriptorOf(argument: number): number {
+  return argument <= 0x7fff_ffff ? argument : -1
+}
+
+function done(value: number): Performed {
+  return {kind: 'done', value, strategy: 'loop'}
+}

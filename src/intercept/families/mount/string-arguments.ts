@@ -1,0 +1,79 @@
+// The string arguments of mount(2), read as the kernel reads them.
+
+import {ERRNO, SystemError, isSystemError} from '../../../ffi/errors.js'
+import {jsonBytes, quote} from '../../caller/argument-kinds.js'
+import type {Argument, ArgumentIndex, CallerMemory} from '../../family.js'
+
+const PATH_MAX = 4096
+/** copy_mount_options() takes one page and ends it with a NUL. */
+const DATA_MAX = 4095
+const PAGE_BYTES = 4096
+const SHOWN_BYTES_MAX = 512
+
+/** A string that may be left out; a longer one is EINVAL (strndup_user() in mm/util.c). */
+export function mountString(index: ArgumentIndex): Argument<Buffer | null> {
+  return {
+    index,
+    read(registers, memory) {
+      const address = registers.address(index)
+      if (address === 0) return null
+      try {
+        return memory.string(address, PATH_MAX)
+      } catch (error) {
+        throw isSystemError(error, ERRNO.ENAMETOOLONG) ? new SystemError('mount', ERRNO.EINVAL) : error
+      }
+    },
+    show: (value) => (value === null ? 'NULL' : quote(value)),
+    json: (value) => (value === null ? null : jsonBytes(value)),
+  }
+}
+
+/** What the file system gets: to the first NUL, to the end of a page, or to where memory ends. */
+export function mountData(index: ArgumentIndex): Argument<Buffer | null> {
+  return {
+    index,
+    read(registers, memory) {
+      const address = registers.address(index)
+      return address === 0 ? null : readData(memory, address)
+    },
+    show: (value) => (value === null ? 'NULL' : quote(value, SHOWN_BYTES_MAX)),
+    json: (value) => (value === null ? null : jsonBytes(value)),
+  }
+}
+
+function readData(memory: CallerMemory, address: number): Buffer {
+  try {
+    return memory.string(address, DATA_MAX + 1)
+  } catch (error) {
+    if (isSystemError(error, ERRNO.ENAMETOOLONG)) return memory.bytes(address, DATA_MAX)
+    if (!isSystemError(error, ERRNO.EFAULT)) throw error
+    // Memory that ends before the string does: the rest counts as zeros.
+    const here = PAGE_BYTES - (address % PAGE_BYTES)
+    return memory.bytes(address, Math.min(here, DATA_MAX))
+  }
+}
+
+// include/uapi/linux/loop.h
+const LOOP_REQUESTS: Readonly<Record<number, string>> = {
+  0x4c00: 'LOOP_SET_FD',
+  0x4c01: 'LOOP_CLR_FD',
+  0x4c02: 'LOOP_SET_STATUS',
+  0x4c03: 'LOOP_GET_STATUS',
+  0x4c04: 'LOOP_SET_STATUS64',
+  0x4c05: 'LOOP_GET_STATUS64',
+  0x4c06: 'LOOP_CHANGE_FD',
+  0x4c07: 'LOOP_SET_CAPACITY',
+  0x4c08: 'LOOP_SET_DIRECT_IO',
+  0x4c09: 'LOOP_SET_BLOCK_SIZE',
+  0x4c0a: 'LOOP_CONFIGURE',
+  0x4c80: 'LOOP_CTL_ADD',
+  0x4c81: 'LOOP_CTL_REMOVE',
+  0x4c82: 'LOOP_CTL_GET_FREE',
+  0x80081272: 'BLKGETSIZE64',
+}
+
+/** The request of an ioctl(2) on a loop device. */
+export function loopRequest(index: ArgumentIndex): Argument<number> {
+  const show = (value: number): string => LOOP_REQUESTS[value] ?? `0x${value.toString(16)}`
+  return {index, read: (registers) => registers.uint32(index), show, json: show}
+}

@@ -1,0 +1,47 @@
+// Which scheduling policies and priorities the container may give its threads: the pure half of index.ts.
+
+import type {SchedPolicy} from '../../policy.js'
+import type {CallerFacts, Verdict} from '../../family.js'
+
+const EPERM = 1
+const CAP_SYS_NICE = 1n << 23n
+const [SCHED_FIFO, SCHED_RR, SCHED_DEADLINE] = [1, 2, 6]
+/** MAX_RT_PRIO - 1; what is above is EINVAL, and the kernel's to say. */
+const PRIORITY_MAX = 99
+
+export interface SchedRequest {
+  readonly pid: number
+  /** undefined: the one that the thread has. */
+  readonly policy: number | undefined
+  readonly priority: number
+}
+
+export function decideSched({pid, policy, priority}: SchedRequest, facts: CallerFacts, allowed: SchedPolicy): Verdict {
+  if (pid < 0 || (policy !== undefined && policy < 0)) return OWN_ERROR
+  if (!facts.inContainerUserNamespace) {
+    return {kind: 'continue', reason: 'the caller is in a user namespace of its own'}
+  }
+  if ((facts.effective & CAP_SYS_NICE) === 0n) {
+    return {kind: 'continue', reason: 'the caller lacks CAP_SYS_NICE: its limits decide'}
+  }
+  if (policy === SCHED_DEADLINE && allowed.deadline !== true) {
+    return {
+      kind: 'refuse',
+      errno: EPERM,
+      reason: 'SCHED_DEADLINE is not allowed',
+      hint: '--sched-deadline would allow it',
+    }
+  }
+  const isRealTime = policy === undefined || policy === SCHED_FIFO || policy === SCHED_RR
+  if (isRealTime && priority > allowed.maxPriority && priority <= PRIORITY_MAX) {
+    return {
+      kind: 'refuse',
+      errno: EPERM,
+      reason: `priority ${priority} is above ${allowed.maxPriority}`,
+      hint: `--sched-max-priority ${priority} would allow it`,
+    }
+  }
+  return {kind: 'perform', reason: isRealTime ? `priority ${priority} is allowed` : 'the policy is allowed'}
+}
+
+export const OWN_ERROR: Verdict = {kind: 'continue', reason: 'the kernel has an error of its own for these arguments'}

@@ -1,0 +1,282 @@
+// sched_setscheduler, sched_setattr, sched_setparam: policies and priorities of the container's own threads.
+
+import {readFileSync} from 'node:fs'
+
+import {CAP_SETUID, CAP_SYS_NICE, capabilityMask, seteuid} from '../../../ffi/credentials.js'
+import {ERRNO, SystemError} from '../../../ffi/errors.js'
+import {abort, geteuid} from '../../../ffi/libc.js'
+import {getScheduler, setAttributes, setParameter, setScheduler} from '../../../ffi/scheduler.js'
+import {int32, showFlags, uint32} from '../../caller/argument-kinds.js'
+import type {ContainerDescription} from '../../container.js'
+import type {SchedPolicy} from '../../policy.js'
+import {defineSyscall} from '../../family.js'
+import type {Argument, ArgumentIndex, Caller, Family, Json, Performed} from '../../family.js'
+import {withTarget} from './target-task.js'
+import type {TargetTask} from './target-task.js'
+import {isUnread, orUnread} from '../../caller/tolerant.js'
+import type {Unread} from '../../caller/tolerant.js'
+import {OWN_ERROR, decideSched} from './decide.js'
+
+const SCHED_RESET_ON_FORK = 0x4000_0000
+/** SCHED_ATTR_SIZE_VER0, and the size that this file knows (SCHED_ATTR_SIZE_VER1, Linux 5.3). */
+const ATTR_BYTES_MIN = 48
+const ATTR_BYTES = 56
+const PAGE_BYTES = 4096
+const SCHED_FLAG_KEEP_POLICY = 0x08
+const SCHED_FLAG_KEEP_PARAMS = 0x10
+const POLICIES = {
+  SCHED_OTHER: 0,
+  SCHED_FIFO: 1,
+  SCHED_RR: 2,
+  SCHED_BATCH: 3,
+  SCHED_IDLE: 5,
+  SCHED_DEADLINE: 6,
+  SCHED_EXT: 7,
+}
+const FLAGS = {
+  prefix: 'SCHED_FLAG_',
+  names: {
+    SCHED_FLAG_RESET_ON_FORK: 0x01,
+    SCHED_FLAG_RECLAIM: 0x02,
+    SCHED_FLAG_DL_OVERRUN: 0x04,
+    SCHED_FLAG_KEEP_POLICY,
+    SCHED_FLAG_KEEP_PARAMS,
+    SCHED_FLAG_UTIL_CLAMP_MIN: 0x20,
+    SCHED_FLAG_UTIL_CLAMP_MAX: 0x40,
+  },
+}
+const NICE = capabilityMask(CAP_SYS_NICE)
+const NICE_AS_OTHER = capabilityMask(CAP_SYS_NICE, CAP_SETUID)
+const STRATEGY = 'kernel'
+
+export interface SchedState {
+  readonly container: ContainerDescription
+}
+
+export const schedFamily: Family<SchedPolicy, SchedState> = {
+  name: 'sched',
+  summary: 'scheduling: sched_setscheduler, sched_setattr, sched_setparam',
+  flag: '--sched-setscheduler',
+  lxdKeys: ['security.syscalls.intercept.sched_setscheduler'],
+  strategies: [
+    {
+      name: STRATEGY,
+      summary: "the kernel's own call, for a thread that was found in the pid namespace of the caller",
+      needs: 'CAP_SYS_NICE in the initial user namespace, or else RLIMIT_RTPRIO and RLIMIT_NICE of the thread',
+    },
+  ],
+  select: (policy) => policy.sched,
+  calls: () => [schedSetscheduler, schedSetparam, schedSetattr],
+  start: (_policy, container) => ({container}),
+}
+
+const schedSetscheduler = defineSyscall({
+  name: 'sched_setscheduler',
+  arguments: {pid: int32(0), policy: schedulingPolicy(1), param: schedParam(2)},
+  decide({pid, policy, param}, facts, allowed: SchedPolicy) {
+    if (isUnread(param)) return OWN_ERROR
+    const plain = policy < 0 ? policy : policy & ~SCHED_RESET_ON_FORK
+    return decideSched({pid, policy: plain, priority: param.priority}, facts, allowed)
+  },
+  perform: ({pid, policy, param}, caller, {container}: SchedState) =>
+    apply(pid, caller, container, ({tid}) => setScheduler(tid, policy, readable(param).priority)),
+})
+
+const schedSetparam = defineSyscall({
+  name: 'sched_setparam',
+  arguments: {pid: int32(0), param: schedParam(1)},
+  decide: ({pid, param}, facts, allowed: SchedPolicy) =>
+    isUnread(param) ? OWN_ERROR : decideSched({pid, policy: undefined, priority: param.priority}, facts, allowed),
+  perform: ({pid, param}, caller, {container}: SchedState) =>
+    apply(pid, caller, container, ({tid}) => setParameter(tid, readable(param).priority)),
+})
+
+const schedSetattr = defineSyscall({
+  name: 'sched_setattr',
+  arguments: {pid: int32(0), attr: schedAttr(1), flags: uint32(2)},
+  decide({pid, attr, flags}, facts, allowed: SchedPolicy) {
+    if (isUnread(attr) || flags !== 0) return OWN_ERROR
+    const {policy, flags: own, priority} = attributesOf(attr)
+    const kept = (own & SCHED_FLAG_KEEP_POLICY) !== 0 && policy >= 0
+    // With both flags kept nothing but clamps is set; a priority that is passed all the same is not looked at.
+    const keepsParameters = (own & SCHED_FLAG_KEEP_PARAMS) !== 0
+    return decideSched(
+      {pid, policy: kept ? undefined : policy, priority: kept && keepsParameters ? 0 : priority},
+      facts,
+      allowed,
+    )
+  },
+  perform: ({pid, attr}, caller, {container}: SchedState) =>
+    apply(pid, caller, container, ({tid}) => setAttributes(tid, readable(attr))),
+})
+
+/** The task is looked up, changed and looked at again: nothing but its life holds its number. */
+function apply(
+  pid: number,
+  caller: Caller,
+  container: ContainerDescription,
+  set: (target: TargetTask) => unknown,
+): Performed {
+  try {
+    return withTarget(pid, caller, container, (target) => {
+      asAllowed(target, caller, container, () => set(target))
+      if (!target.isStill()) {
+        asAllowed(target, caller, container, () => forget(target.tid))
+        throw new SystemError('find_get_task', ERRNO.ESRCH)
+      }
+      return {kind: 'done', value: 0, strategy: STRATEGY}
+    })
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error
+    const reason = error.errno === ERRNO.EPERM ? whyNot(container) : undefined
+    return {kind: 'failed', errno: error.errno, strategy: STRATEGY, ...(reason === undefined ? {} : {reason})}
+  }
+}
+
+/**
+ * The task ended while it was changed. Should another have got its number within these microseconds, it goes back to
+ * what processes begin with; one that is not real-time can't have been meant.
+ */
+function forget(tid: number): void {
+  try {
+    const policy = getScheduler(tid) & ~SCHED_RESET_ON_FORK
+    const isRealTime = [POLICIES.SCHED_FIFO, POLICIES.SCHED_RR, POLICIES.SCHED_DEADLINE].includes(policy)
+    if (isRealTime) setScheduler(tid, POLICIES.SCHED_OTHER, 0)
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error
+  }
+}
+
+/** With CAP_SYS_NICE; a rootless one counts for nothing, and the thread's own user may do what its limits say. */
+function asAllowed(target: TargetTask, caller: Caller, {rootless}: ContainerDescription, set: () => unknown): void {
+  if (!rootless) caller.act(NICE, undefined, set)
+  else caller.act(NICE_AS_OTHER, undefined, () => asUser(target.uid, set))
+}
+
+function asUser(uid: number, action: () => unknown): void {
+  const own = geteuid()
+  if (uid !== own) seteuid(uid)
+  try {
+    action()
+  } finally {
+    if (uid !== own) {
+      try {
+        seteuid(own)
+      } catch (error) {
+        abort(`cannot give back the user of a thread: ${String(error)}; ending at once`)
+      }
+    }
+  }
+}
+
+/** What the kernel does not say with EPERM. */
+function whyNot({cgroup, rootless}: ContainerDescription): string | undefined {
+  if (cgroup?.version === 1 && cgroup.cpu !== undefined && realTimeRuntime(cgroup.cpu.own) === 0) {
+    return 'the cpu cgroup of the container has no real-time bandwidth (cpu.rt_runtime_us is 0)'
+  }
+  if (rootless) return 'without root, priorities reach as far as RLIMIT_RTPRIO and RLIMIT_NICE of the thread'
+  return undefined
+}
+
+function realTimeRuntime(directory: string): number | undefined {
+  try {
+    return Number(readFileSync(`${directory}/cpu.rt_runtime_us`, 'latin1'))
+  } catch {
+    // No real-time group scheduling in this kernel.
+    return undefined
+  }
+}
+
+function schedulingPolicy(index: ArgumentIndex): Argument<number> {
+  return {index, read: (registers) => registers.int32(index), show: showPolicy, json: (value) => value}
+}
+
+function showPolicy(value: number): string {
+  const plain = value & ~SCHED_RESET_ON_FORK
+  const name = Object.entries(POLICIES).find(([, known]) => known === plain)?.[0] ?? String(value)
+  return value >= 0 && (value & SCHED_RESET_ON_FORK) !== 0 ? `${name}|SCHED_RESET_ON_FORK` : name
+}
+
+/** struct sched_param: one int. A null pointer is EINVAL. */
+function schedParam(index: ArgumentIndex): Argument<Unread | {readonly priority: number}> {
+  return {
+    index,
+    read: (registers, memory) =>
+      orUnread(() => {
+        const address = registers.address(index)
+        if (address === 0) throw new SystemError('copy_from_user', ERRNO.EINVAL)
+        return {priority: memory.bytes(address, 4).readInt32LE(0)}
+      }),
+    show: (value) => (isUnread(value) ? '...' : `[${value.priority}]`),
+    json: (value) => (isUnread(value) ? null : {sched_priority: value.priority}),
+  }
+}
+
+/**
+ * struct sched_attr as sched_copy_attr() in kernel/sched/syscalls.c takes it, at most the part that is known here: a
+ * longer one must end in zeros. Nothing is read twice.
+ */
+function schedAttr(index: ArgumentIndex): Argument<Buffer | Unread> {
+  return {
+    index,
+    read: (registers, memory) =>
+      orUnread(() => {
+        const address = registers.address(index)
+        if (address === 0) throw new SystemError('copy_from_user', ERRNO.EINVAL)
+        const size = memory.bytes(address, 4).readUInt32LE(0) || ATTR_BYTES_MIN
+        if (size < ATTR_BYTES_MIN || size > PAGE_BYTES) throw new SystemError('copy_from_user', ERRNO.E2BIG)
+        const rest = memory.bytes(address + 4, size - 4)
+        if (rest.subarray(ATTR_BYTES - 4).some((byte) => byte !== 0)) {
+          throw new SystemError('copy_from_user', ERRNO.E2BIG)
+        }
+        const used = Math.min(size, ATTR_BYTES)
+        const bytes = Buffer.alloc(used)
+        bytes.writeUInt32LE(used, 0)
+        rest.copy(bytes, 4, 0, used - 4)
+        return bytes
+      }),
+    show: (value) => (isUnread(value) ? '...' : showAttributes(value)),
+    json: (value) => (isUnread(value) ? null : jsonAttributes(value)),
+  }
+}
+
+function attributesOf(bytes: Buffer) {
+  return {
+    policy: bytes.readInt32LE(4),
+    // No flag lies in the upper half, and the kernel refuses bits that it does not know.
+    flags: bytes.readUInt32LE(8),
+    nice: bytes.readInt32LE(16),
+    priority: bytes.readUInt32LE(20),
+    runtime: bytes.readBigUInt64LE(24),
+    deadline: bytes.readBigUInt64LE(32),
+    period: bytes.readBigUInt64LE(40),
+  }
+}
+
+function showAttributes(bytes: Buffer): string {
+  const {policy, flags, nice, priority, runtime, deadline, period} = attributesOf(bytes)
+  const times =
+    policy === POLICIES.SCHED_DEADLINE
+      ? `, sched_runtime=${runtime}, sched_deadline=${deadline}, sched_period=${period}`
+      : ''
+  const own = `sched_policy=${showPolicy(policy)}, sched_flags=${showFlags(flags, FLAGS)}`
+  return `{size=${bytes.length}, ${own}, sched_nice=${nice}, sched_priority=${priority}${times}}`
+}
+
+function jsonAttributes(bytes: Buffer): Json {
+  const {policy, flags, nice, priority, runtime, deadline, period} = attributesOf(bytes)
+  const times = {sched_runtime: Number(runtime), sched_deadline: Number(deadline), sched_period: Number(period)}
+  return {
+    size: bytes.length,
+    sched_policy: policy,
+    sched_flags: flags,
+    sched_nice: nice,
+    sched_priority: priority,
+    ...times,
+  }
+}
+
+function readable<T>(value: T | Unread): T {
+  if (isUnread(value)) throw new Error('decided without its arguments')
+  return value
+}

@@ -1,0 +1,57 @@
+// seccomp: why a program of the container can't have a listener of its own. On with every other family.
+
+import type {FlagTable} from '../../caller/argument-kinds.js'
+import {flags, uint32} from '../../caller/argument-kinds.js'
+import type {Family, Verdict} from '../../family.js'
+import {defineSyscall} from '../../family.js'
+
+const SET_MODE_FILTER = 1n
+const NEW_LISTENER = 8n
+
+const FLAGS: FlagTable = {
+  prefix: 'SECCOMP_FILTER_FLAG_',
+  names: {
+    SECCOMP_FILTER_FLAG_TSYNC: 1,
+    SECCOMP_FILTER_FLAG_LOG: 2,
+    SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+    SECCOMP_FILTER_FLAG_NEW_LISTENER: 8,
+    SECCOMP_FILTER_FLAG_TSYNC_ESRCH: 16,
+    SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 32,
+  },
+}
+
+/**
+ * The kernel refuses it (has_duplicate_listener() in kernel/seccomp.c), with its own error where the call is wrong in
+ * another way, and would know if it could have two. Filters without a listener never get here.
+ */
+const seccomp = defineSyscall({
+  name: 'seccomp',
+  arguments: {
+    operation: {...uint32(0), show: (value) => (value === 1 ? 'SECCOMP_SET_MODE_FILTER' : String(value))},
+    flags: flags(1, FLAGS),
+  },
+  condition: [
+    [
+      {argument: 0, width: 32, operator: 'eq', value: SET_MODE_FILTER},
+      {argument: 1, width: 32, mask: NEW_LISTENER, operator: 'ne', value: 0n},
+    ],
+  ],
+  decide: (): Verdict => ({
+    kind: 'continue',
+    reason: 'the kernel answers EBUSY to a second listener: the calls of this container are supervised already',
+  }),
+  perform() {
+    throw new Error('a listener is never made for the container')
+  },
+})
+
+export const seccompFamily: Family<object, undefined> = {
+  name: 'seccomp',
+  summary: 'tells why a program of the container gets no seccomp listener of its own',
+  flag: '',
+  lxdKeys: [],
+  strategies: [],
+  select: (policy) => (Object.keys(policy).length === 0 ? undefined : {}),
+  calls: () => [seccomp],
+  start: () => undefined,
+}

@@ -1,0 +1,101 @@
+// sysinfo: the memory, swap, processes, load and uptime of the container instead of the host's.
+
+import {ERRNO, isSystemError} from '../../../ffi/errors.js'
+import type {HostSysinfo} from '../../../ffi/sysinfo.js'
+import {bootTimeMs, hostSysinfoReader, pageSize} from '../../../ffi/sysinfo.js'
+import {pointer} from '../../caller/argument-kinds.js'
+import {CgroupReader} from './cgroup-reader.js'
+import type {ContainerDescription} from '../../container.js'
+import {LoadAverage} from './load-average.js'
+import type {Policy} from '../../policy.js'
+import type {Family, Performed} from '../../family.js'
+import {defineSyscall} from '../../family.js'
+import type {SysinfoFigures} from './layout.js'
+import {encodeSysinfo} from './layout.js'
+
+type SysinfoPolicy = NonNullable<Policy['sysinfo']>
+
+/** What one worker keeps between calls. */
+export interface SysinfoState {
+  readonly reader: CgroupReader
+  readonly load: LoadAverage
+  readonly readHost: () => HostSysinfo
+  readonly bootTimeMs: () => number
+  readonly startedMs: number
+  readonly pageSize: number
+}
+
+export const sysinfo = defineSyscall({
+  name: 'sysinfo',
+  arguments: {info: pointer(0)},
+  lane: 'hot',
+  decide: (_values, _facts, _policy: SysinfoPolicy) => ({kind: 'perform', reason: 'figures of the container'}),
+  perform({info}, caller, state: SysinfoState): Performed {
+    const {figures, strategy, reason} = measure(state, caller.tid)
+    try {
+      caller.memory.write(info, encodeSysinfo(figures, caller.abi, state.pageSize))
+    } catch (error) {
+      if (isSystemError(error, ERRNO.EFAULT)) return {kind: 'failed', errno: ERRNO.EFAULT, strategy}
+      throw error
+    }
+    return {kind: 'done', value: 0, strategy, reason}
+  },
+})
+
+export interface Measurement {
+  readonly figures: SysinfoFigures
+  readonly strategy: 'cgroup' | 'host'
+  readonly reason: string
+}
+
+/** The figures now, for a call that thread `tid` makes. */
+export function measure({reader, load, readHost, bootTimeMs: now, startedMs}: SysinfoState, tid: number): Measurement {
+  const host = readHost()
+  const memory = reader.memory(host.totalRam)
+  const swap = reader.swap(host.totalSwap, host.freeSwap)
+  const figures: SysinfoFigures = {
+    // do_sysinfo() counts a second that has begun.
+    uptimeSeconds: Math.max(0, Math.ceil((now() - startedMs) / 1000)),
+    loads: load.read(tid),
+    totalRam: memory?.total ?? host.totalRam,
+    freeRam: memory?.free ?? host.freeRam,
+    sharedRam: memory?.shared ?? host.sharedRam,
+    // Buffers of block devices are counted for no cgroup; the cache that is counted is in freeRam already.
+    bufferRam: memory === undefined ? host.bufferRam : 0,
+    totalSwap: swap.total,
+    freeSwap: swap.free,
+    processes: reader.processes() ?? load.tasks(),
+  }
+  return memory === undefined
+    ? {figures, strategy: 'host', reason: 'no memory limit below that of the host'}
+    : {figures, strategy: 'cgroup', reason: `memory limit ${memory.total} of the container`}
+}
+
+export function startSysinfo(container: ContainerDescription): SysinfoState {
+  return {
+    reader: new CgroupReader(container.cgroup),
+    load: new LoadAverage(container),
+    readHost: hostSysinfoReader(),
+    bootTimeMs,
+    startedMs: container.startedMs,
+    pageSize: pageSize(),
+  }
+}
+
+export const sysinfoFamily: Family<SysinfoPolicy, SysinfoState> = {
+  name: 'sysinfo',
+  summary: 'memory, swap, uptime, load and processes of the container',
+  flag: '--sysinfo',
+  lxdKeys: ['security.syscalls.intercept.sysinfo'],
+  strategies: [
+    {
+      name: 'cgroup',
+      summary: 'limits and usage of the cgroup of the container and of those above',
+      needs: 'a memory cgroup with a limit (--memory, or one around interceptor)',
+    },
+    {name: 'host', summary: "the host's memory, with uptime, load and processes of the container", needs: 'nothing'},
+  ],
+  select: ({sysinfo: policy}) => policy,
+  calls: () => [sysinfo],
+  start: (_policy, container) => startSysinfo(container),
+}

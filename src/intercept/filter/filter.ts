@@ -1,0 +1,106 @@
+// The two filters of a container: what is always denied, and what is handed to the supervisor.
+
+import type {Action, Program} from './bpf.js'
+import {compileFilter} from './bpf-compiler.js'
+import type {Rule} from './bpf-compiler.js'
+import type {Abi, AnyCall, Condition} from '../family.js'
+import {X32_SYSCALL_BIT, callNumber, machineAbis} from '../../kernel/calls/index.js'
+
+export {FilterTooLong, compileFilter, showComparison} from './bpf-compiler.js'
+export type {FilterOptions, Rule} from './bpf-compiler.js'
+
+const EPERM = 1
+const EACCES = 13
+const ENOSYS = 38
+
+// The same on all five ABIs (asm-generic/ioctls.h, linux/fs.h).
+const TIOCSTI = 0x5412n
+const TIOCLINUX = 0x541cn
+const MNT_FORCE = 1n
+
+const errno = (value: number): Action => ({kind: 'errno', errno: value})
+
+/** One rule for each ABI that has the call; on every one where its number is given. */
+export function rulesFor(
+  name: string,
+  action: Action,
+  condition?: Condition,
+  abis: readonly Abi[] = machineAbis(process.arch),
+  given?: number,
+): Rule[] {
+  return abis.flatMap((abi) => {
+    const number = callNumber(abi, {name, number: given})
+    if (number === undefined) return []
+    return [{abi, number, name, action, ...(condition === undefined ? {} : {condition})}]
+  })
+}
+
+/**
+ * Before Linux 5.4 x86_64 and x32 shared one table of calls: the number of one ABI ran with, or without, the bit of
+ * the other. What is denied is denied under these numbers too; newer kernels answer them with ENOSYS.
+ */
+function aliases(rules: readonly Rule[]): Rule[] {
+  const taken = new Set(rules.map(({abi, number}) => `${abi} ${number}`))
+  return rules.flatMap((rule) => {
+    if (rule.abi !== 'x86_64' && rule.abi !== 'x32') return []
+    const abi = rule.abi === 'x86_64' ? 'x32' : 'x86_64'
+    const number = (rule.number ^ X32_SYSCALL_BIT) >>> 0
+    return taken.has(`${abi} ${number}`) ? [] : [{...rule, abi, number}]
+  })
+}
+
+export interface DenyOptions {
+  readonly abis?: readonly Abi[]
+  /** The policy asks for the module loaders: they are notified instead of denied. */
+  readonly modules?: boolean
+  /** LXD's security.syscalls.deny_default; true when left out. The terminal's ioctls are denied in any case. */
+  readonly defaults?: boolean
+  /** Further rules of a configuration, after ours. */
+  readonly extra?: readonly Rule[]
+}
+
+/** LXD's default denylist, with what it lacks beside what it has: kexec_file_load; finit_module as Incus. */
+const DEFAULT_DENIED = ['kexec_load', 'kexec_file_load', 'open_by_handle_at', 'delete_module'] as const
+const MODULE_LOADERS = ['init_module', 'finit_module'] as const
+
+export function denyRules(options: DenyOptions = {}): Rule[] {
+  const abis = options.abis ?? machineAbis(process.arch)
+  // The kernel takes the request as unsigned int: the high half of the register may hold anything (CVE-2019-10063).
+  const request = (value: bigint): Condition => [[{argument: 1, width: 32, operator: 'eq', value}]]
+  const rules = [
+    ...rulesFor('ioctl', errno(EPERM), [...request(TIOCSTI), ...request(TIOCLINUX)], abis),
+    ...(options.defaults === false ? [] : defaultRules(options.modules === true, abis)),
+  ]
+  return [...rules, ...aliases(rules), ...(options.extra ?? [])]
+}
+
+function defaultRules(modules: boolean, abis: readonly Abi[]): Rule[] {
+  const denied = [...DEFAULT_DENIED, ...(modules ? [] : MODULE_LOADERS)]
+  const forced: Condition = [[{argument: 1, width: 32, mask: MNT_FORCE, operator: 'ne', value: 0n}]]
+  return [
+    ...denied.flatMap((name) => rulesFor(name, errno(ENOSYS), undefined, abis)),
+    ...rulesFor('umount2', errno(EACCES), forced, abis),
+  ]
+}
+
+/** What is refused whatever the policy says. Installed without a listener, before the other one. */
+export function denyFilter(options: DenyOptions = {}): Program {
+  return compileFilter(denyRules(options), options.abis === undefined ? {} : {abis: options.abis})
+}
+
+/** The calls that the enabled families declare, on every ABI that has them. */
+export function notifyRules(
+  calls: readonly Pick<AnyCall, 'condition' | 'name' | 'number'>[],
+  abis: readonly Abi[] = machineAbis(process.arch),
+): Rule[] {
+  return calls.flatMap(({name, number, condition}) => rulesFor(name, {kind: 'notify'}, condition, abis, number))
+}
+
+/** Undefined when nothing is intercepted: then no listener is needed. */
+export function notifyFilter(
+  calls: readonly Pick<AnyCall, 'condition' | 'name' | 'number'>[],
+  abis: readonly Abi[] = machineAbis(process.arch),
+): Program | undefined {
+  const rules = notifyRules(calls, abis)
+  return rules.length === 0 ? undefined : compileFilter(rules, {abis})
+}

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import {readFileSync} from 'node:fs'
+
+import {describeFailure} from '../../../../src/cli/text/failure.js'
+import {nearest} from '../../../../src/nearest.js'
+import {LaunchError, UsageError} from '../../../../src/errors.js'
+import {SystemError} from '../../../../src/ffi/errors.js'
+
+describe('describeFailure', () => {
+  it('words a failure with its causes and hints', () => {
+    const cause = new Error('unshare: EPERM')
+    assert.deepEqual(describeFailure(new LaunchError('cannot start make', {cause, hints: ['run as root']})), {
+      text: 'interceptor: cannot start make: unshare: EPERM\nhint: run as root\n',
+      exitCode: 125,
+    })
+  })
+
+  it('says what Node repeats once, in our words', () => {
+    const causeOf = (path: string): unknown => {
+      try {
+        readFileSync(path)
+      } catch (error) {
+        return error
+      }
+      return undefined
+    }
+    const words = (cause: unknown) => describeFailure(new LaunchError('cannot read x', {cause})).text
+    assert.equal(words(causeOf('/absent/x')), 'interceptor: cannot read x: no such file or directory\n')
+    assert.equal(words(causeOf('/')), 'interceptor: cannot read x: it is a directory\n')
+    assert.equal(words(causeOf('/dev/null/x')), 'interceptor: cannot read x: something on the way is no directory\n')
+    assert.equal(
+      words(new SystemError('openat2', 2)),
+      'interceptor: cannot read x: openat2: no such file or directory\n',
+    )
+  })
+
+  it('words the complaints of oclif as ours', () => {
+    const words = (message: string) => describeFailure(Object.assign(new Error(message), {oclif: {}}), 'explain').text
+    assert.equal(words('Flag --log expects a value'), 'interceptor: --log needs a value: FILE\n')
+    assert.equal(
+      words('Expected --filter=hax to be one of: listing, raw, hex, c\nSee more help with --help'),
+      'interceptor: --filter takes listing, raw, hex or c, not "hax"\nhint: did you mean --filter hex?\n',
+    )
+    assert.match(words('Something else'), /^interceptor: something else\nhint: see interceptor explain --help\n$/)
+  })
+
+  it('answers wrong usage with 125 for run and exec, with 2 otherwise', () => {
+    const error = new UsageError('no')
+    assert.deepEqual(
+      ['run', 'exec', 'explain', 'check', undefined].map((command) => describeFailure(error, command).exitCode),
+      [125, 125, 2, 2, 2],
+    )
+  })
+
+  it('escapes what could drive a terminal', () => {
+    const {text} = describeFailure(new UsageError('bad \u001b[31m\n\u202e\udcff', {hints: ['\u0007']}))
+    assert.equal(text, 'interceptor: bad \\x1b[31m\\n\\xe2\\x80\\xae\\xff\nhint: \\x07\n')
+  })
+
+  it('shows the stack of a bug only', () => {
+    const {text, exitCode} = describeFailure(new TypeError('x is undefined'))
+    assert.match(text, /^interceptor: internal error \(this is a bug.*\nTypeError: x is undefined\n {4}at /)
+    assert.equal(exitCode, 70)
+  })
+
+  it('says nothing for an exit', () => {
+    const exit = Object.assign(new Error('EEXIT: 1'), {oclif: {exit: 1}, code: 'EEXIT'})
+    assert.deepEqual(describeFailure(exit), {text: '', exitCode: 1})
+  })
+})
+
+describe('nearest', () => {
+  const rows: readonly [string, string | undefined][] = [
+    ['mkond', 'mknod'],
+    ['mknod-alow', 'mknod-allow'],
+    ['sys', 'sysinfo'],
+    ['completely', undefined],
+    ['x', undefined],
+  ]
+  for (const [word, expected] of rows) {
+    it(`gives ${String(expected)} for ${word}`, () => {
+      assert.equal(nearest(word, ['mknod', 'mknod-allow', 'sysinfo', 'quiet']), expected)
+    })
+  }
+})

@@ -1,0 +1,97 @@
+// The generated system call tables: spot checks against the kernel's ABI documents, and their shape.
+
+import assert from 'node:assert/strict'
+import type {Abi} from '../../../src/intercept/family.js'
+import {
+  AUDIT_ARCH,
+  X32_SYSCALL_BIT,
+  abiOf,
+  machineAbis,
+  syscallName,
+  syscallNames,
+  syscallNumber,
+} from '../../../src/kernel/calls/index.js'
+import {succeed} from '../../helpers/program.js'
+
+const ABIS: readonly Abi[] = ['aarch64', 'arm', 'i386', 'x32', 'x86_64']
+
+describe('syscall tables', () => {
+  it('B17: know the numbers of each ABI', () => {
+    const expected: readonly [Abi, string, number | undefined][] = [
+      ['x86_64', 'read', 0],
+      ['x86_64', 'mknodat', 259],
+      ['x86_64', '_sysctl', 156],
+      ['i386', 'mknod', 14],
+      ['i386', 'mknodat', 297],
+      ['i386', '_llseek', 140],
+      ['x32', 'mknodat', X32_SYSCALL_BIT + 259],
+      ['x32', 'ioctl', X32_SYSCALL_BIT + 514],
+      ['aarch64', 'mknodat', 33],
+      ['aarch64', 'mknod', undefined],
+      ['arm', 'mknodat', 324],
+      ['arm', 'set_tls', 0xf0005],
+    ]
+    for (const [abi, name, number] of expected) assert.equal(syscallNumber(abi, name), number, `${abi} ${name}`)
+  })
+
+  it('find a number by its whole name, whether the table has been read or not', () => {
+    // Here it has: syscallNames() reads it. In a fresh process it has not.
+    const script = `
+      import {syscallName, syscallNames, syscallNumber} from './src/kernel/calls/index.ts'
+      const abis = ${JSON.stringify(ABIS)}
+      const find = (names) => abis.map((abi, index) => names[index].map((name) => syscallNumber(abi, name) ?? -1))
+      const names = JSON.parse(process.argv[1])
+      const before = find(names)
+      abis.map(syscallNames)
+      process.stdout.write(JSON.stringify([before, find(names)]))`
+    const names = ABIS.map((abi) => [...syscallNames(abi), 'pen', 'rea', 'ad', ''])
+    const words = ['--import', 'tsx', '--input-type=module', '-e', script, JSON.stringify(names)]
+    const [before, after] = JSON.parse(succeed({}, process.execPath, ...words)) as [number[][], number[][]]
+    assert.deepEqual(before, after)
+    assert.deepEqual(
+      before.map((numbers) => numbers.slice(-4)),
+      ABIS.map(() => [-1, -1, -1, -1]),
+    )
+  })
+
+  it('have one number for new calls on every ABI', () => {
+    const recent = {statmount: 457, mseal: 462, setxattrat: 463, removexattrat: 466, open_tree_attr: 467}
+    for (const abi of ABIS) {
+      const bit = abi === 'x32' ? X32_SYSCALL_BIT : 0
+      for (const [name, number] of Object.entries(recent)) assert.equal(syscallNumber(abi, name), bit + number)
+    }
+  })
+
+  it('lead from every number back to its name and ABI', () => {
+    for (const abi of ABIS) {
+      assert.ok(syscallNames(abi).length > 300)
+      for (const name of syscallNames(abi)) {
+        const number = syscallNumber(abi, name)
+        assert.ok(number !== undefined && Number.isSafeInteger(number))
+        assert.equal(syscallName(abi, number), name)
+        assert.equal(abiOf(AUDIT_ARCH[abi], number), abi)
+      }
+    }
+  })
+
+  it('have every call that is intercepted or denied where the kernel has it', () => {
+    const everywhere = [
+      'mknodat',
+      'mount',
+      'umount2',
+      'fsopen',
+      'fsconfig',
+      'fsmount',
+      'bpf',
+      'sysinfo',
+      'finit_module',
+    ]
+    for (const abi of ABIS) for (const name of everywhere) assert.notEqual(syscallNumber(abi, name), undefined)
+  })
+
+  it('give no ABI for a foreign architecture or machine', () => {
+    assert.equal(abiOf(0xc000_00f3, 0), undefined)
+    assert.deepEqual(machineAbis('s390x'), [])
+    assert.deepEqual(machineAbis('x64'), ['x86_64', 'i386', 'x32'])
+  })
+})
