@@ -194,6 +194,12 @@ export interface InterceptedCall<A extends Arguments, P, S> {
   /** Pure. Same values, facts and policy: same verdict. */
   decide(values: Values<A>, facts: CallerFacts, policy: P): Verdict
   perform(values: Values<A>, caller: Caller, state: S): Performed
+  /**
+   * Does what the kernel does of a refused call before it asks for permission, and throws the SystemError that it finds:
+   * a path that leads nowhere, a name that is taken, a read-only file system. Changes nothing, whatever the caller does
+   * meanwhile. EPERM, or no error, leaves the refusal as it is. Called for refusals with EPERM alone.
+   */
+  readonly attemptWithoutPermission?: (values: Values<A>, caller: Caller, state: S) => void
 }
 
 export interface Strategy {

@@ -100,6 +100,11 @@ exit(libc.mount(b"images/ext4", b"m", b"ext4", 0, None) == 0)'; exit 3`,
     assert.match(other.stderr, /EPERM {2}refused: this image is not among the sources/u)
   })
 
+  it('looks for the mount point before it asks for permission, as the kernel does', () => {
+    const {stderr} = run(['--mount'], `busybox mount -t ext4 ${loop} nowhere`)
+    assert.match(stderr, /"nowhere", "ext4", .*\) = -1 ENOENT {2}failed/u)
+  })
+
   it('remounts what was mounted, and nothing else', () => {
     const script = `
       mount -t ext4 ${loop} m

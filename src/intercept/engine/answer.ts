@@ -114,6 +114,7 @@ export class Answerer {
       const unreadable = this.#decode(registered, call)
       if (unreadable !== undefined) return unreadable
       const verdict = registered.call.decide(call.values as Values<Arguments>, caller.facts, registered.policy)
+      if (verdict.kind === 'refuse') return this.#inOrder(verdict, registered, call)
       if (verdict.kind !== 'perform') return verdict
       caller.beginPerformance(registered.call.actsAsCaller === true)
       call.performReason = verdict.reason
@@ -124,6 +125,23 @@ export class Answerer {
       if (isSystemError(error)) return {kind: 'failed', errno: error.errno, strategy: '', reason: KERNEL_ERROR}
       return {kind: 'failed', errno: INTERNAL_ERRNO, strategy: '', reason: `internal error: ${messageOf(error)}`}
     }
+  }
+
+  /** A call that is wrong in itself gets the errno that the kernel finds first, whether or not it would be allowed. */
+  #inOrder(
+    verdict: Extract<Verdict, {kind: 'refuse'}>,
+    {call, state}: RegisteredCall,
+    {caller, values}: OneCall,
+  ): Performed {
+    if (call.attemptWithoutPermission === undefined || verdict.errno !== ERRNO.EPERM) return verdict
+    caller.beginPerformance(call.actsAsCaller === true)
+    try {
+      call.attemptWithoutPermission(values as Values<Arguments>, caller, state)
+    } catch (error) {
+      if (!isSystemError(error)) throw error
+      if (error.errno !== ERRNO.EPERM) return {kind: 'failed', errno: error.errno, strategy: '', reason: KERNEL_ERROR}
+    }
+    return verdict
   }
 
   /** Reads the arguments once; what can't be read fails the call as it would in the kernel. */

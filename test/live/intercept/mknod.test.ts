@@ -169,6 +169,34 @@ describe('mknod in a container', function () {
       )
     })
 
+    it('gives the errno that the kernel finds before it asks for permission', async () => {
+      const long = 'x'.repeat(256)
+      const {decisions} = await expects([
+        [`mknod:file:0100644:0:0`, 0],
+        ['mknod:file:020666:9:9', EEXIST],
+        ['mknod:file/n:020666:9:9', ENOTDIR],
+        ['mknod:none/n:020666:9:9', ENOENT],
+        ['mknod:none/:020666:9:9', ENOENT],
+        ['mknod:.:020666:9:9', EEXIST],
+        [`mknod:${long}:020666:9:9`, ENAMETOOLONG],
+        ['mknod:/usr/n:020666:9:9', EROFS],
+        ['mknod:/usr/bin:020666:9:9', EEXIST],
+        ['mknod:n:020666:9:9', EPERM],
+        ['stat:n', ENOENT],
+      ])
+      const outcomes = decisions.map(({outcome}) => outcome)
+      assert.deepEqual(outcomes, [...Array<string>(8).fill('failed'), 'refused'])
+      // The same for a caller that lacks the capability: may_create() comes before capable().
+      await expects([
+        ['mkdir:d:0755', 0],
+        ['chmod:/mnt:0755', 0],
+        ['ids:1000:1000', 0],
+        [`mknod:d:${NULL}`, EEXIST],
+        [`mknod:none/n:${NULL}`, ENOENT],
+        [`mknod:d/n:${NULL}`, EACCES],
+      ])
+    })
+
     it('asks for CAP_MKNOD', async () => {
       const {decisions} = await expects([
         ['chmod:/mnt:0777', 0],

@@ -208,6 +208,12 @@ describe('sched_setscheduler in a container', function () {
     assert.equal(decisions[5]?.hint, '--sched-deadline would allow it')
   })
 
+  it('looks for the task before it asks for permission, as the kernel does', async () => {
+    const none = 4_000_000
+    const {answers, decisions} = await inside([setscheduler(ABI, none, FIFO, 51)], {sched: {maxPriority: 50}})
+    assert.deepEqual([answers, decisions[0]?.outcome], [[String(ESRCH)], 'failed'])
+  })
+
   it('leaves callers without CAP_SYS_NICE and nested user namespaces to the kernel', async () => {
     for (const change of ['ids|1000|1000', `drop|${CAP_SYS_NICE}`, `unshare|${CLONE_NEWUSER}`]) {
       const own = [change, setscheduler(ABI, 0, FIFO, 1), setscheduler(ABI, 0, BATCH, 0)]

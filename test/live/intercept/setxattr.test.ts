@@ -14,7 +14,7 @@ import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const OPAQUE = 's=trusted.overlay.opaque'
 const POLICY = {setxattr: {names: ['trusted.overlay.opaque', 'trusted.two']}}
-const [EPERM, ENODATA, EROFS] = [-1, -61, -30]
+const [EPERM, ENOENT, EBADF, ENOTDIR, ENODATA, EROFS] = [-1, -2, -9, -20, -61, -30]
 const AT_FDCWD = -100
 const AT_EMPTY_PATH = 0x1000
 const AT_SYMLINK_NOFOLLOW = 0x100
@@ -246,6 +246,26 @@ describe('setxattr in a container', function () {
         '--setxattr-allow trusted.overlay.redirect would allow it',
         '--setxattr-allow trusted.overlay.opaque2 would allow it',
       ],
+    )
+  })
+
+  it('gives the errno that the kernel finds before it asks for permission', async () => {
+    const refused = 's=trusted.overlay.redirect'
+    const abi = CALLABLE_ABIS[0]!
+    const words = [
+      word(abi, 'setxattr', 's=none', refused, 's=y', 1, 0),
+      word(abi, 'setxattr', 's=f/x', refused, 's=y', 1, 0),
+      word(abi, 'removexattr', 's=none', refused),
+      word(abi, 'fsetxattr', 999, refused, 's=y', 1, 0),
+      word(abi, 'fremovexattr', 999, refused),
+      word(abi, 'lsetxattr', 's=/usr/bin/env', refused, 's=y', 1, 0),
+      word(abi, 'setxattr', 's=f', refused, 's=y', 1, 0),
+    ]
+    const {answers, decisions} = await inContainer(directories(), words, POLICY, {prepare: files})
+    assert.deepEqual(answers, [ENOENT, ENOTDIR, ENOENT, EBADF, EBADF, EROFS, EPERM].map(String))
+    assert.deepEqual(
+      decisions.map(({outcome}) => outcome),
+      [...Array<string>(6).fill('failed'), 'refused'],
     )
   })
 

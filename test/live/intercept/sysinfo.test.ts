@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {execFileSync} from 'node:child_process'
+import {existsSync} from 'node:fs'
 import {join} from 'node:path'
 
 import {createCgroup} from '../../../src/container/cgroup/index.js'
@@ -107,6 +108,20 @@ describe('sysinfo in a container', () => {
       decisions.map(({syscall, outcome, strategy, reason}) => [syscall, outcome, strategy, reason]),
       ways.map(() => ['sysinfo', 'emulated', 'cgroup', `memory limit ${LIMIT} of the container`]),
     )
+  })
+
+  it('counts the uptime on the boot clock of the time namespace of the caller', async function () {
+    skipTestUnless(this, existsSync('/proc/self/ns/time'), 'this kernel has no time namespaces')
+    const shifted = 1_000_000
+    const {output} = await run(
+      (program) => `${program} native; unshare --time --boottime ${shifted} --fork ${program} native`,
+    )
+    const [plain, ahead] = output
+      .trimEnd()
+      .split('\n')
+      .map((line) => figures(parse(line)['native']!).uptimeSeconds)
+    assert.ok(plain! < 60, String(plain))
+    assert.ok(ahead! >= shifted && ahead! < shifted + 60, String(ahead))
   })
 
   it('fails with EFAULT on a null pointer and on memory that is read-only, which stays as it was', async () => {

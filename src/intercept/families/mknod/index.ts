@@ -1,8 +1,9 @@
 // mknod and mknodat: device nodes for a container whose kernel capabilities do not reach that far.
 
 import {BoundNodes} from './bound-nodes.js'
+import {AT_FDCWD, mknodat as makeNode} from '../../../ffi/libc.js'
 import {dev, dirFd, mode, path} from '../../caller/argument-kinds.js'
-import {bindNode, makeRealNode, named} from './make-node.js'
+import {bindNode, makeRealNode, nameWithSlash, named} from './make-node.js'
 import type {MknodState} from './make-node.js'
 import {NodeStore} from './node-store.js'
 import {OwnCapabilities} from '../../caller/own-capabilities.js'
@@ -12,8 +13,6 @@ import type {Caller, Family, Performed} from '../../family.js'
 import {restoreNodes} from './restore-nodes.js'
 import {decideMknod, deviceNodeCondition, requestedDevice} from './decide.js'
 import {followUpCalls} from './follow-up.js'
-
-const AT_FDCWD = -100
 
 interface MknodValues {
   readonly dirfd?: number
@@ -61,6 +60,7 @@ const mknod = defineSyscall({
   actsAsCaller: true,
   decide: decideMknod,
   perform: performMknod,
+  attemptWithoutPermission,
 })
 
 const mknodat = defineSyscall({
@@ -70,7 +70,17 @@ const mknodat = defineSyscall({
   actsAsCaller: true,
   decide: decideMknod,
   perform: performMknod,
+  attemptWithoutPermission,
 })
+
+/** Without CAP_MKNOD vfs_mknod() in fs/namei.c makes no device, and says so last of all. */
+function attemptWithoutPermission(
+  {dirfd = AT_FDCWD, path: name, mode: bits, dev: number}: MknodValues,
+  caller: Caller,
+) {
+  const parent = caller.openParent(dirfd, name)
+  caller.act(0n, parent.fd, () => makeNode(parent.fd, nameWithSlash(parent), bits, number))
+}
 
 function performMknod(values: MknodValues, caller: Caller, state: MknodState): Performed {
   const request = {device: requestedDevice(values), mode: values.mode, dev: values.dev}

@@ -1,5 +1,6 @@
 // mount: file systems that the policy names, made by the host's kernel or by a FUSE program for the container.
 
+import {AT_FDCWD} from '../../../ffi/libc.js'
 import {flags, int32, path, pointer} from '../../caller/argument-kinds.js'
 import {named} from '../mknod/make-node.js'
 import {loopRequest, mountData, mountString} from './string-arguments.js'
@@ -98,6 +99,8 @@ function mountCall(options: FamilyOptions) {
     lane: 'slow',
     decide: (values, facts, policy: MountPolicy) => decideMount(values, facts, policy, options),
     perform: performMount,
+    // do_mount() in fs/namespace.c looks the mount point up first.
+    attemptWithoutPermission: ({target}, caller) => void caller.openPath(AT_FDCWD, target, {follow: true}),
   })
 }
 

@@ -80,6 +80,7 @@ const schedSetscheduler = defineSyscall({
   },
   perform: ({pid, policy, param}, caller, {container}: SchedState) =>
     apply(pid, caller, container, ({tid}) => setScheduler(tid, policy, readable(param).priority)),
+  attemptWithoutPermission,
 })
 
 const schedSetparam = defineSyscall({
@@ -89,6 +90,7 @@ const schedSetparam = defineSyscall({
     isUnread(param) ? OWN_ERROR : decideSched({pid, policy: undefined, priority: param.priority}, facts, allowed),
   perform: ({pid, param}, caller, {container}: SchedState) =>
     apply(pid, caller, container, ({tid}) => setParameter(tid, readable(param).priority)),
+  attemptWithoutPermission,
 })
 
 const schedSetattr = defineSyscall({
@@ -108,7 +110,13 @@ const schedSetattr = defineSyscall({
   },
   perform: ({pid, attr}, caller, {container}: SchedState) =>
     apply(pid, caller, container, ({tid}) => setAttributes(tid, readable(attr))),
+  attemptWithoutPermission,
 })
+
+/** find_get_task() comes before user_check_sched_setscheduler() in kernel/sched/syscalls.c. */
+function attemptWithoutPermission({pid}: {readonly pid: number}, caller: Caller, {container}: SchedState): void {
+  withTarget(pid, caller, container, () => undefined)
+}
 
 /** The task is looked up, changed and looked at again: nothing but its life holds its number. */
 function apply(

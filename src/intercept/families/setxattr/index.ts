@@ -20,6 +20,7 @@ import {isUnread, orUnread, tolerant} from '../../caller/tolerant.js'
 import type {Unread} from '../../caller/tolerant.js'
 import {
   AT_EMPTY_PATH,
+  attemptWithoutPermission,
   attributeState,
   performGet,
   performList,
@@ -93,6 +94,7 @@ function pathCalls(prefix: 'l' | '', follow: boolean, rootless: boolean): readon
       decide: decide.change,
       perform: (values, caller: Caller, state: AttributeState) =>
         performSet(target(values.path), values, caller, state),
+      attemptWithoutPermission: (values, caller) => attemptWithoutPermission(target(values.path), caller),
     }),
     defineSyscall({
       name: `${prefix}getxattr`,
@@ -114,6 +116,7 @@ function pathCalls(prefix: 'l' | '', follow: boolean, rootless: boolean): readon
       decide: decide.change,
       perform: (values, caller: Caller, state: AttributeState) =>
         performRemove(target(values.path), values.name, caller, state),
+      attemptWithoutPermission: (values, caller) => attemptWithoutPermission(target(values.path), caller),
     }),
   ]
 }
@@ -127,6 +130,7 @@ function descriptorCalls(rootless: boolean): readonly AnyCall[] {
       arguments: {fd: int32(0), name: nameAt(1), value: valueAt(2), size: size(3), flags: flags(4, XATTR_FLAGS)},
       decide: decide.change,
       perform: (values, caller: Caller, state: AttributeState) => performSet(target(values.fd), values, caller, state),
+      attemptWithoutPermission: (values, caller) => attemptWithoutPermission(target(values.fd), caller),
     }),
     defineSyscall({
       name: 'fgetxattr',
@@ -146,6 +150,7 @@ function descriptorCalls(rootless: boolean): readonly AnyCall[] {
       decide: decide.change,
       perform: (values, caller: Caller, state: AttributeState) =>
         performRemove(target(values.fd), values.name, caller, state),
+      attemptWithoutPermission: (values, caller) => attemptWithoutPermission(target(values.fd), caller),
     }),
   ]
 }
@@ -182,6 +187,7 @@ function atCalls(rootless: boolean): readonly AnyCall[] {
         if (isUnread(given)) throw new Error('decided without its arguments')
         return performSet(targetAt(values), {...given, name}, caller, state)
       },
+      attemptWithoutPermission: (values, caller) => attemptWithoutPermission(targetAt(values), caller),
     }),
     defineSyscall({
       name: 'getxattrat',
@@ -214,6 +220,7 @@ function atCalls(rootless: boolean): readonly AnyCall[] {
       },
       perform: (values, caller: Caller, state: AttributeState) =>
         performRemove(targetAt(values), values.name, caller, state),
+      attemptWithoutPermission: (values, caller) => attemptWithoutPermission(targetAt(values), caller),
     }),
   ]
 }

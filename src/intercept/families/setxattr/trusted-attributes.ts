@@ -24,6 +24,7 @@ const PATH_MAX = 4096
 const XATTR_LIST_MAX = 65_536
 const SHORT_LIST_BYTES = 1024
 const TRUSTED = 'trusted.'
+const NO_ATTRIBUTE = Buffer.from('trusted.interceptor.none')
 
 export interface AttributeState {
   readonly container: ContainerDescription
@@ -93,6 +94,15 @@ export function performRemove(
     caller.act(state.capabilities, undefined, () => removexattr(pathTo(fd), stored(name, state)))
     return {kind: 'done', value: 0, strategy: state.strategy, ...created(fd, {name, removed: true}, state)}
   })
+}
+
+/**
+ * Nothing is ever removed: without CAP_SYS_ADMIN xattr_permission() in fs/xattr.c refuses every trusted attribute, after
+ * the file was found and may be written.
+ */
+export function attemptWithoutPermission(target: Target, caller: Caller): void {
+  const fd = openTarget(target, caller)
+  caller.act(0n, undefined, () => removexattr(pathTo(fd), NO_ATTRIBUTE))
 }
 
 /** What is not there, or not the container's, the kernel finds missing by itself (xattr_permission()). */

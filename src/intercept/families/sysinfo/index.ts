@@ -12,6 +12,7 @@ import type {Family, Performed} from '../../family.js'
 import {defineSyscall} from '../../family.js'
 import type {SysinfoFigures} from './layout.js'
 import {encodeSysinfo} from './layout.js'
+import {bootOffsetSeconds} from './time-namespace.js'
 
 type SysinfoPolicy = NonNullable<Policy['sysinfo']>
 
@@ -55,7 +56,7 @@ export function measure({reader, load, readHost, bootTimeMs: now, startedMs}: Sy
   const swap = reader.swap(host.totalSwap, host.freeSwap)
   const figures: SysinfoFigures = {
     // do_sysinfo() counts a second that has begun.
-    uptimeSeconds: Math.max(0, Math.ceil((now() - startedMs) / 1000)),
+    uptimeSeconds: Math.max(0, Math.ceil((now() - startedMs) / 1000) + bootOffsetSeconds(tid)),
     loads: load.read(tid),
     totalRam: memory?.total ?? host.totalRam,
     freeRam: memory?.free ?? host.freeRam,
