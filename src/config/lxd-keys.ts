@@ -198,7 +198,7 @@ class Reading {
     // The rules would hold for our own first process as well, which makes calls that no such list foresees.
     if (allow !== undefined)
       throw this.#wrong(allow.place, 'security.syscalls.allow has no counterpart here', [
-        'give the calls that are allowed as a profile: --seccomp FILE',
+        'take it out, and name the calls that are denied: security.syscalls.deny',
       ])
     // In LXD this switch denies nothing: its names are none that libseccomp knows.
     if (denyCompat === true) this.#passed.push('security.syscalls.deny_compat')

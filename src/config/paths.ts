@@ -6,9 +6,8 @@ import {basename, dirname, isAbsolute, join, resolve} from 'node:path'
 import {wrong} from './document.js'
 import type {ConfigurationValues} from './schema.js'
 
-const SINGLE = ['export', 'export-root', 'learn', 'log-file', 'manifest', 'rootfs', 'seccomp'] as const
+const SINGLE = ['export', 'export-root', 'log-file', 'manifest', 'rootfs'] as const
 const LISTS = ['handler', 'mount-source'] as const
-const PROFILES = ['docker', 'podman', 'unconfined']
 
 export interface PathRules {
   readonly file: string
@@ -36,9 +35,8 @@ export function resolvePaths(values: ConfigurationValues, rules: PathRules): Con
   const result: Record<string, string | true | readonly string[]> = {...values}
   for (const key of SINGLE) {
     const path = values[key]
-    if (typeof path !== 'string' || (key === 'seccomp' && PROFILES.includes(path))) continue
-    // Standard output.
-    if (key === 'export' && path === '-') continue
+    // Of export, - is standard output.
+    if (typeof path !== 'string' || (key === 'export' && path === '-')) continue
     result[key] = absolute(key, path)
   }
   for (const key of LISTS) {

@@ -23,7 +23,7 @@ export interface ConfigurationSchema {
 }
 
 /** Lists in which one text may hold several values, separated by commas. */
-const COMMA_SEPARATED = new Set(['caps', 'finit-module', 'mount-allowed', 'mount-fuse'])
+const COMMA_SEPARATED = new Set(['finit-module', 'mount-allowed', 'mount-fuse'])
 
 export function readSchema(): ConfigurationSchema {
   const file = packageFile('schemas/interceptor.schema.json')

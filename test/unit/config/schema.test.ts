@@ -4,7 +4,7 @@ import {join} from 'node:path'
 
 import {Ajv} from 'ajv'
 
-import {flags} from '../../../src/cli/flags/index.js'
+import {flagsOf} from '../../../src/cli/flags/index.js'
 import {parseConfiguration} from '../../../src/config/document.js'
 import {checkTogether, checkValues, readSchema} from '../../../src/config/schema.js'
 import type {ConfigurationValues} from '../../../src/config/schema.js'
@@ -29,14 +29,16 @@ async function failure(text: string): Promise<string> {
   throw new assert.AssertionError({message: `${text} is taken`})
 }
 
-/** These say which file is used, or are not for `run`. */
-const NO_KEYS = new Set(['config', 'help', 'json', 'no-config', 'version'])
+/** These say which file is used. */
+const NO_KEYS = new Set(['config', 'no-config'])
 
 describe('the schema', () => {
   const {properties} = readSchema()
 
-  it('has a key for every flag of run, of its kind', () => {
-    for (const flag of flags.filter(({name, commands}) => commands.includes('run') && !NO_KEYS.has(name))) {
+  it('has a key for every flag of run, of its kind, and no other', () => {
+    const keys = flagsOf('run').filter(({name}) => !NO_KEYS.has(name))
+    assert.deepEqual(Object.keys(properties).sort(), keys.map(({name}) => name).sort())
+    for (const flag of keys) {
       const property = properties[flag.name]
       assert.ok(property, flag.name)
       const isList = property.anyOf?.some(({type}) => type === 'array') === true
@@ -90,6 +92,7 @@ env:
   const wrong: readonly (readonly [string, string])[] = [
     ['mknod: true\nmknod-alow: x\n', 'f.yaml:2: unknown key "mknod-alow" | write mknod-allow'],
     ['mknod_allow: x\n', 'f.yaml:1: unknown key "mknod_allow" | write mknod-allow'],
+    ['seccomp: docker\n', 'f.yaml:1: unknown key "seccomp" | see interceptor.yaml(5) for all keys'],
     ['quux: x\n', 'f.yaml:1: unknown key "quux" | see interceptor.yaml(5) for all keys'],
     ['\n\nmknod: yes\n', 'f.yaml:3: mknod must be true or false | write mknod: true'],
     ['name: [a]\n', 'f.yaml:1: name must be a text'],
