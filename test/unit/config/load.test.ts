@@ -308,7 +308,6 @@ describe('loadConfiguration, among hostile files', () => {
       'rootfs: /',
       'export: link/x.tar',
       'mount-source: [/dev/sda]',
-      'seccomp: /etc/shadow',
     ]) {
       const cwd = directoryWith({'.interceptorrc': line})
       symlinkSync(outside, join(cwd, 'link'))
@@ -323,8 +322,7 @@ describe('loadConfiguration, among hostile files', () => {
 describe('paths in a configuration', () => {
   it('begin where the file lies', async () => {
     const cwd = directoryWith({
-      '.interceptorrc':
-        'bind: ["data:/x:ro", "a\\\\:b"]\nlog-file: out/log\nrootfs: root\nseccomp: docker\nmount-source: i\n',
+      '.interceptorrc': 'bind: ["data:/x:ro", "a\\\\:b"]\nlog-file: out/log\nrootfs: root\nmount-source: i\n',
       'deep/x': '',
     })
     const {values} = await load(join(cwd, 'deep'))
@@ -332,7 +330,6 @@ describe('paths in a configuration', () => {
       bind: [`${cwd}/data:/x:ro`, `${cwd}/a\\:b`],
       'log-file': `${cwd}/out/log`,
       rootfs: `${cwd}/root`,
-      seccomp: 'docker',
       'mount-source': [`${cwd}/i`],
     })
   })
