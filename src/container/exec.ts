@@ -9,7 +9,6 @@ import {close, pidfd_open} from '../ffi/libc.js'
 import type {ContainerDescription} from '../intercept/container.js'
 import {FAMILIES} from '../intercept/families/index.js'
 import {notifyFilter} from '../intercept/filter/filter.js'
-import {startLoadSampling} from '../intercept/families/sysinfo/load-average.js'
 import {beyond} from '../intercept/policy-order.js'
 import type {Policy} from '../intercept/policy.js'
 import {probeNotifier} from '../intercept/filter/probe.js'
@@ -94,7 +93,6 @@ class Exec {
   readonly #control: Control
   readonly #supervisor: Supervisor | undefined
   #launched: LaunchedContainer | undefined
-  #stopSampling: (() => void) | undefined
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
 
@@ -134,7 +132,6 @@ class Exec {
   }
 
   async cleanUp(): Promise<void> {
-    this.#stopSampling?.()
     await this.#supervisor?.stop()
     if (this.#launched?.listener !== undefined) close(this.#launched.listener)
     close(this.#target.pidfd)
@@ -147,17 +144,7 @@ class Exec {
     this.#launched = launched
     await this.#reporter.start({...plan, initPid: init.pid, policy})
     const {listener, namespaces} = launched
-    if (listener !== undefined) {
-      const container = this.#describe(plan, namespaces)
-      const sampling = policy.sysinfo && startLoadSampling(container)
-      this.#stopSampling = sampling?.stop
-      const begun = this.#supervisor?.attach({
-        listener,
-        container: {...container, ...(sampling && {loadAverage: sampling.memory})},
-      })
-      // As in run.ts: the worker may be taking up nodes that it must know when the command comes to them.
-      if (plan.rootless && policy.mknod !== undefined) await begun
-    }
+    if (listener !== undefined) await this.#supervisor?.attach({listener, container: this.#describe(plan, namespaces)})
     return launched
   }
 

@@ -5,7 +5,6 @@ import {socketPair} from '../ffi/descriptors.js'
 import {close} from '../ffi/libc.js'
 import {FAMILIES} from '../intercept/families/index.js'
 import {denyFilter, notifyFilter} from '../intercept/filter/filter.js'
-import {startLoadSampling} from '../intercept/families/sysinfo/load-average.js'
 import {probeNotifier} from '../intercept/filter/probe.js'
 import {enabledCalls} from '../intercept/engine/registry.js'
 import {createSupervisor, type Supervisor} from '../intercept/engine/supervisor.js'
@@ -68,7 +67,6 @@ class Run {
   #export: Export | undefined
   /** Ours, and that of the container until it is launched. */
   #spawner: readonly [ours: number, theirs: number] | undefined
-  #stopSampling: (() => void) | undefined
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
 
@@ -111,7 +109,6 @@ class Run {
 
   /** Also after a failure half-way: what was made is taken back, in reverse. */
   async cleanUp(): Promise<void> {
-    this.#stopSampling?.()
     this.#export?.close()
     await this.#supervisor?.stop()
     if (this.#launched?.listener !== undefined) close(this.#launched.listener)
@@ -184,21 +181,13 @@ class Run {
     if (listener !== undefined) {
       const cgroup = this.#cgroup?.description
       const container = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...(cgroup && {cgroup})}
-      const sampling = policy.sysinfo && startLoadSampling(container)
-      this.#stopSampling = sampling?.stop
       const loops = this.#mountDevices?.loops
       const [spawner] = this.#spawner ?? []
-      const begun = this.#supervisor?.attach({
+      const beginning = await this.#supervisor?.attach({
         listener,
-        container: {
-          ...container,
-          ...(sampling && {loadAverage: sampling.memory}),
-          ...(loops && {loops}),
-          ...(spawner !== undefined && {spawner}),
-        },
+        container: {...container, ...(loops && {loops}), ...(spawner !== undefined && {spawner})},
       })
-      // Nodes of an earlier run are there before the command looks for them.
-      if (rootless && policy.mknod !== undefined) await this.#tellBeginning(await begun)
+      await this.#tellBeginning(beginning)
     }
   }
 

@@ -49,14 +49,8 @@ export interface ContainerDescription {
   readonly rootless: boolean
   /** CLOCK_BOOTTIME at which the container's init began, in milliseconds. */
   readonly startedMs: number
-  /** Where the main thread samples the load of the container for its workers: load-average.ts. */
-  readonly loadAverage?: SharedArrayBuffer
   /** Descriptor of the supervisor's: has programs started in the container. */
   readonly spawner?: number
   /** Where images may be mounted. */
   readonly loops?: LoopStandIns
-  /** What workers tell each other about mounts: mount/emulated.ts. The supervisor adds it. */
-  readonly mounts?: SharedArrayBuffer
-  /** Contexts of the new mount calls: mount/contexts.ts. The supervisor adds it. */
-  readonly mountContexts?: SharedArrayBuffer
 }

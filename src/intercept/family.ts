@@ -221,7 +221,18 @@ export interface FamilyOptions {
   readonly rootless: boolean
 }
 
-export interface Family<P, S> {
+/** What goes on in the main thread for a family while a container is supervised. */
+export interface Attached<D> {
+  /** Given to `start` in every worker, by structured clone: plain data, shared memory, numbers of descriptors. */
+  readonly shared?: D
+  /** The command must not begin before `begin` is through. */
+  readonly restores?: boolean
+  /** Called once, at the end of supervision. */
+  readonly stop?: () => void
+}
+
+/** `P` is its policy, `S` its state in a worker, `D` what its workers share. */
+export interface Family<P, S, D = undefined> {
   readonly name: FamilyName | 'seccomp'
   readonly summary: string
   /** The flag that switches it on, with its dashes; empty where it is on with any other. */
@@ -232,19 +243,23 @@ export interface Family<P, S> {
   /** The family's part of a policy; undefined when it is off. */
   select(policy: Policy): P | undefined
   calls(policy: P, options: FamilyOptions): readonly AnyCall<P, S>[]
-  /** State for one worker, made when supervision starts. */
-  start(policy: P, container: ContainerDescription): S
+  /** In the main thread, once for a container, when there is somebody to supervise. */
+  attach?(policy: P, container: ContainerDescription): Attached<D>
+  /** State for one worker, made when supervision starts. `shared`: what `attach` gave, where it was called. */
+  start(policy: P, container: ContainerDescription, shared?: D): S
   /**
    * Once for a container, before its command starts: takes up what an earlier run left. `enter` runs an action in the
    * container's mount namespace.
    */
   begin?(policy: P, state: S, enter: (action: () => void) => void): Beginning
+  /** For a worker of the lane `handler`: the same family, with code that only this worker may hold. */
+  withHandlers?(policy: P): Promise<Family<P, S, D>>
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a list of calls with different arguments
 export type AnyCall<P = any, S = any> = InterceptedCall<any, P, S>
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the registry holds families of every kind
-export type AnyFamily = Family<any, any>
+export type AnyFamily = Family<any, any, any>
 
 /** Keeps the argument types through inference; adds nothing at run time. */
 export function defineSyscall<const A extends Arguments, P, S>(

@@ -39,11 +39,17 @@ export class Registry {
   readonly #byArch = new Map<number, Map<number, RegisteredCall>>()
   readonly #begin: ((enter: (action: () => void) => void) => Beginning | undefined)[] = []
 
-  constructor(families: readonly AnyFamily[], policy: Policy, container: ContainerDescription) {
+  /** `shared`: what each family gives its workers, by name. */
+  constructor(
+    families: readonly AnyFamily[],
+    policy: Policy,
+    container: ContainerDescription,
+    shared: Readonly<Record<string, unknown>> = {},
+  ) {
     for (const family of families) {
       const part: unknown = family.select(policy)
       if (part === undefined) continue
-      const state: unknown = family.start(part, container)
+      const state: unknown = family.start(part, container, shared[family.name])
       this.#begin.push((enter) => family.begin?.(part, state, enter))
       for (const call of family.calls(part, {rootless: container.rootless}))
         this.#add({call, family, policy: part, state})

@@ -7,12 +7,13 @@ import type {ContainerDescription} from '../container.js'
 import {EVERYTHING_WANTED} from '../decision.js'
 import type {DecisionBatch, Wanted} from '../decision.js'
 import {DecisionCollector} from '../log/decision-collector.js'
-import {fsContextsMemory} from '../families/mount/api/contexts.js'
+import {NOT_ATTACHED, attachFamilies} from './attached.js'
 import {HandlerLane} from './handler-lane.js'
 import type {HandlerCall} from './handler-lane.js'
-import {emulatedMountsMemory} from '../families/mount/emulated.js'
+import {FAMILIES} from '../families/index.js'
 import type {Policy} from '../policy.js'
 import {Refuser} from './refusal.js'
+import {enabledCalls} from './registry.js'
 import {SlowLane} from './slow-lane.js'
 import type {Beginning} from '../family.js'
 import {PULSE, TRAFFIC} from './worker-protocol.js'
@@ -36,8 +37,8 @@ export interface SupervisorOptions {
 
 export interface Supervisor {
   /**
-   * Begins. The listener stays the caller's: it is closed by nobody here. Resolves when what an earlier run left is
-   * taken up, with nothing where supervision ended before; the command need not wait where it can have left nothing.
+   * Begins. The listener stays the caller's: it is closed by nobody here. Resolves when the command may start, with
+   * what an earlier run left and this one has taken up: nothing where supervision ended before.
    */
   attach(attachment: {readonly listener: number; readonly container: ContainerDescription}): Promise<Beginning>
   /** Ends the loop and resolves when the last batch has been written. Safe to call twice, and without attach. */
@@ -92,6 +93,7 @@ class ThreadSupervisor implements Supervisor {
   })
   #refuser: Refuser | undefined
   #attachment: Attachment | undefined
+  #families = NOT_ATTACHED
   #timer: NodeJS.Timeout | undefined
   #replacements = 0
   #isEnding = false
@@ -121,15 +123,14 @@ class ThreadSupervisor implements Supervisor {
     return this.#workers.size
   }
 
-  attach(attachment: Attachment): Promise<Beginning> {
+  attach({listener, container}: Omit<Attachment, 'shared'>): Promise<Beginning> {
     if (this.#attachment !== undefined) throw new Error('a supervisor takes one listener')
-    const {listener, container} = attachment
-    this.#attachment = {
-      listener,
-      container: {mounts: emulatedMountsMemory(), mountContexts: fsContextsMemory(), ...container},
-    }
+    const {policy, rootless} = this.#options
+    this.#families = attachFamilies(FAMILIES, policy, container)
+    if (!this.#families.restores) this.#resolveBegun(NOTHING)
+    this.#attachment = {listener, container, shared: this.#families.shared}
     for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', isFirst: true, ...this.#attachment})
-    if (this.#options.policy.handler !== undefined) this.#handlers.start()
+    if (enabledCalls(FAMILIES, policy, {rootless}).some(({lane}) => lane === 'handler')) this.#handlers.start()
     // Not unref'd workers but the container keep the process alive; a timer must not.
     this.#timer = setInterval(() => this.#watch(), Math.max(20, this.#stuckMs / 4)).unref()
     return this.#begun
@@ -238,6 +239,7 @@ class ThreadSupervisor implements Supervisor {
     if (this.#isEnding) return
     this.#isEnding = true
     clearInterval(this.#timer)
+    this.#families.stop()
     Atomics.store(new Int32Array(this.#traffic), TRAFFIC.stopping, 1)
     this.#collector.wakeWriters()
     if (!this.#isClosed) write(this.#stopEvent, new BigUint64Array([1n]), 8)

@@ -29,6 +29,8 @@ export interface WorkerStart {
 export interface Attachment {
   readonly listener: number
   readonly container: ContainerDescription
+  /** By name of the family: what it gives each of its workers. */
+  readonly shared: Readonly<Record<string, unknown>>
 }
 
 /** A call for another worker; `name` and `timeLimitMs` are for the lane `handler`. */

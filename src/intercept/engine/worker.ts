@@ -9,14 +9,12 @@ import {Notifier, setSyncWakeUp} from '../../ffi/seccomp.js'
 import {Answerer} from './answer.js'
 import {pidColumnOf} from '../caller/caller.js'
 import {FAMILIES} from '../families/index.js'
-import {loadHandlerFunctions} from '../families/handler/load.js'
 import {ThreadIdentity} from '../caller/identity.js'
 import {isHungUp, runLoop} from './notification-loop.js'
 import {Recorder} from '../log/recorder.js'
 import {Registry} from './registry.js'
 import {StatusReader} from '../caller/status-reader.js'
 import type {AnyFamily} from '../family.js'
-import {handlerFamily, handlerFamilyWith} from '../families/handler/index.js'
 import {PULSE} from './worker-protocol.js'
 import type {Attachment, FromWorker, ToWorker, WorkerStart} from './worker-protocol.js'
 
@@ -52,11 +50,14 @@ async function begin(start: WorkerStart): Promise<void> {
   lane = new LaneWorker(start, [...families, ...more])
 }
 
-/** The functions of --handler are in this worker alone. */
-async function withHandlers({policy}: WorkerStart): Promise<readonly AnyFamily[]> {
-  const functions = policy.handler && (await loadHandlerFunctions(policy.handler))
-  if (functions === undefined) return FAMILIES
-  return FAMILIES.map((family) => (family === handlerFamily ? handlerFamilyWith(functions) : family))
+/** What is not ours is in a worker of the lane `handler` alone. */
+function withHandlers({policy}: WorkerStart): Promise<readonly AnyFamily[]> {
+  return Promise.all(
+    FAMILIES.map(async (family) => {
+      const part: unknown = family.select(policy)
+      return part === undefined ? family : ((await family.withHandlers?.(part)) ?? family)
+    }),
+  )
 }
 
 async function loadFamily(url: string): Promise<AnyFamily> {
@@ -109,9 +110,9 @@ class LaneWorker {
     }
   }
 
-  #attach({listener, container}: Attachment): Engine {
+  #attach({listener, container, shared}: Attachment): Engine {
     const notifier = new Notifier(listener)
-    const registry = new Registry(this.#families, this.#start.policy, container)
+    const registry = new Registry(this.#families, this.#start.policy, container, shared)
     const pidColumn = pidColumnOf(container.initPid, statuses)
     const context = {container, identity, memory, statuses, pidColumn}
     return {registry, notifier, answerer: new Answerer(notifier, registry, context, this.#recorder)}

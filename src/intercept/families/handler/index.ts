@@ -3,6 +3,7 @@
 import {isSystemError} from '../../../ffi/errors.js'
 import {duplicateCloseOnExec} from '../../../ffi/libc.js'
 import {buffer, dirFd, int32, mode, path, pointer, size, string, uint32} from '../../caller/argument-kinds.js'
+import {loadHandlerFunctions} from './load.js'
 import type {HandlerFunctions} from './load.js'
 import {answerOfHandler, handlerRefusal} from './result.js'
 import {CallerGone} from '../../caller/caller.js'
@@ -22,6 +23,7 @@ export function handlerFamilyWith(functions: HandlerFunctions): Family<HandlerPo
     select: ({handler}) => handler,
     calls: ({calls}) => calls.map((declaration) => callOf(declaration, functions)),
     start: () => undefined,
+    withHandlers: async (policy) => handlerFamilyWith(await loadHandlerFunctions(policy)),
   }
 }
 

@@ -45,6 +45,7 @@ export const mknodFamily: Family<MknodPolicy, MknodState> = {
   ],
   select: (policy) => policy.mknod,
   calls: (policy, options) => [mknod, mknodat, ...followUpCalls(policy, options)],
+  attach: (_policy, {rootless}) => ({restores: rootless}),
   start(_policy, container) {
     const own = new OwnCapabilities()
     return {own, store: new NodeStore(own), bound: new BoundNodes(), container, openable: new Set()}

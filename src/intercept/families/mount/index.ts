@@ -21,7 +21,15 @@ import {decideLoop, decideMount, fuseHelper} from './decide.js'
 import type {MountValues} from './decide.js'
 import {newMountCalls} from './api/index.js'
 
-export const mountFamily: Family<MountPolicy, MountState> = {
+/** What workers tell each other: each of them may go on with what another one began. */
+interface MountMemory {
+  readonly emulated: SharedArrayBuffer
+  readonly contexts: SharedArrayBuffer
+}
+
+const newMemory = (): MountMemory => ({emulated: emulatedMountsMemory(), contexts: fsContextsMemory()})
+
+export const mountFamily: Family<MountPolicy, MountState, MountMemory> = {
   name: 'mount',
   summary: 'file systems: mount, fsopen, fsconfig, fsmount, fspick',
   flag: '--mount',
@@ -55,7 +63,8 @@ export const mountFamily: Family<MountPolicy, MountState> = {
     // losetup(8) and mount -o loop, where there may be an image to set up.
     ...(policy.sources.length > 0 ? [loopCall] : []),
   ],
-  start(policy, container) {
+  attach: () => ({shared: newMemory()}),
+  start(policy, container, shared = newMemory()) {
     const own = new OwnCapabilities()
     const sources = new MountSources(own, policy.sources)
     return {
@@ -63,8 +72,8 @@ export const mountFamily: Family<MountPolicy, MountState> = {
       workshop: new Workshop(own),
       sources,
       standIns: new StandIns(container.loops, sources, own),
-      emulated: new EmulatedMounts(container.mounts ?? emulatedMountsMemory()),
-      contexts: new FsContexts(container.mountContexts ?? fsContextsMemory()),
+      emulated: new EmulatedMounts(shared.emulated),
+      contexts: new FsContexts(shared.contexts),
       policy,
       container,
     }

@@ -6,7 +6,7 @@ import {bootTimeMs, hostSysinfoReader, pageSize} from '../../../ffi/sysinfo.js'
 import {pointer} from '../../caller/argument-kinds.js'
 import {CgroupReader} from './cgroup-reader.js'
 import type {ContainerDescription} from '../../container.js'
-import {LoadAverage} from './load-average.js'
+import {LoadAverage, startLoadSampling} from './load-average.js'
 import type {Policy} from '../../policy.js'
 import type {Family, Performed} from '../../family.js'
 import {defineSyscall} from '../../family.js'
@@ -72,10 +72,11 @@ export function measure({reader, load, readHost, bootTimeMs: now, startedMs}: Sy
     : {figures, strategy: 'cgroup', reason: `memory limit ${memory.total} of the container`}
 }
 
-export function startSysinfo(container: ContainerDescription): SysinfoState {
+/** `load`: memory that startLoadSampling() fills. */
+export function startSysinfo(container: ContainerDescription, load?: SharedArrayBuffer): SysinfoState {
   return {
     reader: new CgroupReader(container.cgroup),
-    load: new LoadAverage(container),
+    load: new LoadAverage(container, load),
     readHost: hostSysinfoReader(),
     bootTimeMs,
     startedMs: container.startedMs,
@@ -83,7 +84,7 @@ export function startSysinfo(container: ContainerDescription): SysinfoState {
   }
 }
 
-export const sysinfoFamily: Family<SysinfoPolicy, SysinfoState> = {
+export const sysinfoFamily: Family<SysinfoPolicy, SysinfoState, SharedArrayBuffer> = {
   name: 'sysinfo',
   summary: 'memory, swap, uptime, load and processes of the container',
   flag: '--sysinfo',
@@ -98,5 +99,9 @@ export const sysinfoFamily: Family<SysinfoPolicy, SysinfoState> = {
   ],
   select: ({sysinfo: policy}) => policy,
   calls: () => [sysinfo],
-  start: (_policy, container) => startSysinfo(container),
+  attach(_policy, container) {
+    const {memory, stop} = startLoadSampling(container)
+    return {shared: memory, stop}
+  },
+  start: (_policy, container, load) => startSysinfo(container, load),
 }

@@ -22,12 +22,12 @@ export class LoadAverage {
   readonly #isSampledElsewhere: boolean
   readonly #now: () => number
 
-  /** Where the main thread samples already, the container's description carries the memory. */
-  constructor(container: ContainerDescription, now: () => number = bootTimeMs) {
+  /** `memory`: where the main thread samples already. */
+  constructor(container: ContainerDescription, memory?: SharedArrayBuffer, now: () => number = bootTimeMs) {
     this.#container = container
     this.#now = now
-    this.#isSampledElsewhere = container.loadAverage !== undefined
-    this.#slots = new Float64Array(container.loadAverage ?? newLoadMemory())
+    this.#isSampledElsewhere = memory !== undefined
+    this.#slots = new Float64Array(memory ?? newLoadMemory())
     if (!this.#isSampledElsewhere) this.#slots[SLOTS.sampledMs] = now()
   }
 
@@ -70,8 +70,8 @@ export function newLoadMemory(): SharedArrayBuffer {
 }
 
 /**
- * Samples every 5 s on this thread, which must not block: the main one, not that of the notifications. `memory` goes
- * into the description that workers get. Ends with `stop`; it does not keep the process alive.
+ * Samples every 5 s on this thread, which must not block: the main one, not that of the notifications. `memory` is for
+ * the workers. Ends with `stop`; it does not keep the process alive.
  */
 export function startLoadSampling(container: ContainerDescription): {
   readonly memory: SharedArrayBuffer
@@ -79,7 +79,7 @@ export function startLoadSampling(container: ContainerDescription): {
 } {
   const memory = newLoadMemory()
   new Float64Array(memory)[SLOTS.sampledMs] = bootTimeMs()
-  const average = new LoadAverage({...container, loadAverage: memory})
+  const average = new LoadAverage(container, memory)
   const timer = setInterval(() => average.sample(), SAMPLE_MS)
   timer.unref()
   return {memory, stop: () => clearInterval(timer)}

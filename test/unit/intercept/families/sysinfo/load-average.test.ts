@@ -38,7 +38,7 @@ describe('LoadAverage', () => {
     try {
       await new Promise((resolve) => setTimeout(resolve, 200))
       let now = 0
-      const load = new LoadAverage(describeProcess(busy.pid ?? 0), () => now)
+      const load = new LoadAverage(describeProcess(busy.pid ?? 0), undefined, () => now)
       now = 4999
       assert.deepEqual(load.read(), [0, 0, 0])
       now = 60_000
@@ -53,15 +53,15 @@ describe('LoadAverage', () => {
   })
 
   it('reads what another thread sampled, and samples nothing then', () => {
-    const loadAverage = newLoadMemory()
-    new Float64Array(loadAverage).set([1.5, 0.5, 0.25, 7, 0])
-    const load = new LoadAverage({...describeProcess(process.pid), loadAverage}, () => 1e9)
+    const memory = newLoadMemory()
+    new Float64Array(memory).set([1.5, 0.5, 0.25, 7, 0])
+    const load = new LoadAverage(describeProcess(process.pid), memory, () => 1e9)
     assert.deepEqual(load.read(), [1.5, 0.5, 0.25])
     assert.equal(load.tasks(), 7)
   })
 
   it('counts one task, at least, of a container that is gone', () => {
-    const load = new LoadAverage(describeProcess(4_194_304), () => 0)
+    const load = new LoadAverage(describeProcess(4_194_304), undefined, () => 0)
     assert.equal(load.tasks(), 1)
     load.sample()
     assert.deepEqual(load.read(), [0, 0, 0])

@@ -29,8 +29,8 @@ describe('sysinfo', () => {
   function state(files: Readonly<Record<string, string>>, bootMs = 90_000): SysinfoState {
     const top = changedTree(temporary(), 'cgroup-v2/systemd', files)
     const span = {top, own: join(top, SESSION)}
-    const loadAverage = newLoadMemory()
-    new Float64Array(loadAverage).set([2, 1, 0.5, 3, 0])
+    const memory = newLoadMemory()
+    new Float64Array(memory).set([2, 1, 0.5, 3, 0])
     const container: ContainerDescription = {
       name: 'test',
       initPid: process.pid,
@@ -40,11 +40,10 @@ describe('sysinfo', () => {
       cgroup: {version: 2, memory: span, pids: span},
       rootless: false,
       startedMs: 60_000,
-      loadAverage,
     }
     return {
       reader: new CgroupReader(container.cgroup),
-      load: new LoadAverage(container),
+      load: new LoadAverage(container, memory),
       readHost: () => host,
       bootTimeMs: () => bootMs,
       startedMs: container.startedMs,

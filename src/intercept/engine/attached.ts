@@ -1,0 +1,33 @@
+// What the families keep in the main thread while one container is supervised.
+
+import type {ContainerDescription} from '../container.js'
+import type {AnyFamily} from '../family.js'
+import type {Policy} from '../policy.js'
+
+export interface AttachedFamilies {
+  /** By name of the family: what its workers are given. */
+  readonly shared: Readonly<Record<string, unknown>>
+  /** The command must not begin before what an earlier run left is taken up. */
+  readonly restores: boolean
+  stop(): void
+}
+
+export const NOT_ATTACHED: AttachedFamilies = {shared: {}, restores: false, stop: () => undefined}
+
+/** Attaches every family that `policy` switches on. */
+export function attachFamilies(
+  families: readonly AnyFamily[],
+  policy: Policy,
+  container: ContainerDescription,
+): AttachedFamilies {
+  const attached = families.flatMap((family) => {
+    const part: unknown = family.select(policy)
+    const own = part === undefined ? undefined : family.attach?.(part, container)
+    return own === undefined ? [] : [{...own, name: family.name}]
+  })
+  return {
+    shared: Object.fromEntries(attached.map(({name, shared}) => [name, shared])),
+    restores: attached.some(({restores}) => restores === true),
+    stop: () => attached.forEach(({stop}) => stop?.()),
+  }
+}
