@@ -97,7 +97,7 @@ enum record_kind {
 	RECORD_REMOVE, /* file or empty directory of the host to remove at the end */
 	RECORD_DENY_FILTER,
 	RECORD_NOTIFY_FILTER,
-	RECORD_NODE, /* target, device number; number = type and mode */
+	RECORD_NODE, /* target, device number, uid, gid of the owner; number = type and mode */
 	RECORD_LIMIT,
 };
 

@@ -18,7 +18,7 @@ static bool record_is_valid(const struct record *record)
 		[RECORD_ROOT] = 1,	  [RECORD_BIND] = 2,	    [RECORD_MOUNT] = 2,	    [RECORD_DIRECTORY] = 1,
 		[RECORD_FILE] = 1,	  [RECORD_SYMLINK] = 2,	    [RECORD_SEAL] = 1,	    [RECORD_STAGE] = 1,
 		[RECORD_HOSTNAME] = 1,	  [RECORD_WORKDIR] = 1,	    [RECORD_ENVIRONMENT] = 1, [RECORD_ARGUMENT] = 1,
-		[RECORD_CANDIDATE] = 1,	  [RECORD_REMOVE] = 1,	    [RECORD_NODE] = 2,
+		[RECORD_CANDIDATE] = 1,	  [RECORD_REMOVE] = 1,	    [RECORD_NODE] = 4,
 	};
 	const char *bytes = record_bytes(record);
 	size_t zeros = 0;

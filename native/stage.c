@@ -183,6 +183,8 @@ static void attach_node(const struct plan *plan, int root, const struct record *
 {
 	const char *place = record_string(plan_find(plan, RECORD_STAGE), 0);
 	const dev_t device = (dev_t)strtoull(record_string(step, 1), NULL, 10);
+	const uid_t uid = (uid_t)strtoul(record_string(step, 2), NULL, 10);
+	const gid_t gid = (gid_t)strtoul(record_string(step, 3), NULL, 10);
 	int context = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
 	int scratch;
 	int tree;
@@ -195,7 +197,7 @@ static void attach_node(const struct plan *plan, int root, const struct record *
 		fail(STAGE_FILE_SYSTEM, step->step);
 	close(context);
 	if (mknodat(scratch, "node", step->number & S_IFMT, device) < 0 ||
-	    fchownat(scratch, "node", plan->root_uid, plan->root_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchownat(scratch, "node", uid, gid, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    fchmodat(scratch, "node", step->number & 07777, 0) < 0)
 		fail(STAGE_CREATE, step->step);
 	/* Before 6.15 only what is attached can be cloned: over the new root, for a moment. */

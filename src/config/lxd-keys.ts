@@ -220,7 +220,8 @@ class Reading {
       const {type, path, source, readonly} = device
       const isText = typeof path === 'string'
       if (type === 'none' || type === 'nic' || (type === 'disk' && path === '/')) this.#passed.push(`devices.${name}`)
-      else if ((type === 'unix-char' || type === 'unix-block') && isText && (source ?? path) === path) nodes.push(path)
+      else if ((type === 'unix-char' || type === 'unix-block') && isText && (source ?? path) === path)
+        nodes.push(deviceOption(path, device))
       else if (
         type === 'disk' &&
         isText &&
@@ -300,3 +301,9 @@ const KNOWN: readonly string[] = [
     'raw.idmap',
   ],
 ]
+
+/** LXD's own defaults are the container's root and 0660 for a device with any of the three. */
+function deviceOption(path: string, {mode, uid, gid}: Readonly<Record<string, unknown>>): string {
+  if (mode === undefined && uid === undefined && gid === undefined) return escapeColons(path)
+  return [escapeColons(path), uid ?? 0, gid ?? 0, mode ?? '0660'].map(String).join(':')
+}

@@ -49,8 +49,15 @@ export type FilesystemStep =
   | {readonly kind: 'directory'; readonly target: Buffer; readonly mode: number}
   | {readonly kind: 'file'; readonly target: Buffer; readonly mode: number}
   | {readonly kind: 'symlink'; readonly target: Buffer; readonly to: Buffer}
-  /** A node of the supervisor's own over an existing file, owned by the container's root. Needs CAP_MKNOD. */
-  | {readonly kind: 'node'; readonly target: Buffer; readonly device: Device; readonly mode: number}
+  /** A node of the supervisor's own over an existing file. Ids as the supervisor's user namespace has them. Needs CAP_MKNOD. */
+  | {
+      readonly kind: 'node'
+      readonly target: Buffer
+      readonly device: Device
+      readonly mode: number
+      readonly uid: number
+      readonly gid: number
+    }
   /** Makes the one mount at `target` read-only (a skeleton directory, after its mount points exist). */
   | {readonly kind: 'seal'; readonly target: Buffer}
   /** Before the old root is detached: a visible proc or sysfs must be in the namespace (mount_too_revealing in fs/namespace.c). */

@@ -16,13 +16,22 @@ export interface BindOption {
   readonly shift: boolean | undefined
 }
 
+export interface DeviceOption {
+  /** A device node of the host, at the same path in the container. */
+  readonly path: Buffer
+  /** Permission bits of the node in the container; undefined: those of the host's node. */
+  readonly mode: number | undefined
+  /** Ids in the container; undefined: its root. */
+  readonly owner: {readonly uid: number; readonly gid: number} | undefined
+}
+
 /** Paths are bytes as typed; host paths are relative to the current directory, container paths absolute. */
 export interface ContainerOptions {
   readonly name: string | undefined
   readonly rootfs: Buffer | undefined
   readonly binds: readonly BindOption[]
   readonly tmpfs: readonly Buffer[]
-  readonly devices: readonly Buffer[]
+  readonly devices: readonly DeviceOption[]
   readonly workdir: Buffer | undefined
   readonly hostname: string | undefined
   readonly user: {readonly uid: number; readonly gid: number}

@@ -126,7 +126,10 @@ class Run {
     const terminal = standardTerminal()
     this.#mountDevices = this.#rootless
       ? prepareUserMountDevices(policy.mount)
-      : prepareMountDevices(policy.mount, container.devices)
+      : prepareMountDevices(
+          policy.mount,
+          container.devices.map(({path}) => path),
+        )
     const filesystem = prepareFilesystem({
       container,
       policy,
@@ -249,7 +252,7 @@ class Run {
       realtime: policy.sched !== undefined,
       devices: [
         ...deviceRules(policy.mknod?.devices ?? [], [
-          ...container.devices,
+          ...container.devices.map(({path}) => path),
           ...(terminal === undefined ? [] : [terminal]),
         ]),
         ...(this.#mountDevices?.rules ?? []),

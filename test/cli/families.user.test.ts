@@ -9,6 +9,31 @@ import {interceptorIn, succeed} from '../helpers/program.js'
 import {skipTestUnless, skipUnlessPrograms, skipUnlessRootless} from '../helpers/skip.js'
 import {temporaryDirectories} from '../helpers/temporary.js'
 
+describe('--device of an ordinary user', () => {
+  skipUnlessRootless()
+  skipUnlessPrograms('newuidmap')
+  const directory = temporaryDirectories()
+
+  it('gives what the user may open, and says where that is less than was asked for', () => {
+    const flags = ['--device', '/dev/zero:0600', '--device', '/dev/loop-control']
+    const {status, stdout, stderr} = interceptorIn(
+      {cwd: directory()},
+      ...[
+        'run',
+        ...flags,
+        '--',
+        'sh',
+        '-c',
+        'head -c 2 /dev/zero | od -An -tx1; ! true 2>/dev/null </dev/loop-control',
+      ],
+    )
+    assert.equal(status, 0, stderr)
+    assert.equal(stdout, ' 00 00\n')
+    assert.match(stderr, /--device \/dev\/zero keeps the owner and the mode of the host's node/)
+    assert.match(stderr, /--device \/dev\/loop-control cannot be opened in the container: this user may not open it/)
+  })
+})
+
 describe('--setxattr of an ordinary user', () => {
   skipUnlessRootless()
   skipUnlessPrograms('newuidmap', 'setfattr', 'getfattr', 'setpriv')

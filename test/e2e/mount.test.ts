@@ -75,6 +75,31 @@ describe('mount in a container of root', function () {
     assert.match(lineOf(output)[3] ?? '', /noexec.*nodelalloc/u)
   })
 
+  it('gives the container devices that its root can open, format and mount', () => {
+    const image = join(top, 'whole')
+    writeFileSync(image, Buffer.alloc(16 << 20))
+    const whole = succeed({cwd: top}, 'losetup', '--show', '-f', image).trim()
+    try {
+      const script = `stat -c '%u:%g %a %F' ${whole} /dev/loop-control
+        mkfs.ext4 -qF ${whole}; mount ${whole} m; echo written > m/file; umount m`
+      const flags = [
+        '--device',
+        `${whole}:0640`,
+        '--device',
+        '/dev/loop-control:3:4:0606',
+        '--mount-allowed',
+        'ext4',
+        '--mount-shift',
+      ]
+      const output = good(flags, script)
+      assert.equal(output, '0:0 640 block special file\n3:4 606 character special file\n')
+      succeed({cwd: top}, 'e2fsck', '-fn', image)
+      succeed({cwd: top}, 'debugfs', '-R', 'stat /file', image)
+    } finally {
+      succeed({}, 'losetup', '-d', whole)
+    }
+  })
+
   it('M4: lets busybox mount too, which passes MS_SILENT', () => {
     good(
       ['--mount-allowed', 'ext4', '--mount-shift', '--mount-source', loop],

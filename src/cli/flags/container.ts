@@ -49,9 +49,13 @@ export const containerFlags: readonly Flag[] = [
     ...common,
     name: 'device',
     kind: 'list',
-    placeholder: 'PATH',
-    summary: 'show a device node of the host in the container',
-    description: 'The device node PATH of the host appears in the container and may be opened there. May be repeated.',
+    placeholder: 'PATH[:[UID:GID:]MODE]',
+    summary: 'give the container a device of the host',
+    description:
+      "The device of the host's node PATH appears at the same path in the container and may be opened there. Started as " +
+      "root, interceptor makes the node: it belongs to the container's root, or to UID and GID of the container, and has " +
+      "the permissions of the host's node, or those of the octal MODE. For an ordinary user the host's own node is shown, " +
+      'with what that user may do. May be repeated.',
   },
   {
     ...common,

@@ -19,7 +19,7 @@ import type {
 } from '../../intercept/policy.js'
 import type {FlagValues} from '../flags/index.js'
 import {isOn, listOf, valueOf} from '../flags/index.js'
-import {parseAttributeName, parseModuleName, parsePriority} from './values.js'
+import {parseAttributeName, parseDeviceOption, parseModuleName, parsePriority} from './values.js'
 
 /** What marks a directory that hides the layers below it. */
 const OPAQUE = 'trusted.overlay.opaque'
@@ -93,7 +93,9 @@ function mountPolicy(values: FlagValues): MountPolicy | undefined {
       hints: ['let either the kernel or a FUSE program mount it'],
     })
   }
-  const devices = listOf(values, 'device').filter((path) => statSync(path, {throwIfNoEntry: false})?.isBlockDevice())
+  const devices = listOf(values, 'device')
+    .map((text) => parseDeviceOption('device', text).path.toString())
+    .filter((path) => statSync(path, {throwIfNoEntry: false})?.isBlockDevice())
   return {allowed: [...new Set(allowed)], fuse, shift, sources: [...sources!, ...devices].map((path) => resolve(path))}
 }
 

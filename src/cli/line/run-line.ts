@@ -94,7 +94,7 @@ export function containerOptions(values: FlagValues): ContainerOptions {
     rootfs: one('rootfs', read.parsePath),
     binds: all('bind', read.parseBind),
     tmpfs: all('tmpfs', read.parseContainerPath),
-    devices: all('device', read.parseContainerPath),
+    devices: all('device', read.parseDeviceOption),
     workdir: one('workdir', read.parseContainerPath),
     hostname: one('hostname', read.parseHostname),
     user: one('user', read.parseUser) ?? {uid: 0, gid: 0},

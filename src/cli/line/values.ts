@@ -1,6 +1,6 @@
 // Values of flags, read one by one. Each function takes the flag's name for its error and returns plain data.
 
-import type {BindOption} from '../../container/run-options.js'
+import type {BindOption, DeviceOption} from '../../container/run-options.js'
 import {UsageError} from '../../errors.js'
 import type {IdMapExtent} from '../../intercept/container.js'
 import {toBytes} from './bytes.js'
@@ -66,6 +66,23 @@ export function parsePath(flag: string, text: string): Buffer {
 export function parseContainerPath(flag: string, text: string): Buffer {
   if (!text.startsWith('/')) throw invalid(flag, text, 'an absolute path in the container')
   return parsePath(flag, text)
+}
+
+/** `PATH`, `PATH:MODE` or `PATH:UID:GID:MODE`; a colon in the path is written `\:`. */
+export function parseDeviceOption(flag: string, text: string): DeviceOption {
+  const [path = '', ...rest] = splitAtColons(text)
+  const [mode, uid, gid] = rest.length === 3 ? [rest[2], rest[0], rest[1]] : rest
+  const isOwner = (id: string | undefined) => id === undefined || (/^\d{1,10}$/.test(id) && Number(id) <= highestId)
+  const isForm = rest.length < 2 || rest.length === 3
+  if (!isForm || (mode !== undefined && !/^[0-7]{3,4}$/.test(mode)) || !isOwner(uid) || !isOwner(gid)) {
+    const hint = 'MODE is octal, as in /dev/net/tun:0666; a node keeps its path, so name no second one'
+    throw invalid(flag, text, 'PATH, PATH:MODE or PATH:UID:GID:MODE', hint)
+  }
+  return {
+    path: parseContainerPath(flag, path),
+    mode: mode === undefined ? undefined : Number.parseInt(mode, 8),
+    owner: uid === undefined ? undefined : {uid: Number(uid), gid: Number(gid)},
+  }
 }
 
 /** `SRC[:DST[:OPTS]]`; a colon in a path is written `\:`. */

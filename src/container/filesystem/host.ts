@@ -2,6 +2,9 @@
 
 import {lstatSync, readdirSync, readFileSync, readlinkSync, type Stats} from 'node:fs'
 
+import {decodeDevice} from '../../kernel/device-numbers.js'
+import type {Device} from '../../intercept/policy.js'
+
 export type FileType = 'block' | 'character' | 'directory' | 'file' | 'other' | 'symlink'
 
 export interface FileFacts {
@@ -12,6 +15,8 @@ export interface FileFacts {
   readonly gid: number
   /** Device and inode: equal exactly for one and the same file. */
   readonly identity: string
+  /** Of a device node alone. */
+  readonly device?: Device
 }
 
 export interface MountPoint {
@@ -80,5 +85,14 @@ export function factsOf(stats: Stats): FileFacts {
           : stats.isBlockDevice()
             ? 'block'
             : 'other'
-  return {type, mode: stats.mode & 0o7777, uid: stats.uid, gid: stats.gid, identity: `${stats.dev}:${stats.ino}`}
+  const {mode, uid, gid, dev, ino, rdev} = stats
+  const isDevice = type === 'block' || type === 'character'
+  return {
+    type,
+    mode: mode & 0o7777,
+    uid,
+    gid,
+    identity: `${dev}:${ino}`,
+    ...(isDevice && {device: {type: type === 'block' ? 'b' : 'c', ...decodeDevice(rdev)}}),
+  }
 }

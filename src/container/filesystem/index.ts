@@ -5,9 +5,11 @@ import type {IdMapExtent} from '../../intercept/container.js'
 import type {FileFacts, Host} from './host.js'
 import {toContainer, toHost} from '../userns/idmap.js'
 import type {NodeOption} from './mount-devices.js'
-import type {BindOption} from '../run-options.js'
+import {bindNode, bindNodeRequest, deviceRequest, ownNodeRequest} from './node-requests.js'
+import type {BindOption, DeviceOption} from '../run-options.js'
 import {MountPoints, resolveOnHost, SHOWN} from './mount-points.js'
-import {absolute, below, components, display, isAbsolute, join, parent, ROOT} from './path-bytes.js'
+import type {MountRequest} from './mount-points.js'
+import {absolute, below, components, display, isAbsolute, join, normal, ROOT} from './path-bytes.js'
 import type {FilesystemStep, MountFlags} from '../plan.js'
 
 export interface FilesystemOptions {
@@ -21,8 +23,7 @@ export interface FilesystemOptions {
   readonly bindCurrentDirectory: boolean
   readonly binds: readonly BindOption[]
   readonly tmpfs: readonly Buffer[]
-  /** Device nodes of the host. */
-  readonly devices: readonly Buffer[]
+  readonly devices: readonly DeviceOption[]
   /** What may be mounted: block devices, image files, directories of images. */
   readonly sources: readonly Buffer[]
   /** Device nodes of the supervisor's own. */
@@ -201,20 +202,15 @@ function planScratch(options: FilesystemOptions, points: MountPoints): void {
   if (options.rootfs === undefined || options.readOnly) points.tmpfs(tmp, 0o1777, {nodev: !options.deviceNodes})
 }
 
-interface Request {
-  readonly target: Buffer
-  mount(points: MountPoints): void
-}
-
 /** The current directory, --bind, --tmpfs, --device and --mount-source: outer ones first, whatever their order. */
 function planRequests(options: FilesystemOptions, host: Host, points: MountPoints): void {
-  const requests: Request[] = [
+  const requests: MountRequest[] = [
     ...(options.rootfs === undefined && options.bindCurrentDirectory ? [currentDirectoryRequest(options, host)] : []),
     ...options.binds.map((bind) => bindRequest(bind, options, host)),
     ...options.tmpfs.map((target) => tmpfsRequest(target, options)),
-    ...options.devices.map((path) => deviceRequest(path, options, host)),
+    ...options.devices.map((device) => deviceRequest(device, options, host)),
   ]
-  requests.push(...options.nodes.map(ownNodeRequest))
+  requests.push(...options.nodes.map((node) => ownNodeRequest(node, options)))
   requests.push(
     ...options.sources.flatMap((source) => {
       const request = sourceRequest(source, options, host)
@@ -228,19 +224,19 @@ function planRequests(options: FilesystemOptions, host: Host, points: MountPoint
     if (seen.has(key)) throw new UsageError(`cannot mount at ${display(target)} twice`)
     seen.add(key)
   }
-  const isOutermost = ({target}: Request) =>
+  const isOutermost = ({target}: MountRequest) =>
     !requests.some((other) => !other.target.equals(target) && below(target, other.target) !== undefined)
   for (const request of requests.filter(isOutermost)) points.prepare(request.target)
   for (const request of requests.toSorted((a, b) => components(a.target).length - components(b.target).length))
     request.mount(points)
 }
 
-function currentDirectoryRequest(options: FilesystemOptions, host: Host): Request {
+function currentDirectoryRequest(options: FilesystemOptions, host: Host): MountRequest {
   const path = options.currentDirectory
   return treeRequest({source: path, target: path, readOnly: options.readOnly, idmap: !options.rootless}, options, host)
 }
 
-function bindRequest(bind: BindOption, options: FilesystemOptions, host: Host): Request {
+function bindRequest(bind: BindOption, options: FilesystemOptions, host: Host): MountRequest {
   const source = resolveOnHost(host, absolute(bind.source, options.currentDirectory))
   if (source.facts === undefined)
     throw new UsageError(`cannot bind ${display(bind.source)}: there is nothing of that name`, {
@@ -259,9 +255,9 @@ function treeRequest(
   {source, target, readOnly, idmap}: {source: Buffer; target: Buffer; readOnly: boolean; idmap: boolean},
   options: FilesystemOptions,
   host: Host,
-): Request {
+): MountRequest {
   const type = host.lstat(source)?.type
-  if (type === 'block' || type === 'character') return nodeRequest(source, target)
+  if (type === 'block' || type === 'character') return bindNodeRequest(source, target)
   const flags: MountFlags = {...(readOnly ? {readOnly: true} : {}), nodev: !options.deviceNodes}
   return {
     target,
@@ -272,7 +268,7 @@ function treeRequest(
   }
 }
 
-function tmpfsRequest(path: Buffer, options: FilesystemOptions): Request {
+function tmpfsRequest(path: Buffer, options: FilesystemOptions): MountRequest {
   const target = normal('--tmpfs', absolute(path, ROOT))
   return {
     target,
@@ -280,42 +276,12 @@ function tmpfsRequest(path: Buffer, options: FilesystemOptions): Request {
   }
 }
 
-function deviceRequest(path: Buffer, options: FilesystemOptions, host: Host): Request {
-  const named = absolute(path, options.currentDirectory)
-  const {path: source, facts} = resolveOnHost(host, named)
-  if (facts?.type !== 'block' && facts?.type !== 'character')
-    throw new UsageError(`cannot use --device ${display(path)}: it is no device node`)
-  return nodeRequest(source, normal('--device', named))
-}
-
 /** Images are as writable as their files: mounting writes to them too. */
-function sourceRequest(path: Buffer, options: FilesystemOptions, host: Host): Request {
+function sourceRequest(path: Buffer, options: FilesystemOptions, host: Host): MountRequest {
   const {path: source, facts} = resolveOnHost(host, absolute(path, options.currentDirectory))
   if (facts === undefined)
     throw new UsageError(`cannot use --mount-source ${display(path)}: there is nothing of that name`)
   return treeRequest({source, target: source, readOnly: false, idmap: !options.rootless}, options, host)
-}
-
-function ownNodeRequest(node: NodeOption): Request {
-  const target = normal('--mount-source', node.path)
-  if ('source' in node) return nodeRequest(node.source, target)
-  const {device, mode} = node
-  return {
-    target,
-    mount(points) {
-      const at = points.ensure(target, 'file')
-      points.steps.push({kind: 'node', target: at, device, mode})
-    },
-  }
-}
-
-function nodeRequest(source: Buffer, target: Buffer): Request {
-  return {target, mount: (points) => bindNode(points, source, target)}
-}
-
-function bindNode(points: MountPoints, source: Buffer, target: Buffer): void {
-  const at = points.ensure(target, 'file')
-  points.bind({source, target: at, idmap: false, recursive: false, flags: {nosuid: true, noexec: true}})
 }
 
 /** Names are looked up as on the host: the file that /etc/resolv.conf leads to there is shown where it leads to inside. */
@@ -369,17 +335,4 @@ function isRecursive(source: Buffer, idmap: boolean, host: Host): boolean {
     .mountPoints()
     .filter(({path}) => (below(path, source)?.length ?? 0) > 0)
     .every(({type, idmapped}) => IDMAPPABLE.has(type) && !idmapped)
-}
-
-/** Without `.`, `..` and empty components; links stay, they are the container's to follow. */
-function normal(flag: string, path: Buffer): Buffer {
-  let result: Buffer = ROOT
-  for (const part of components(path)) {
-    const text = part.toString('latin1')
-    if (text === '..') result = parent(result)
-    else if (text !== '.') result = join(result, part)
-  }
-  if (result.equals(ROOT))
-    throw new UsageError(`cannot use ${flag} with / in the container`, {hints: ['give the root with --rootfs']})
-  return result
 }

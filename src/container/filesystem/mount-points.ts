@@ -5,6 +5,12 @@ import type {FileFacts, Host} from './host.js'
 import {below, components, display, isAbsolute, join, parent, ROOT} from './path-bytes.js'
 import type {FilesystemStep, MountFlags} from '../plan.js'
 
+/** One mount that was asked for, at `target` of the container. */
+export interface MountRequest {
+  readonly target: Buffer
+  mount(points: MountPoints): void
+}
+
 /** What lies at a path of the container and everything below it that is not covered again. */
 export type Cover =
   /** A tmpfs of ours: what is needed is made there. */

@@ -1,5 +1,7 @@
 // Absolute paths as bytes: the kernel's names need not be UTF-8, so no string function touches them.
 
+import {UsageError} from '../../errors.js'
+
 const SEPARATOR = 0x2f
 
 export const ROOT = Buffer.from('/')
@@ -49,4 +51,17 @@ export function display(path: Buffer): string {
   return path
     .toString()
     .replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}
+
+/** Without `.`, `..` and empty components; links stay, they are the container's to follow. */
+export function normal(flag: string, path: Buffer): Buffer {
+  let result: Buffer = ROOT
+  for (const part of components(path)) {
+    const text = part.toString('latin1')
+    if (text === '..') result = parent(result)
+    else if (text !== '.') result = join(result, part)
+  }
+  if (result.equals(ROOT))
+    throw new UsageError(`cannot use ${flag} with / in the container`, {hints: ['give the root with --rootfs']})
+  return result
 }

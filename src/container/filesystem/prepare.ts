@@ -1,13 +1,13 @@
 // From what was asked for to the plan of the file system: looks at the host, applies the guard, plans.
 
-import {readFileSync, statSync} from 'node:fs'
+import {accessSync, constants, readFileSync, statSync} from 'node:fs'
 import {UsageError} from '../../errors.js'
 import type {Policy} from '../../intercept/policy.js'
 import {planFilesystem, type FilesystemPlan} from './index.js'
 import {homesOf, refusal, setuidWarning} from './writable-roots.js'
 import {factsOf, physicalCurrentDirectory, thisHost, type FileFacts} from './host.js'
 import type {IdMaps} from '../userns/idmap.js'
-import type {ContainerOptions} from '../run-options.js'
+import type {ContainerOptions, DeviceOption} from '../run-options.js'
 import type {NodeOption} from './mount-devices.js'
 import {resolveOnHost} from './mount-points.js'
 import {absolute, below, display, join} from './path-bytes.js'
@@ -74,15 +74,41 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
   const written = rootfs ?? (bindCurrentDirectory ? currentDirectory : undefined)
   const warning =
     written === undefined || !writesAsRoot || container.readOnly ? undefined : setuidWarning(written, followed)
-  return {...plan, currentDirectory, warnings: warning === undefined ? [] : [warning]}
+  return {
+    ...plan,
+    currentDirectory,
+    warnings: [...(warning === undefined ? [] : [warning]), ...deviceWarnings(request)],
+  }
 }
 
 /** An ordinary user's supervisor makes no nodes: the host's own has to do. */
-function fuseDevice({policy, rootless, container}: FilesystemRequest): readonly Buffer[] {
+function fuseDevice({policy, rootless, container}: FilesystemRequest): readonly DeviceOption[] {
   const path = Buffer.from('/dev/fuse')
   const isWanted = rootless && Object.keys(policy.mount?.fuse ?? {}).length > 0
-  if (!isWanted || container.devices.some((device) => device.equals(path))) return []
-  return thisHost.lstat(path)?.type === 'character' ? [path] : []
+  if (!isWanted || container.devices.some((device) => device.path.equals(path))) return []
+  return thisHost.lstat(path)?.type === 'character' ? [{path, mode: undefined, owner: undefined}] : []
+}
+
+/** Where an ordinary user's container gets less of a node than was asked for. */
+function deviceWarnings({rootless, container}: FilesystemRequest): readonly string[] {
+  if (!rootless) return []
+  return container.devices.flatMap(({path, mode, owner}) => [
+    ...(mode === undefined && owner === undefined
+      ? []
+      : [`--device ${display(path)} keeps the owner and the mode of the host's node: only root can make another one`]),
+    ...(canOpen(path)
+      ? []
+      : [`--device ${display(path)} cannot be opened in the container: this user may not open it on the host`]),
+  ])
+}
+
+function canOpen(path: Buffer): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Not where --bind names it already; a refused one is passed over where the person said where to work instead. */

@@ -138,7 +138,7 @@ function stepRecord(step: FilesystemStep, plan: LaunchPlan): NativeRecord {
       return {
         kind: RECORDS.node,
         number: (step.device.type === 'b' ? S_IFBLK : S_IFCHR) | step.mode,
-        strings: [step.target, String(encodeDevice(step.device))],
+        strings: [step.target, String(encodeDevice(step.device)), String(step.uid), String(step.gid)],
       }
     case 'proc':
     case 'mqueue':

@@ -55,6 +55,7 @@ devices:
   root: {path: /, pool: default, type: disk}
   eth0: {name: eth0, type: nic}
   fuse: {path: /dev/fuse, type: unix-char}
+  tun: {path: /dev/net/tun, type: unix-char, gid: "5", mode: "0666"}
   data: {path: /data, source: "/srv/a:b", type: disk, readonly: "true"}
 ephemeral: false
 profiles:
@@ -82,7 +83,7 @@ describe('separate', () => {
       'mount-shift': true,
       'sched-setscheduler': true,
       setxattr: true,
-      device: ['/dev/fuse'],
+      device: ['/dev/fuse', '/dev/net/tun:0:5:0666'],
       bind: ['/srv/a\\:b:/data:ro'],
     })
     assert.deepEqual(lxd.idMap, {

@@ -207,3 +207,20 @@ table('parseModuleName', read.parseModuleName, [
   ['-r', 'UsageError: --flag: "-r" is not the name of a kernel module'],
   ['', 'UsageError: --flag: "" is not the name of a kernel module'],
 ])
+
+const device = (path: string, mode?: number, owner?: {uid: number; gid: number}) => ({
+  path: Buffer.from(path),
+  mode,
+  owner,
+})
+const NO_DEVICE = 'UsageError: --flag: %s is not PATH, PATH:MODE or PATH:UID:GID:MODE'
+
+table('parseDeviceOption', read.parseDeviceOption, [
+  ['/dev/fuse', device('/dev/fuse')],
+  ['/dev/fuse:0666', device('/dev/fuse', 0o666)],
+  ['/dev/net/tun:1000:5:660', device('/dev/net/tun', 0o660, {uid: 1000, gid: 5})],
+  ['/dev/a\\:0666', device('/dev/a:0666')],
+  ...['/dev/fuse:', '/dev/fuse:999', '/dev/fuse:/dev/x', '/dev/fuse:1:2', '/dev/fuse:a:1:660', '/d:1:2:3:660'].map(
+    (text): [string, string] => [text, NO_DEVICE.replace('%s', JSON.stringify(text))],
+  ),
+])
