@@ -10,13 +10,11 @@ export {FilterTooLong, compileFilter, showComparison} from './bpf-compiler.js'
 export type {FilterOptions, Rule} from './bpf-compiler.js'
 
 const EPERM = 1
-const EACCES = 13
 const ENOSYS = 38
 
 // The same on all five ABIs (asm-generic/ioctls.h, linux/fs.h).
 const TIOCSTI = 0x5412n
 const TIOCLINUX = 0x541cn
-const MNT_FORCE = 1n
 
 const errno = (value: number): Action => ({kind: 'errno', errno: value})
 
@@ -59,7 +57,10 @@ export interface DenyOptions {
   readonly extra?: readonly Rule[]
 }
 
-/** LXD's default denylist, with what it lacks beside what it has: kexec_file_load; finit_module as Incus. */
+/**
+ * LXD's default denylist, with what it lacks beside what it has: kexec_file_load; finit_module as Incus. Without LXD's
+ * reject_force_umount: can_umount() in fs/namespace.c lets nobody force the mounts of another user namespace.
+ */
 const DEFAULT_DENIED = ['kexec_load', 'kexec_file_load', 'open_by_handle_at', 'delete_module'] as const
 const MODULE_LOADERS = ['init_module', 'finit_module'] as const
 
@@ -76,11 +77,7 @@ export function denyRules(options: DenyOptions = {}): Rule[] {
 
 function defaultRules(modules: boolean, abis: readonly Abi[]): Rule[] {
   const denied = [...DEFAULT_DENIED, ...(modules ? [] : MODULE_LOADERS)]
-  const forced: Condition = [[{argument: 1, width: 32, mask: MNT_FORCE, operator: 'ne', value: 0n}]]
-  return [
-    ...denied.flatMap((name) => rulesFor(name, errno(ENOSYS), undefined, abis)),
-    ...rulesFor('umount2', errno(EACCES), forced, abis),
-  ]
+  return denied.flatMap((name) => rulesFor(name, errno(ENOSYS), undefined, abis))
 }
 
 /** What is refused whatever the policy says. Installed without a listener, before the other one. */

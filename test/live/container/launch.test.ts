@@ -182,6 +182,17 @@ describe('launching', () => {
       assert.equal(text, 'done\n')
     })
 
+    it('forces only what it mounted itself out of its tree', async () => {
+      const text = await output([
+        'sh',
+        '-c',
+        'mkdir /tmp/own; mount -t tmpfs none /tmp/own; for at in /tmp/own /dev /sys /tmp /; do' +
+          ' umount -f $at 2>/dev/null && echo "$at"; done; echo done',
+      ])
+      // Before Linux 6.15 nobody but root of the host forces anything.
+      assert.match(text, /^(?:\/tmp\/own\n)?done\n$/u)
+    })
+
     it("can't look into its init", async () => {
       const text = await output([
         'sh',
