@@ -7,6 +7,7 @@ import {FAMILIES} from '../intercept/families/index.js'
 import {denyFilter, notifyFilter} from '../intercept/filter/filter.js'
 import {probeNotifier} from '../intercept/filter/probe.js'
 import {enabledCalls} from '../intercept/engine/registry.js'
+import {prepareFamilies, type PreparedFamilies} from '../intercept/engine/prepared.js'
 import {createSupervisor, type Supervisor} from '../intercept/engine/supervisor.js'
 import type {Beginning} from '../intercept/family.js'
 import {reportEnd} from './launch/command-end.js'
@@ -30,7 +31,6 @@ import {launch, type ContainerEnd, type LaunchedContainer} from './launch/index.
 import {impossibilityNotes} from './unsupported.js'
 import {restoreOpenFiles} from './launch/limits.js'
 import type {LaunchPlan} from './plan.js'
-import {prepareMountDevices, prepareUserMountDevices, type MountDevices} from './filesystem/mount-devices.js'
 import {prepareFilesystem, type PreparedFilesystem} from './filesystem/prepare.js'
 import {entryWarnings, requireEntered} from './userns/entry-advice.js'
 import type {Entry} from './userns/reexecute.js'
@@ -63,7 +63,7 @@ class Run {
   #state: StateRecord | undefined
   #cgroup: ContainerCgroup | undefined
   #launched: LaunchedContainer | undefined
-  #mountDevices: MountDevices | undefined
+  #families: PreparedFamilies | undefined
   #export: Export | undefined
   /** Ours, and that of the container until it is launched. */
   #spawner: readonly [ours: number, theirs: number] | undefined
@@ -113,7 +113,7 @@ class Run {
     await this.#supervisor?.stop()
     if (this.#launched?.listener !== undefined) close(this.#launched.listener)
     this.#cgroup?.destroy()
-    this.#mountDevices?.close()
+    this.#families?.close()
     for (const fd of this.#spawner ?? []) close(fd)
     this.#state?.release()
   }
@@ -124,28 +124,24 @@ class Run {
     const hierarchies = findHierarchies(host)
     const maps = this.#maps()
     const terminal = standardTerminal()
-    this.#mountDevices = this.#rootless
-      ? prepareUserMountDevices(policy.mount)
-      : prepareMountDevices(
-          policy.mount,
-          container.devices.map(({path}) => path),
-        )
+    const devices = container.devices.map(({path}) => path)
+    const families = prepareFamilies(FAMILIES, policy, {rootless: this.#rootless, devices})
+    this.#families = families
     const filesystem = prepareFilesystem({
       container,
-      policy,
+      families,
       rootless: this.#rootless,
       writesAsRoot: !this.#rootless || toHost(ownIdMaps().uidMap, 0) === 0,
       maps,
       terminal,
-      nodes: this.#mountDevices.nodes,
       home: variable(this.#options.environment, 'HOME'),
-      cgroups: this.#delegates ? unifiedMountPoint() : undefined,
+      cgroups: families.ownCgroup ? unifiedMountPoint() : undefined,
     })
     this.#state = StateRecord.claim(this.#stateDirectory(), container.name, {policy, rootless: this.#rootless})
     if (!this.#rootless) renewMoves(hierarchies)
-    this.#cgroup = this.#makeCgroup(this.#state.state.name, terminal, maps, hierarchies)
+    this.#cgroup = this.#makeCgroup(this.#state.state.name, families, {terminal, maps, hierarchies})
     this.#state.update({cgroups: this.#cgroup.directories})
-    if (Object.keys(policy.mount?.fuse ?? {}).length > 0) this.#spawner = socketPair()
+    if (families.spawner) this.#spawner = socketPair()
     const plan = this.#plan(this.#state, maps, filesystem, terminal)
     const warnings = [
       ...entryWarnings(this.#entry),
@@ -184,11 +180,11 @@ class Run {
     if (listener !== undefined) {
       const cgroup = this.#cgroup?.description
       const container = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...(cgroup && {cgroup})}
-      const loops = this.#mountDevices?.loops
       const [spawner] = this.#spawner ?? []
       const beginning = await this.#supervisor?.attach({
         listener,
-        container: {...container, ...(loops && {loops}), ...(spawner !== undefined && {spawner})},
+        container: {...container, ...(spawner !== undefined && {spawner})},
+        ...(this.#families && {kept: this.#families.kept}),
       })
       await this.#tellBeginning(beginning)
     }
@@ -201,10 +197,10 @@ class Run {
   }
 
   async #prepareExport({currentDirectory, steps}: PreparedFilesystem, maps: IdMaps): Promise<Export | undefined> {
-    const {export: asked, policy} = this.#options
+    const {export: asked} = this.#options
     if (asked === undefined) return undefined
     const {Export} = await import('./export/index.js')
-    return Export.prepare({...asked, currentDirectory, steps, maps, devices: policy.mknod?.devices ?? []})
+    return Export.prepare({...asked, currentDirectory, steps, maps, devices: this.#families?.archived ?? []})
   }
 
   async #writeExport(end: ContainerEnd): Promise<void> {
@@ -233,31 +229,20 @@ class Run {
     return {uidMap: overlayMap('raw.idmap', uidMap, uid), gidMap: overlayMap('raw.idmap', gidMap, gid)}
   }
 
-  /** Device programs need cgroups that the container can open and make. */
-  get #delegates(): boolean {
-    return !this.#rootless && this.#options.policy.bpf?.devices === true
-  }
-
   #makeCgroup(
     name: string,
-    terminal: Buffer | undefined,
-    {uidMap, gidMap}: IdMaps,
-    hierarchies: Hierarchies,
+    families: PreparedFamilies,
+    {terminal, maps, hierarchies}: {terminal: Buffer | undefined; maps: IdMaps; hierarchies: Hierarchies},
   ): ContainerCgroup {
-    const {container, policy} = this.#options
-    const {memoryBytes, pids, cpus} = container
+    const {memoryBytes, pids, cpus, devices} = this.#options.container
+    const nodes = [...devices.map(({path}) => path), ...(terminal === undefined ? [] : [terminal])]
+    const root = {uid: toHost(maps.uidMap, 0) ?? 0, gid: toHost(maps.gidMap, 0) ?? 0}
     const options: CgroupOptions = {
       name,
       rootless: this.#rootless,
-      realtime: policy.sched !== undefined,
-      devices: [
-        ...deviceRules(policy.mknod?.devices ?? [], [
-          ...container.devices.map(({path}) => path),
-          ...(terminal === undefined ? [] : [terminal]),
-        ]),
-        ...(this.#mountDevices?.rules ?? []),
-      ],
-      ...(this.#delegates && {delegateTo: {uid: toHost(uidMap, 0) ?? 0, gid: toHost(gidMap, 0) ?? 0}}),
+      realtime: families.realtime,
+      devices: [...families.deviceRules, ...deviceRules(nodes)],
+      ...(families.ownCgroup && {delegateTo: root}),
       ...(memoryBytes !== undefined && {memoryBytes}),
       ...(pids !== undefined && {pids}),
       ...(cpus !== undefined && {cpus}),

@@ -1,7 +1,5 @@
 // What the supervisor knows of a container, whoever made it. Plain data: it crosses to the worker by structured clone.
 
-import type {Device} from './policy.js'
-
 /** One line of /proc/PID/uid_map, as the supervisor's user namespace sees it. */
 export interface IdMapExtent {
   readonly inside: number
@@ -20,22 +18,6 @@ export interface CgroupDescription {
   readonly unified?: {readonly top: string; readonly own: string}
 }
 
-/** A loop device over memory, held by the supervisor as long as the container lives: mount/stand-in.ts. */
-export interface LoopStandIn {
-  /** In the container it is /dev/loopNUMBER. */
-  readonly number: number
-  readonly device: Device
-  /** Descriptors of the supervisor: of the device, and of the memory behind it. */
-  readonly fd: number
-  readonly memory: number
-}
-
-export interface LoopStandIns {
-  readonly devices: readonly LoopStandIn[]
-  /** Shared by all workers. */
-  readonly memory: SharedArrayBuffer
-}
-
 export interface ContainerDescription {
   readonly name: string
   /** Pid of the container's init, as the supervisor sees it. */
@@ -51,6 +33,4 @@ export interface ContainerDescription {
   readonly startedMs: number
   /** Descriptor of the supervisor's: has programs started in the container. */
   readonly spawner?: number
-  /** Where images may be mounted. */
-  readonly loops?: LoopStandIns
 }

@@ -2,6 +2,7 @@
 
 import type {ContainerDescription} from './container.js'
 import type {FamilyName, Policy} from './policy.js'
+import type {Preparation, PreparationRequest} from './preparation.js'
 
 export type Abi = 'aarch64' | 'arm' | 'i386' | 'x32' | 'x86_64'
 export type ArgumentIndex = 0 | 1 | 2 | 3 | 4 | 5
@@ -231,8 +232,8 @@ export interface Attached<D> {
   readonly stop?: () => void
 }
 
-/** `P` is its policy, `S` its state in a worker, `D` what its workers share. */
-export interface Family<P, S, D = undefined> {
+/** `P` is its policy, `S` its state in a worker, `D` what its workers share, `K` what it keeps from before the launch. */
+export interface Family<P, S, D = undefined, K = undefined> {
   readonly name: FamilyName | 'seccomp'
   readonly summary: string
   /** The flag that switches it on, with its dashes; empty where it is on with any other. */
@@ -243,8 +244,10 @@ export interface Family<P, S, D = undefined> {
   /** The family's part of a policy; undefined when it is off. */
   select(policy: Policy): P | undefined
   calls(policy: P, options: FamilyOptions): readonly AnyCall<P, S>[]
-  /** In the main thread, once for a container, when there is somebody to supervise. */
-  attach?(policy: P, container: ContainerDescription): Attached<D>
+  /** In the main thread, before a container is made for this policy: what the container must have. */
+  prepare?(policy: P, request: PreparationRequest): Preparation<K>
+  /** In the main thread, once for a listener. `kept`: what `prepare` kept, where the container was made for this policy. */
+  attach?(policy: P, container: ContainerDescription, kept?: K): Attached<D>
   /** State for one worker, made when supervision starts. `shared`: what `attach` gave, where it was called. */
   start(policy: P, container: ContainerDescription, shared?: D): S
   /**
@@ -253,13 +256,13 @@ export interface Family<P, S, D = undefined> {
    */
   begin?(policy: P, state: S, enter: (action: () => void) => void): Beginning
   /** For a worker of the lane `handler`: the same family, with code that only this worker may hold. */
-  withHandlers?(policy: P): Promise<Family<P, S, D>>
+  withHandlers?(policy: P): Promise<Family<P, S, D, K>>
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a list of calls with different arguments
 export type AnyCall<P = any, S = any> = InterceptedCall<any, P, S>
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the registry holds families of every kind
-export type AnyFamily = Family<any, any, any>
+export type AnyFamily = Family<any, any, any, any>
 
 /** Keeps the argument types through inference; adds nothing at run time. */
 export function defineSyscall<const A extends Arguments, P, S>(

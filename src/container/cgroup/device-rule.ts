@@ -1,12 +1,6 @@
 // Which devices a container may open, and the cgroup-device program that says so to the kernel.
 
-/** One line of devices.allow; `*` is any number. `access`: letters of `rwm` (read, write, mknod). */
-export interface DeviceRule {
-  readonly type: 'a' | 'b' | 'c'
-  readonly major: number | '*'
-  readonly minor: number | '*'
-  readonly access: string
-}
+import type {DeviceRule} from '../../intercept/preparation.js'
 
 /**
  * What every container may open: what is bound in its /dev, and terminals of its own devpts. A pts node that does not

@@ -14,11 +14,10 @@ import type {CgroupHost, Hierarchies} from './tree.js'
 import {findHierarchies, readCgroupFile, startTime, subdirectories, thisHost, words, writeCgroupFile} from './tree.js'
 import {planV1} from './v1.js'
 import {cannotDelegate, cannotDelegateV1, describeV2, planV2} from './v2.js'
-import type {DeviceRule} from './device-rule.js'
+import type {DeviceRule} from '../../intercept/preparation.js'
 import {BASE_DEVICES, deviceProgram} from './device-rule.js'
 
 export type {CgroupOptions} from './plan.js'
-export type {DeviceRule} from './device-rule.js'
 
 export interface ContainerCgroup {
   readonly description: CgroupDescription

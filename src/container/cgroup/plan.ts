@@ -1,7 +1,7 @@
 // What is asked of a container's cgroup, and the steps that make it. Pure data; index.ts carries it out.
 
 import type {CgroupDescription} from '../../intercept/container.js'
-import type {DeviceRule} from './device-rule.js'
+import type {DeviceRule} from '../../intercept/preparation.js'
 
 export interface CgroupOptions {
   readonly name: string

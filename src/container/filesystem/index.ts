@@ -4,7 +4,7 @@ import {LaunchError, UsageError} from '../../errors.js'
 import type {IdMapExtent} from '../../intercept/container.js'
 import type {FileFacts, Host} from './host.js'
 import {toContainer, toHost} from '../userns/idmap.js'
-import type {NodeOption} from './mount-devices.js'
+import type {NodeOption} from '../../intercept/preparation.js'
 import {bindNode, bindNodeRequest, deviceRequest, ownNodeRequest} from './node-requests.js'
 import type {BindOption, DeviceOption} from '../run-options.js'
 import {MountPoints, resolveOnHost, SHOWN} from './mount-points.js'
@@ -25,7 +25,7 @@ export interface FilesystemOptions {
   readonly tmpfs: readonly Buffer[]
   readonly devices: readonly DeviceOption[]
   /** What may be mounted: block devices, image files, directories of images. */
-  readonly sources: readonly Buffer[]
+  readonly shown: readonly Buffer[]
   /** Device nodes of the supervisor's own. */
   readonly nodes: readonly NodeOption[]
   readonly workdir: Buffer | undefined
@@ -34,7 +34,7 @@ export interface FilesystemOptions {
   /** Where the host has its unified hierarchy: the container gets its own there. */
   readonly cgroups?: Buffer | undefined
   /** Device nodes that the supervisor makes are to be openable where the container can write. */
-  readonly deviceNodes: boolean
+  readonly opensNodes: boolean
   /** Device path of the terminal among the standard streams. */
   readonly terminal: Buffer | undefined
 }
@@ -117,7 +117,7 @@ function rootStep(options: FilesystemOptions, host: Host): FilesystemStep {
     source: rootfs,
     idmap: !rootless,
     recursive: isRecursive(rootfs, !rootless, host),
-    flags: {nodev: !options.deviceNodes},
+    flags: {nodev: !options.opensNodes},
   }
 }
 
@@ -164,7 +164,7 @@ function planCgroups({cgroups}: FilesystemOptions, points: MountPoints, inner: F
 function planDevices(options: FilesystemOptions, host: Host, points: MountPoints, inner: FilesystemStep[]): void {
   const dev = points.ensure(Buffer.from('/dev'), 'directory')
   const at = (name: string) => join(dev, Buffer.from(name))
-  points.tmpfs(dev, 0o755, {nosuid: true, noexec: true, nodev: !options.deviceNodes}, DEV_BYTES)
+  points.tmpfs(dev, 0o755, {nosuid: true, noexec: true, nodev: !options.opensNodes}, DEV_BYTES)
   for (const name of NODES) {
     const source = Buffer.from(`/dev/${name}`)
     if (host.lstat(source)?.type === 'character') bindNode(points, source, at(name))
@@ -199,10 +199,10 @@ function planScratch(options: FilesystemOptions, points: MountPoints): void {
   points.tmpfs(run, 0o755, PRIVATE)
   points.steps.push({kind: 'directory', target: join(run, Buffer.from('lock')), mode: 0o1777})
   const tmp = points.ensure(Buffer.from('/tmp'), 'directory', 0o1777)
-  if (options.rootfs === undefined || options.readOnly) points.tmpfs(tmp, 0o1777, {nodev: !options.deviceNodes})
+  if (options.rootfs === undefined || options.readOnly) points.tmpfs(tmp, 0o1777, {nodev: !options.opensNodes})
 }
 
-/** The current directory, --bind, --tmpfs, --device and --mount-source: outer ones first, whatever their order. */
+/** The current directory, --bind, --tmpfs, --device and what families show: outer ones first, whatever their order. */
 function planRequests(options: FilesystemOptions, host: Host, points: MountPoints): void {
   const requests: MountRequest[] = [
     ...(options.rootfs === undefined && options.bindCurrentDirectory ? [currentDirectoryRequest(options, host)] : []),
@@ -212,8 +212,8 @@ function planRequests(options: FilesystemOptions, host: Host, points: MountPoint
   ]
   requests.push(...options.nodes.map((node) => ownNodeRequest(node, options)))
   requests.push(
-    ...options.sources.flatMap((source) => {
-      const request = sourceRequest(source, options, host)
+    ...options.shown.flatMap((source) => {
+      const request = shownRequest(source, options, host)
       // What a request shows anyway needs no second mount.
       return requests.some(({target}) => below(request.target, target)) ? [] : [request]
     }),
@@ -258,7 +258,7 @@ function treeRequest(
 ): MountRequest {
   const type = host.lstat(source)?.type
   if (type === 'block' || type === 'character') return bindNodeRequest(source, target)
-  const flags: MountFlags = {...(readOnly ? {readOnly: true} : {}), nodev: !options.deviceNodes}
+  const flags: MountFlags = {...(readOnly ? {readOnly: true} : {}), nodev: !options.opensNodes}
   return {
     target,
     mount(points) {
@@ -272,15 +272,15 @@ function tmpfsRequest(path: Buffer, options: FilesystemOptions): MountRequest {
   const target = normal('--tmpfs', absolute(path, ROOT))
   return {
     target,
-    mount: (points) => points.tmpfs(points.ensure(target, 'directory'), 0o1777, {nodev: !options.deviceNodes}),
+    mount: (points) => points.tmpfs(points.ensure(target, 'directory'), 0o1777, {nodev: !options.opensNodes}),
   }
 }
 
 /** Images are as writable as their files: mounting writes to them too. */
-function sourceRequest(path: Buffer, options: FilesystemOptions, host: Host): MountRequest {
+function shownRequest(path: Buffer, options: FilesystemOptions, host: Host): MountRequest {
   const {path: source, facts} = resolveOnHost(host, absolute(path, options.currentDirectory))
   if (facts === undefined)
-    throw new UsageError(`cannot use --mount-source ${display(path)}: there is nothing of that name`)
+    throw new UsageError(`cannot show ${display(path)} to the container: there is nothing of that name`)
   return treeRequest({source, target: source, readOnly: false, idmap: !options.rootless}, options, host)
 }
 

@@ -6,7 +6,7 @@ import type {FilesystemStep} from '../plan.js'
 import type {DeviceOption} from '../run-options.js'
 import {toHost} from '../userns/idmap.js'
 import type {Host} from './host.js'
-import type {NodeOption} from './mount-devices.js'
+import type {NodeOption} from '../../intercept/preparation.js'
 import {resolveOnHost} from './mount-points.js'
 import type {MountPoints, MountRequest} from './mount-points.js'
 import {absolute, display, normal} from './path-bytes.js'
@@ -42,7 +42,7 @@ export function deviceRequest({path, mode, owner}: DeviceOption, options: NodeOp
 }
 
 export function ownNodeRequest(node: NodeOption, {uidMap, gidMap}: NodeOptions): MountRequest {
-  const target = normal('--mount-source', node.path)
+  const target = normal('a device node', node.path)
   if ('source' in node) return bindNodeRequest(node.source, target)
   const [uid, gid] = [toHost(uidMap, 0) ?? 0, toHost(gidMap, 0) ?? 0]
   return madeNodeRequest(target, {device: node.device, mode: node.mode, uid, gid})

@@ -2,19 +2,19 @@
 
 import {accessSync, constants, readFileSync, statSync} from 'node:fs'
 import {UsageError} from '../../errors.js'
-import type {Policy} from '../../intercept/policy.js'
+import type {PreparedFamilies} from '../../intercept/engine/prepared.js'
 import {planFilesystem, type FilesystemPlan} from './index.js'
 import {homesOf, refusal, setuidWarning} from './writable-roots.js'
 import {factsOf, physicalCurrentDirectory, thisHost, type FileFacts} from './host.js'
 import type {IdMaps} from '../userns/idmap.js'
-import type {ContainerOptions, DeviceOption} from '../run-options.js'
-import type {NodeOption} from './mount-devices.js'
+import type {ContainerOptions} from '../run-options.js'
 import {resolveOnHost} from './mount-points.js'
 import {absolute, below, display, join} from './path-bytes.js'
 
 export interface FilesystemRequest {
   readonly container: ContainerOptions
-  readonly policy: Policy
+  /** What families ask for. */
+  readonly families: Pick<PreparedFamilies, 'nodes' | 'opensNodes' | 'shown'>
   readonly rootless: boolean
   /** What the container's root writes is root's outside: on the host, or in a container that we were started in. */
   readonly writesAsRoot: boolean
@@ -22,8 +22,6 @@ export interface FilesystemRequest {
   readonly maps: IdMaps
   /** Device path of the terminal among the standard streams. */
   readonly terminal: Buffer | undefined
-  /** Device nodes that are made for the container. */
-  readonly nodes: readonly NodeOption[]
   /** HOME of the environment. */
   readonly home: Buffer | undefined
   /** Where the container gets its own cgroup of the unified hierarchy. */
@@ -39,7 +37,7 @@ export interface PreparedFilesystem extends FilesystemPlan {
 /** Throws UsageError where a path can't be had, or where writing to it would endanger the host. */
 export function prepareFilesystem(request: FilesystemRequest): PreparedFilesystem {
   const currentDirectory = physicalCurrentDirectory()
-  const {container, policy, rootless, writesAsRoot, terminal} = request
+  const {container, families, rootless, writesAsRoot, terminal} = request
   const rootfs = container.rootfs && resolveOnHost(thisHost, absolute(container.rootfs, currentDirectory)).path
   const refused = (directory: Buffer) =>
     refusal({directory, rootless: !writesAsRoot, homes: homes(request.home), stat: followed})
@@ -59,14 +57,14 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
       bindCurrentDirectory,
       binds: container.binds,
       tmpfs: container.tmpfs,
-      devices: [...container.devices, ...fuseDevice(request)],
-      sources: (policy.mount?.sources ?? []).map((path) => Buffer.from(path)),
-      nodes: request.nodes,
+      devices: container.devices,
+      shown: families.shown,
+      nodes: families.nodes,
       workdir: container.workdir,
       readOnly: container.readOnly,
       network: container.network,
       cgroups: request.cgroups,
-      deviceNodes: policy.mknod !== undefined,
+      opensNodes: families.opensNodes,
       terminal,
     },
     thisHost,
@@ -79,14 +77,6 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
     currentDirectory,
     warnings: [...(warning === undefined ? [] : [warning]), ...deviceWarnings(request)],
   }
-}
-
-/** An ordinary user's supervisor makes no nodes: the host's own has to do. */
-function fuseDevice({policy, rootless, container}: FilesystemRequest): readonly DeviceOption[] {
-  const path = Buffer.from('/dev/fuse')
-  const isWanted = rootless && Object.keys(policy.mount?.fuse ?? {}).length > 0
-  if (!isWanted || container.devices.some((device) => device.path.equals(path))) return []
-  return thisHost.lstat(path)?.type === 'character' ? [{path, mode: undefined, owner: undefined}] : []
 }
 
 /** Where an ordinary user's container gets less of a node than was asked for. */

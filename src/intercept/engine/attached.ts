@@ -14,15 +14,16 @@ export interface AttachedFamilies {
 
 export const NOT_ATTACHED: AttachedFamilies = {shared: {}, restores: false, stop: () => undefined}
 
-/** Attaches every family that `policy` switches on. */
+/** Attaches every family that `policy` switches on. `kept`: what each kept when the container was prepared, by name. */
 export function attachFamilies(
   families: readonly AnyFamily[],
   policy: Policy,
   container: ContainerDescription,
+  kept: Readonly<Record<string, unknown>> = {},
 ): AttachedFamilies {
   const attached = families.flatMap((family) => {
     const part: unknown = family.select(policy)
-    const own = part === undefined ? undefined : family.attach?.(part, container)
+    const own = part === undefined ? undefined : family.attach?.(part, container, kept[family.name])
     return own === undefined ? [] : [{...own, name: family.name}]
   })
   return {

@@ -35,12 +35,19 @@ export interface SupervisorOptions {
   readonly stuckMs?: number
 }
 
+export interface Supervised {
+  readonly listener: number
+  readonly container: ContainerDescription
+  /** By name of the family: what it kept when the container was prepared for it. */
+  readonly kept?: Readonly<Record<string, unknown>>
+}
+
 export interface Supervisor {
   /**
    * Begins. The listener stays the caller's: it is closed by nobody here. Resolves when the command may start, with
    * what an earlier run left and this one has taken up: nothing where supervision ended before.
    */
-  attach(attachment: {readonly listener: number; readonly container: ContainerDescription}): Promise<Beginning>
+  attach(supervised: Supervised): Promise<Beginning>
   /** Ends the loop and resolves when the last batch has been written. Safe to call twice, and without attach. */
   stop(): Promise<void>
   /** Resolves when the last task with the filter is gone, or after stop(); all batches are written then. */
@@ -123,10 +130,10 @@ class ThreadSupervisor implements Supervisor {
     return this.#workers.size
   }
 
-  attach({listener, container}: Omit<Attachment, 'shared'>): Promise<Beginning> {
+  attach({listener, container, kept}: Supervised): Promise<Beginning> {
     if (this.#attachment !== undefined) throw new Error('a supervisor takes one listener')
     const {policy, rootless} = this.#options
-    this.#families = attachFamilies(FAMILIES, policy, container)
+    this.#families = attachFamilies(FAMILIES, policy, container, kept)
     if (!this.#families.restores) this.#resolveBegun(NOTHING)
     this.#attachment = {listener, container, shared: this.#families.shared}
     for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', isFirst: true, ...this.#attachment})

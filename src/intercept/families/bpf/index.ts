@@ -253,6 +253,8 @@ export const bpfFamily: Family<BpfPolicy, BpfState> = {
   ],
   select: ({bpf: policy}) => policy,
   calls: () => [bpf],
+  // Device programs need cgroups that the container can open and make.
+  prepare: ({devices}, {rootless}) => ({ownCgroup: devices && !rootless}),
   start(_policy, {cgroup, rootless}) {
     const own = cgroup?.unified?.own
     const isAlive = (id: number): boolean => isThere(() => close(openProgram(id)))

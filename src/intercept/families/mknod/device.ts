@@ -3,7 +3,7 @@
 import {statSync} from 'node:fs'
 
 import {UsageError} from '../../../errors.js'
-import {MAX_MAJOR, MAX_MINOR} from '../../../kernel/device-numbers.js'
+import {MAX_MAJOR, MAX_MINOR, sameDevice} from '../../../kernel/device-numbers.js'
 import type {Device} from '../../policy.js'
 
 export {DEFAULT_DEVICES, describeDevice, formatDevice, nameDevice, sameDevice} from '../../../kernel/device-numbers.js'
@@ -26,6 +26,14 @@ export function parseDevice(text: string): Device {
     throw new UsageError(`cannot read device '${text}': the highest numbers are ${MAX_MAJOR}:${MAX_MINOR}`)
   }
   return device
+}
+
+/** A node of it may be made, as debootstrap does, but it is the host's console: it is never opened. */
+const CONSOLE: Device = {type: 'c', major: 5, minor: 1}
+
+/** Whether the container may open an allowed device, and not only make a node of it. */
+export function isOpenable(device: Device): boolean {
+  return !sameDevice(device, CONSOLE)
 }
 
 function deviceOfNode(path: string): Device {

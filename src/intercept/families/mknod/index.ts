@@ -1,6 +1,7 @@
 // mknod and mknodat: device nodes for a container whose kernel capabilities do not reach that far.
 
 import {BoundNodes} from './bound-nodes.js'
+import {isOpenable} from './device.js'
 import {AT_FDCWD, mknodat as makeNode} from '../../../ffi/libc.js'
 import {dev, dirFd, mode, path} from '../../caller/argument-kinds.js'
 import {bindNode, makeRealNode, nameWithSlash, named} from './make-node.js'
@@ -45,6 +46,11 @@ export const mknodFamily: Family<MknodPolicy, MknodState> = {
   ],
   select: (policy) => policy.mknod,
   calls: (policy, options) => [mknod, mknodat, ...followUpCalls(policy, options)],
+  prepare: ({devices}) => ({
+    opensNodes: true,
+    deviceRules: devices.filter(isOpenable).map((device) => ({...device, access: 'rw'})),
+    archived: devices,
+  }),
   attach: (_policy, {rootless}) => ({restores: rootless}),
   start(_policy, container) {
     const own = new OwnCapabilities()

@@ -12,6 +12,8 @@ import {performNewMount, performRemount} from './kernel-mount.js'
 import type {MountState} from './kernel-mount.js'
 import {MountSources} from './sources/sources.js'
 import {StandIns} from './loop/stand-in.js'
+import type {LoopStandIns} from './loop/stand-in.js'
+import {prepareMount} from './prepare.js'
 import {Workshop} from './private-mount-namespace.js'
 import {OwnCapabilities} from '../../caller/own-capabilities.js'
 import type {MountPolicy} from '../../policy.js'
@@ -21,15 +23,19 @@ import {decideLoop, decideMount, fuseHelper} from './decide.js'
 import type {MountValues} from './decide.js'
 import {newMountCalls} from './api/index.js'
 
-/** What workers tell each other: each of them may go on with what another one began. */
+/** What workers share: each of them may go on with what another one began. */
 interface MountMemory {
   readonly emulated: SharedArrayBuffer
   readonly contexts: SharedArrayBuffer
+  /** Undefined where no image may be mounted. */
+  readonly loops: LoopStandIns | undefined
 }
 
-const newMemory = (): MountMemory => ({emulated: emulatedMountsMemory(), contexts: fsContextsMemory()})
+function newMemory(loops?: LoopStandIns): MountMemory {
+  return {emulated: emulatedMountsMemory(), contexts: fsContextsMemory(), loops}
+}
 
-export const mountFamily: Family<MountPolicy, MountState, MountMemory> = {
+export const mountFamily: Family<MountPolicy, MountState, MountMemory, LoopStandIns> = {
   name: 'mount',
   summary: 'file systems: mount, fsopen, fsconfig, fsmount, fspick',
   flag: '--mount',
@@ -63,7 +69,8 @@ export const mountFamily: Family<MountPolicy, MountState, MountMemory> = {
     // losetup(8) and mount -o loop, where there may be an image to set up.
     ...(policy.sources.length > 0 ? [loopCall] : []),
   ],
-  attach: () => ({shared: newMemory()}),
+  prepare: prepareMount,
+  attach: (_policy, _container, loops) => ({shared: newMemory(loops)}),
   start(policy, container, shared = newMemory()) {
     const own = new OwnCapabilities()
     const sources = new MountSources(own, policy.sources)
@@ -71,7 +78,7 @@ export const mountFamily: Family<MountPolicy, MountState, MountMemory> = {
       own,
       workshop: new Workshop(own),
       sources,
-      standIns: new StandIns(container.loops, sources, own),
+      standIns: new StandIns(shared.loops, sources, own),
       emulated: new EmulatedMounts(shared.emulated),
       contexts: new FsContexts(shared.contexts),
       policy,

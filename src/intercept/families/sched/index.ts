@@ -67,6 +67,7 @@ export const schedFamily: Family<SchedPolicy, SchedState> = {
   ],
   select: (policy) => policy.sched,
   calls: () => [schedSetscheduler, schedSetparam, schedSetattr],
+  prepare: () => ({realtime: true}),
   start: (_policy, container) => ({container}),
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 
 import fc from 'fast-check'
 
-import type {DeviceRule} from '../../../../src/container/cgroup/device-rule.js'
+import type {DeviceRule} from '../../../../src/intercept/preparation.js'
 import {BASE_DEVICES, deviceProgram, showDeviceRule} from '../../../../src/container/cgroup/device-rule.js'
 
 interface Access {

@@ -17,12 +17,12 @@ const DEFAULTS: FilesystemOptions = {
   binds: [],
   tmpfs: [],
   devices: [],
-  sources: [],
+  shown: [],
   nodes: [],
   workdir: undefined,
   readOnly: false,
   network: 'host',
-  deviceNodes: false,
+  opensNodes: false,
   terminal: undefined,
 }
 
@@ -241,7 +241,7 @@ describe('planFilesystem', () => {
   })
 
   it('lets device nodes be opened only where some may be made', () => {
-    assert.equal(show({deviceNodes: true})[1], 'bind /srv/build /srv/build idmap recursive')
+    assert.equal(show({opensNodes: true})[1], 'bind /srv/build /srv/build idmap recursive')
   })
 
   it('maps no ids for an ordinary user', () => {
@@ -259,8 +259,8 @@ describe('planFilesystem', () => {
 
   it('shows what may be mounted, unless it is to be seen anyway', () => {
     const extra = {'/dev/vdb': 'b', '/srv/build/i.img': 'f644'}
-    const sources = ['/dev/vdb', '/srv/build/i.img', '/home'].map((path) => Buffer.from(path))
-    assert.deepEqual(show({sources, extra}).slice(1), [
+    const shown = ['/dev/vdb', '/srv/build/i.img', '/home'].map((path) => Buffer.from(path))
+    assert.deepEqual(show({shown, extra}).slice(1), [
       'bind /home /home idmap recursive nodev',
       CWD_STEP,
       'file /dev/vdb',

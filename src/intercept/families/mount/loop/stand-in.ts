@@ -14,7 +14,7 @@ import {
 } from '../../../../ffi/libc.js'
 import {fstat} from '../../../../ffi/mount.js'
 import type {Statx} from '../../../../ffi/mount.js'
-import type {LoopStandIn, LoopStandIns} from '../../../container.js'
+import type {Device} from '../../../policy.js'
 import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
 import type {OwnCapabilities} from '../../../caller/own-capabilities.js'
 import type {Caller, Performed} from '../../../family.js'
@@ -56,6 +56,22 @@ const NO_FILE = -1
 /** Words of one stand-in in the memory that workers share. */
 const WORD = {state: 0, file: 1, offset: 2, sizeLimit: 3, flags: 4, generation: 5, words: 6} as const
 const STATE = {free: 0n, configured: 1n, mounted: 2n, busy: 3n} as const
+
+/** A loop device over memory, held by the supervisor as long as the container lives. */
+export interface LoopStandIn {
+  /** In the container it is /dev/loopNUMBER. */
+  readonly number: number
+  readonly device: Device
+  /** Descriptors of the supervisor: of the device, and of the memory behind it. */
+  readonly fd: number
+  readonly memory: number
+}
+
+export interface LoopStandIns {
+  readonly devices: readonly LoopStandIn[]
+  /** Shared by all workers. */
+  readonly memory: SharedArrayBuffer
+}
 
 export function standInMemory(count: number): SharedArrayBuffer {
   return new SharedArrayBuffer(count * WORD.words * 8)
