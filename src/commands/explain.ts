@@ -5,13 +5,14 @@ import {Args, Command} from '@oclif/core'
 import {toBytes} from '../cli/line/bytes.js'
 import {withConfiguration} from '../cli/line/configuration.js'
 import {adviserFor} from '../cli/line/explain-flags.js'
-import {valueOf} from '../cli/flags/index.js'
+import {isOn, valueOf} from '../cli/flags/index.js'
 import {handlersOf} from '../cli/line/handlers.js'
 import {flagValues, oclifFlags} from '../cli/flags/oclif.js'
 import {toPolicy} from '../cli/line/policy.js'
 import {EXIT, UsageError} from '../errors.js'
 import {explain} from '../explain/explain.js'
 import type {ExplainRequest, FilterForm} from '../explain/explain.js'
+import {revealSecrets} from '../intercept/caller/secrets.js'
 import type {Abi} from '../intercept/family.js'
 import {machineAbis} from '../kernel/calls/index.js'
 import {nearest} from '../nearest.js'
@@ -52,6 +53,7 @@ export class Explain extends Command {
     const {values, notes} = await withConfiguration(flagValues(parsed.flags), 'explain')
     for (const note of notes) process.stderr.write(`interceptor: ${printable(note)}\n`)
     const calls = (parsed.argv as string[]).map((word) => toBytes(word).toString('latin1'))
+    if (isOn(values, 'show-secrets')) revealSecrets()
     const request = requestOf(values, calls)
     const rootless = process.getuid?.() !== 0
     const handler = await handlersOf(values)

@@ -51,6 +51,8 @@ export interface OutputOptions {
   readonly logFormat: 'json' | 'text'
   readonly summary: boolean
   readonly quiet: boolean
+  /** Passwords are shown as they are. */
+  readonly showSecrets: boolean
   readonly manifest: Buffer | undefined
   readonly failOnRefused: boolean
 }

@@ -208,8 +208,8 @@ export class Judge {
       throw error
     }
     const entries = Object.entries(call.arguments as Arguments)
-    const values = Object.fromEntries(entries.map(([name, argument]) => [name, argument.json(read[name])]))
-    const shown = `${base.syscall}(${entries.map(([name, argument]) => argument.show(read[name])).join(', ')})`
+    const values = Object.fromEntries(entries.map(([name, argument]) => [name, argument.json(read[name], read)]))
+    const shown = `${base.syscall}(${entries.map(([name, argument]) => argument.show(read[name], read)).join(', ')})`
     const decide = (policy: unknown): Verdict => call.decide(read, this.#facts, policy)
     return {...known, values, shown, rules: applyRules(part, decide), ...answerOf(decide(part))}
   }

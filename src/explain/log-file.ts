@@ -148,9 +148,10 @@ function valuesOf(syscall: string, args: Record_, declared: Arguments, abi: Abi)
 /** As run shows it, with a question mark for what the log does not tell. */
 function showCall(call: ParsedCall, declared: Arguments, abi: Abi): string {
   const {registers, memory} = imagine(call, abi)
-  const shown = Object.values(declared as Readonly<Record<string, Argument<unknown>>>).map((argument) => {
+  const read: Record<string, unknown> = {}
+  const shown = Object.entries(declared as Readonly<Record<string, Argument<unknown>>>).map(([name, argument]) => {
     try {
-      return argument.show(argument.read(registers, memory, abi))
+      return argument.show((read[name] = argument.read(registers, memory, abi)), read)
     } catch (error) {
       if (error instanceof UnknownArgument || isSystemError(error)) return '?'
       throw error

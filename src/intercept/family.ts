@@ -44,9 +44,9 @@ export interface CallerMemory {
 export interface Argument<T> {
   readonly index: ArgumentIndex
   read(registers: Registers, memory: CallerMemory, abi: Abi): T
-  /** As strace would write it; control characters escaped. */
-  show(value: T): string
-  json(value: T): Json
+  /** As strace would write it; control characters escaped. `others`: the values of all arguments, by name. */
+  show(value: T, others?: Readonly<Record<string, unknown>>): string
+  json(value: T, others?: Readonly<Record<string, unknown>>): Json
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each call fixes its own T

@@ -2,6 +2,7 @@
 
 import type {RunEnd} from '../container/run-options.js'
 import type {Decision} from '../intercept/decision.js'
+import {maskWords} from '../intercept/caller/secrets.js'
 import {signalName} from './json.js'
 import {printableUpTo} from './printable.js'
 import type {Vocabulary} from './trace.js'
@@ -49,7 +50,7 @@ export function flagOfHint(hint: string): readonly string[] | undefined {
 
 /** The same command line with these flags behind `run`; undefined where they add nothing. */
 function withFlags(words: readonly Buffer[], flags: readonly string[]): string | undefined {
-  const [command, ...rest] = words
+  const [command, ...rest] = maskWords(words)
   const pairs = new Set<string>()
   for (let at = 0; at < flags.length; at++) {
     const value = flags[at + 1]

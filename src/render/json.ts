@@ -5,6 +5,7 @@ import {constants} from 'node:os'
 import type {RunEnd, StartSummary} from '../container/run-options.js'
 import type {Decision} from '../intercept/decision.js'
 import {jsonBytes} from '../intercept/caller/escape.js'
+import {maskWords} from '../intercept/caller/secrets.js'
 import type {Arguments, Json} from '../intercept/family.js'
 import type {Counts} from './summary.js'
 import type {Vocabulary} from './trace.js'
@@ -34,7 +35,7 @@ export function startRecord(summary: StartSummary, timeMs: number): Members {
     name: summary.name,
     rootless: summary.rootless,
     init_pid: summary.initPid,
-    command: summary.command.map(jsonBytes),
+    command: maskWords(summary.command).map((word) => jsonBytes(word)),
     workdir: jsonBytes(summary.workdir),
     hostname: summary.hostname,
     network: summary.network,
@@ -96,7 +97,7 @@ function argumentMembers({registers, syscall, values}: Decision, vocabulary: Voc
 function argumentsObject(values: Readonly<Record<string, unknown>>, declared: Arguments): string {
   const members = argumentsOf(declared).map(([name, argument]) => {
     try {
-      return `${json(name)}:${json(argument.json(values[name]))}`
+      return `${json(name)}:${json(argument.json(values[name], values))}`
     } catch {
       return `${json(name)}:null`
     }

@@ -6,6 +6,7 @@ import {open} from 'node:fs/promises'
 
 import type {OutputOptions, Reporter, RunEnd, StartSummary} from '../container/run-options.js'
 import {EXIT, LaunchError} from '../errors.js'
+import {revealSecrets} from '../intercept/caller/secrets.js'
 import {isTold} from '../intercept/decision.js'
 import type {Decision, DecisionBatch, Outcome, Wanted} from '../intercept/decision.js'
 import type {ManifestEntry} from '../intercept/family.js'
@@ -51,7 +52,8 @@ interface Parts {
 
 /** Opens the log and the manifest's directory before anything is launched. Throws LaunchError. */
 export async function openReport(options: ReportOptions): Promise<RunReport> {
-  const {logFile, manifest} = options.output
+  const {logFile, manifest, showSecrets} = options.output
+  if (showSecrets) revealSecrets()
   const terminal = new Sink({fd: standardError, name: 'standard error', isRaw: options.isRaw})
   const file = logFile === undefined ? undefined : await openLog(logFile)
   return new RunReport(options, {

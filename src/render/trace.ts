@@ -42,7 +42,7 @@ function showArguments({registers, syscall, values}: Decision, vocabulary: Vocab
   const declared = vocabulary.describe(syscall)
   if (values !== undefined && declared !== undefined) {
     return argumentsOf(declared)
-      .map(([name, argument]) => cut(showValue(argument, values[name])))
+      .map(([name, argument]) => cut(showValue(argument, values[name], values)))
       .join(', ')
   }
   return (registers ?? []).map((register) => `0x${register.toString(16)}`).join(', ')
@@ -60,9 +60,9 @@ export function argumentsOf(declared: Arguments): readonly (readonly [string, Ar
   return entries
 }
 
-function showValue(argument: Argument<unknown>, value: unknown): string {
+function showValue(argument: Argument<unknown>, value: unknown, others: Readonly<Record<string, unknown>>): string {
   try {
-    return argument.show(value)
+    return argument.show(value, others)
   } catch {
     // A handler of the user's own may not be able to show what it read; the decision is still told.
     return '?'

@@ -50,6 +50,16 @@ export const outputFlags: readonly Flag[] = [
       'A table at the end: each call, how often it was emulated, refused, failed and continued, and how long it took.',
   },
   {
+    name: 'show-secrets',
+    group,
+    commands: ['run', 'exec', 'explain'],
+    kind: 'switch',
+    summary: 'show passwords in what is reported',
+    description:
+      'Passwords, tokens and keys in the data of mounts, in URLs and in the command line are shown as they are. Without ' +
+      'this flag *** stands for them in every output.',
+  },
+  {
     name: 'quiet',
     char: 'q',
     group,

@@ -120,6 +120,7 @@ export function outputOptions(values: FlagValues): OutputOptions {
     logFormat: valueOf(values, 'log-format') === 'json' ? 'json' : 'text',
     summary: isOn(values, 'summary'),
     quiet: isOn(values, 'quiet'),
+    showSecrets: isOn(values, 'show-secrets'),
     manifest: path('manifest'),
     failOnRefused: valueOf(values, 'fail-on') === 'refused',
   }

@@ -26,7 +26,7 @@ export function tolerant<T>(argument: Argument<T>): Argument<T | Unread> {
   return {
     index: argument.index,
     read: (registers, memory, abi) => orUnread(() => argument.read(registers, memory, abi)),
-    show: (value) => (isUnread(value) ? `/* ${errnoName(value.errno)} */` : argument.show(value)),
-    json: (value) => (isUnread(value) ? null : argument.json(value)),
+    show: (value, others) => (isUnread(value) ? `/* ${errnoName(value.errno)} */` : argument.show(value, others)),
+    json: (value, others) => (isUnread(value) ? null : argument.json(value, others)),
   }
 }

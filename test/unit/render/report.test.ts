@@ -16,6 +16,7 @@ const plain: OutputOptions = {
   logFormat: 'text',
   summary: false,
   quiet: false,
+  showSecrets: false,
   manifest: undefined,
   failOnRefused: false,
 }

@@ -2,6 +2,7 @@
 
 import {ERRNO, SystemError, isSystemError} from '../../../ffi/errors.js'
 import {jsonBytes, quote} from '../../caller/argument-kinds.js'
+import {maskOptions} from '../../caller/secrets.js'
 import type {Argument, ArgumentIndex, CallerMemory} from '../../family.js'
 
 const PATH_MAX = 4096
@@ -23,8 +24,8 @@ export function mountString(index: ArgumentIndex): Argument<Buffer | null> {
         throw isSystemError(error, ERRNO.ENAMETOOLONG) ? new SystemError('mount', ERRNO.EINVAL) : error
       }
     },
-    show: (value) => (value === null ? 'NULL' : quote(value)),
-    json: (value) => (value === null ? null : jsonBytes(value)),
+    show: (value) => (value === null ? 'NULL' : quote(maskOptions(value))),
+    json: (value) => (value === null ? null : jsonBytes(maskOptions(value))),
   }
 }
 
@@ -36,8 +37,8 @@ export function mountData(index: ArgumentIndex): Argument<Buffer | null> {
       const address = registers.address(index)
       return address === 0 ? null : readData(memory, address)
     },
-    show: (value) => (value === null ? 'NULL' : quote(value, SHOWN_BYTES_MAX)),
-    json: (value) => (value === null ? null : jsonBytes(value)),
+    show: (value) => (value === null ? 'NULL' : quote(maskOptions(value), SHOWN_BYTES_MAX)),
+    json: (value) => (value === null ? null : jsonBytes(maskOptions(value))),
   }
 }
 

@@ -34,6 +34,7 @@ describe('parseRun', () => {
         logFormat: 'text',
         summary: false,
         quiet: false,
+        showSecrets: false,
         manifest: undefined,
         failOnRefused: false,
       },

@@ -2,6 +2,7 @@
 
 import {errnoName, ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
 import {jsonBytes, quote} from '../../../caller/argument-kinds.js'
+import {isSecretName, maskOptions} from '../../../caller/secrets.js'
 import type {Argument, ArgumentIndex, CallerMemory, Json, Registers} from '../../../family.js'
 import {isUnread, orUnread} from '../../../caller/tolerant.js'
 import type {Unread} from '../../../caller/tolerant.js'
@@ -54,9 +55,16 @@ export function configValue(index: ArgumentIndex, commandIndex: ArgumentIndex): 
   return {
     index,
     read: (registers, memory) => readValue(registers, memory, index, registers.uint32(commandIndex)),
-    show: showValue,
-    json: jsonValue,
+    show: (value, {key} = {}) => showValue(isSecret(value, key) ? MASKED : value),
+    json: (value, {key} = {}) => jsonValue(isSecret(value, key) ? MASKED : value),
   }
+}
+
+const MASKED = Buffer.from('***')
+
+/** The value of a key such as `password`. */
+function isSecret(value: ConfigValue, key: unknown): boolean {
+  return value instanceof Uint8Array && key instanceof Uint8Array && isSecretName(key)
 }
 
 function readValue(registers: Registers, memory: CallerMemory, index: ArgumentIndex, command: number): ConfigValue {
@@ -86,12 +94,12 @@ function readText(address: number, memory: CallerMemory, limit: number): ConfigT
 function showValue(value: ConfigValue): string {
   if (value === null) return 'NULL'
   if (typeof value === 'number') return `0x${value.toString(16)}`
-  return isUnread(value) ? `/* ${errnoName(value.errno)} */` : quote(value, SHOWN_BYTES_MAX)
+  return isUnread(value) ? `/* ${errnoName(value.errno)} */` : quote(maskOptions(value), SHOWN_BYTES_MAX)
 }
 
 function jsonValue(value: ConfigValue): Json {
   if (value === null || isUnread(value)) return null
-  return typeof value === 'number' ? (Number.isNaN(value) ? null : value) : jsonBytes(value)
+  return typeof value === 'number' ? (Number.isNaN(value) ? null : value) : jsonBytes(maskOptions(value))
 }
 
 /** struct mount_attr: what mount_setattr(2) is to set and to clear. */
