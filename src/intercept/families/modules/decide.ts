@@ -36,7 +36,12 @@ export function decideModule({flags = 0}: ModuleValues, facts: CallerFacts, _pol
 }
 
 /** Once the file has shown its name. */
-export function decideName(name: string, {uargs}: ModuleValues, names: ReadonlySet<string>): Verdict {
+export function decideName(
+  name: string,
+  {uargs}: ModuleValues,
+  names: ReadonlySet<string>,
+  optionsOfHost: () => string,
+): Verdict {
   if (!names.has(name)) {
     return {
       kind: 'refuse',
@@ -46,8 +51,15 @@ export function decideName(name: string, {uargs}: ModuleValues, names: ReadonlyS
     }
   }
   if ('errno' in uargs) return {kind: 'refuse', errno: EFAULT, reason: "the module's parameters can't be read"}
-  if (uargs.length > 0) {
-    return {kind: 'refuse', errno: EPERM, reason: 'parameters of modules are the host configuration'}
+  // modprobe(8) passes what modprobe.d says; the host's own does the same whoever asks for the module.
+  const asked = wordsOf(uargs.toString('latin1'))
+  if (asked !== '' && asked !== wordsOf(optionsOfHost())) {
+    const reason = 'parameters of modules are for the host to set'
+    return {kind: 'refuse', errno: EPERM, reason, hint: `an options line in the host's modprobe.d would set them`}
   }
   return {kind: 'perform', reason: `module ${name} is allowlisted`}
+}
+
+function wordsOf(text: string): string {
+  return text.trim().replace(/\s+/g, ' ')
 }

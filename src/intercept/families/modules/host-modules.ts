@@ -1,7 +1,7 @@
 // The modules of the host's kernel: which are there, and how the host loads one of its own.
 
 import {spawnSync} from 'node:child_process'
-import {existsSync, readFileSync} from 'node:fs'
+import {existsSync, fstatSync, readFileSync, readlinkSync, statSync} from 'node:fs'
 import {release} from 'node:os'
 
 import {ERRNO} from '../../../ffi/errors.js'
@@ -9,7 +9,10 @@ import {normalModuleName} from './module-name.js'
 
 const LOAD_MS = 60_000
 const SHOWN_MAX = 300
-const OUTPUT_BYTES_MAX = 65_536
+/** The whole configuration of modprobe. */
+const OUTPUT_BYTES_MAX = 4_194_304
+const MODULE_FILE = /^([\w-]+)\.ko(?:\.(?:gz|xz|zst))?$/
+const STAT = {bigint: true, throwIfNoEntry: false} as const
 
 /** Places of a host; those of this one unless a test has others. */
 export interface ModulePlaces {
@@ -56,17 +59,38 @@ export class HostModules {
     return existsSync(`${this.#places.sysModule}/${name}`) || this.#isBuiltIn(name)
   }
 
+  /**
+   * The name of the module whose file of the host the descriptor `fd` is of: by device and inode, so that nobody has to
+   * unpack it. undefined for every other file. Underscores, as the kernel writes it.
+   */
+  nameOf(fd: number): string | undefined {
+    const shown = readlinkSync(`/proc/self/fd/${fd}`)
+    const file = shown.slice(shown.lastIndexOf('/') + 1)
+    const name = MODULE_FILE.exec(file)?.[1]
+    if (name === undefined) return undefined
+    const path = this.#list('modules.dep').find((line) => line.slice(0, line.indexOf(':')).endsWith(`/${file}`))
+    if (path === undefined) return undefined
+    const own = statSync(`${this.#places.library}/${path.slice(0, path.indexOf(':'))}`, STAT)
+    const given = fstatSync(fd, STAT)
+    return own?.dev === given.dev && own.ino === given.ino ? normalModuleName(name) : undefined
+  }
+
+  /** What the host's modprobe passes to a module by itself, one blank between two words. `name` with underscores. */
+  optionsOf(name: string): string {
+    const {error, stdout} = this.#modprobe(['-c'])
+    if (error !== undefined) return ''
+    return stdout
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([command, module]) => command === 'options' && normalModuleName(module ?? '') === name)
+      .flatMap(([, , ...options]) => options)
+      .join(' ')
+  }
+
   /** Runs the host's modprobe, which knows its files, options and dependencies. -b: and its blacklist. */
   load(name: string): Loaded {
-    const {searchPath, procModules} = this.#places
-    const {error, status, stderr} = spawnSync('modprobe', ['-b', '--', name], {
-      cwd: '/',
-      env: {PATH: searchPath, LC_ALL: 'C'},
-      stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: LOAD_MS,
-      maxBuffer: OUTPUT_BYTES_MAX,
-      encoding: 'latin1',
-    })
+    const {procModules} = this.#places
+    const {error, status, stderr} = this.#modprobe(['-b', '--', name])
     const code = (error as NodeJS.ErrnoException | undefined)?.code
     if (status === 0 && this.isPresent(name)) return {kind: 'loaded'}
     if (!existsSync(procModules)) return failed(ERRNO.ENOSYS, "the host's kernel has no loadable modules")
@@ -79,14 +103,28 @@ export class HostModules {
     return failed(errno, said === '' ? `modprobe failed with status ${status ?? 'none'}` : said)
   }
 
-  #isBuiltIn(name: string): boolean {
-    let list: string
+  #modprobe(words: readonly string[]) {
+    return spawnSync('modprobe', words, {
+      cwd: '/',
+      env: {PATH: this.#places.searchPath, LC_ALL: 'C'},
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: LOAD_MS,
+      maxBuffer: OUTPUT_BYTES_MAX,
+      encoding: 'latin1',
+    })
+  }
+
+  /** Lines of a file of the running kernel's modules. */
+  #list(file: string): readonly string[] {
     try {
-      list = readFileSync(`${this.#places.library}/modules.builtin`, 'latin1')
+      return readFileSync(`${this.#places.library}/${file}`, 'latin1').split('\n')
     } catch {
-      return false
+      return []
     }
-    return list.split('\n').some((line) => {
+  }
+
+  #isBuiltIn(name: string): boolean {
+    return this.#list('modules.builtin').some((line) => {
       const file = line.slice(line.lastIndexOf('/') + 1)
       return normalModuleName(file.replace(/\.ko$/, '')) === name
     })

@@ -7,7 +7,7 @@ import {O_PATH, fcntl} from '../../../ffi/libc.js'
 import {fstat} from '../../../ffi/mount.js'
 import {flags, int32, pointer, size, string} from '../../caller/argument-kinds.js'
 import {HostModules} from './host-modules.js'
-import {bytesOfFile, bytesOfMemory, compressionOf, unpack} from './module-bytes.js'
+import {UnpackError, bytesOfFile, bytesOfMemory, compressionOf, withUnpacked} from './module-bytes.js'
 import {moduleName, normalModuleName} from './module-name.js'
 import type {ModuleBytes} from './module-name.js'
 import type {ModulePolicy} from '../../policy.js'
@@ -33,6 +33,8 @@ const ELF_HEADER_BYTES = 64
 const FILE_BYTES_MAX = 2 ** 31 - 1
 const PARAMETERS_LIMIT = 4096
 const STRATEGY = 'modprobe'
+/** States of the lock. */
+const [FREE, HELD] = [0, 1]
 /** linux/elf-em.h */
 const MACHINE = arch === 'arm64' ? 183 : 62
 const FLAGS = {
@@ -44,9 +46,13 @@ export interface ModuleState {
   readonly names: ReadonlySet<string>
   readonly modules: HostModules
   readonly rootless: boolean
+  /** Held by the worker that unpacks a module. */
+  readonly unpacking: Int32Array
 }
 
-export const moduleFamily: Family<ModulePolicy, ModuleState> = {
+const ONLY_ROOT = {kind: 'refuse', errno: ERRNO.EPERM, reason: 'only root can load modules of the host'} as const
+
+export const moduleFamily: Family<ModulePolicy, ModuleState, SharedArrayBuffer> = {
   name: 'modules',
   summary: 'kernel modules of the host: finit_module, init_module',
   flag: '--finit-module',
@@ -60,10 +66,12 @@ export const moduleFamily: Family<ModulePolicy, ModuleState> = {
   ],
   select: ({modules}) => modules,
   calls: () => [finitModule, initModule],
-  start: ({names}, {rootless}) => ({
+  attach: () => ({shared: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)}),
+  start: ({names}, {rootless}, lock = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) => ({
     names: new Set(names.map(normalModuleName)),
     modules: new HostModules(),
     rootless,
+    unpacking: new Int32Array(lock),
   }),
 }
 
@@ -76,14 +84,11 @@ const finitModule = defineSyscall({
   decide: decideModule,
   perform(values, caller: Caller, state: ModuleState): Performed {
     return attempt(() => {
-      const file = openModule(values.fd, caller)
-      if ((values.flags & MODULE_INIT_COMPRESSED_FILE) === 0) return loadByName(file, values, state)
-      const compression = compressionOf(file)
-      if (compression === undefined)
-        return {kind: 'failed', errno: ERRNO.EINVAL, strategy: STRATEGY, reason: 'the file is not compressed'}
-      const unpacked = unpack(file, compression, !state.rootless)
-      if ('errno' in unpacked) return {kind: 'failed', strategy: STRATEGY, ...unpacked}
-      return loadByName(unpacked.bytes, values, state)
+      const {fd, file} = openModule(values.fd, caller)
+      const known = state.modules.nameOf(fd)
+      if (known !== undefined) return loadByName(known, values, state)
+      if ((values.flags & MODULE_INIT_COMPRESSED_FILE) === 0) return loadFrom(file, values, state)
+      return loadCompressed(file, values, state)
     })
   },
 })
@@ -98,48 +103,72 @@ const initModule = defineSyscall({
       const {umod, len} = values
       if (len < ELF_HEADER_BYTES) throw new SystemError('init_module', ERRNO.ENOEXEC)
       if (!(len <= FILE_BYTES_MAX)) throw new SystemError('init_module', ERRNO.ENOMEM)
-      return loadByName(bytesOfMemory(caller.memory, umod, len), values, state)
+      return loadFrom(bytesOfMemory(caller.memory, umod, len), values, state)
     })
   },
 })
 
-function loadByName(file: ModuleBytes, values: ModuleValues, {names, modules, rootless}: ModuleState): Performed {
+/** One at a time for a container: each takes memory for the file, a processor and the unpacking program's memory. */
+function loadCompressed(file: ModuleBytes, values: ModuleValues, state: ModuleState): Performed {
+  const compression = compressionOf(file)
+  if (compression === undefined)
+    return {kind: 'failed', errno: ERRNO.EINVAL, strategy: STRATEGY, reason: 'the file is not compressed'}
+  if (state.rootless) return ONLY_ROOT
+  return alone(state.unpacking, () =>
+    withUnpacked(file, compression, true, (unpacked) => loadFrom(unpacked, values, state)),
+  )
+}
+
+function loadFrom(file: ModuleBytes, values: ModuleValues, state: ModuleState): Performed {
   const name = moduleName(file, MACHINE)
-  if (name === undefined) {
-    return {
-      kind: 'failed',
-      errno: ERRNO.ENOEXEC,
-      strategy: STRATEGY,
-      reason: 'it is no kernel module that names itself',
-    }
-  }
-  const verdict = decideName(name, values, names)
+  if (name !== undefined) return loadByName(name, values, state)
+  const reason = 'it is no kernel module that names itself'
+  return {kind: 'failed', errno: ERRNO.ENOEXEC, strategy: STRATEGY, reason}
+}
+
+function loadByName(name: string, values: ModuleValues, {names, modules, rootless}: ModuleState): Performed {
+  const verdict = decideName(name, values, names, () => modules.optionsOf(name))
   if (verdict.kind !== 'perform') return verdict
   if (modules.isPresent(name)) {
     return {kind: 'failed', errno: ERRNO.EEXIST, strategy: STRATEGY, reason: `${name} is loaded or built in`}
   }
-  if (rootless) return {kind: 'refuse', errno: ERRNO.EPERM, reason: 'only root can load modules of the host'}
+  if (rootless) return ONLY_ROOT
   const loaded = modules.load(name)
   if (loaded.kind === 'failed') return {kind: 'failed', errno: loaded.errno, strategy: STRATEGY, reason: loaded.reason}
   return {kind: 'done', value: 0, strategy: STRATEGY, reason: `the host loaded its own ${name}`}
 }
 
 /** A regular file that is open for reading, as kernel_read_file() wants it. */
-function openModule(number: number, caller: Caller): ModuleBytes {
+function openModule(number: number, caller: Caller): {readonly fd: number; readonly file: ModuleBytes} {
   const fd = caller.openDescriptor(number)
   const status = fcntl(fd, F_GETFL, 0)
   if ((status & O_PATH) !== 0 || (status & O_ACCMODE) === O_WRONLY) throw new SystemError('finit_module', ERRNO.EBADF)
   const {mode, size: bytes} = fstat(fd)
   if ((mode & S_IFMT) !== S_IFREG || bytes <= 0) throw new SystemError('finit_module', ERRNO.EINVAL)
   if (bytes > FILE_BYTES_MAX) throw new SystemError('finit_module', ERRNO.EFBIG)
-  return bytesOfFile(fd, bytes)
+  return {fd, file: bytesOfFile(fd, bytes)}
 }
 
 function attempt(action: () => Performed): Performed {
   try {
     return action()
   } catch (error) {
+    if (error instanceof UnpackError) {
+      const {errno, reason, hint} = error
+      return {kind: 'failed', errno, strategy: STRATEGY, reason, ...(hint !== undefined && {hint})}
+    }
     if (error instanceof SystemError) return {kind: 'failed', errno: error.errno, strategy: STRATEGY}
     throw error
+  }
+}
+
+/** Waits for the worker that holds `lock`; every performance within it ends in bounded time. */
+function alone<T>(lock: Int32Array, action: () => T): T {
+  while (Atomics.compareExchange(lock, 0, FREE, HELD) !== FREE) Atomics.wait(lock, 0, HELD)
+  try {
+    return action()
+  } finally {
+    Atomics.store(lock, 0, FREE)
+    Atomics.notify(lock, 0, 1)
   }
 }

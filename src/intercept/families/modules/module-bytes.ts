@@ -1,16 +1,18 @@
 // Where the bytes of a module come from: a file or memory of the container, plain or compressed.
 
 import {spawnSync} from 'node:child_process'
-import {gunzipSync} from 'node:zlib'
+import {closeSync, existsSync, openSync, writeSync} from 'node:fs'
 
 import {ERRNO, SystemError} from '../../../ffi/errors.js'
 import {pread} from '../../../ffi/libc.js'
+import {memfd_create} from '../../../ffi/process.js'
 import type {ModuleBytes} from './module-name.js'
 import type {CallerMemory} from '../../family.js'
 
 /** Compressed, and unpacked: the largest that distributions ship are a quarter of it. */
 const PACKED_BYTES_MAX = 32 * 1024 * 1024
 const UNPACKED_BYTES_MAX = 128 * 1024 * 1024
+const COPIED_BYTES = 1024 * 1024
 const UNPACK_MS = 20_000
 const NOBODY = 65_534
 const SEARCH_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
@@ -46,42 +48,89 @@ export function compressionOf(file: ModuleBytes): Compression | undefined {
   return start.startsWith('28b52ffd') ? 'zstd' : undefined
 }
 
-export type Unpacked = {readonly bytes: ModuleBytes} | {readonly errno: number; readonly reason: string}
+/** What the unpacking programs are, and what they may take; Debian's modules need 1 MiB (xz) and 8 MiB (zstd). */
+const PROGRAMS = {
+  gzip: ['gzip', '--decompress', '--stdout'],
+  xz: ['xz', '--decompress', '--stdout', '--single-stream', '--memlimit-decompress=80MiB'],
+  zstd: ['zstd', '--decompress', '--stdout', '--quiet', '--memory=80MB'],
+} as const
 
-/** Everything in memory, within limits. `asNobody`: the unpacking program runs without our rights. */
-export function unpack(file: ModuleBytes, compression: Compression, asNobody: boolean): Unpacked {
-  if (file.size > PACKED_BYTES_MAX) return {errno: ERRNO.EFBIG, reason: 'the compressed module is too large'}
-  const packed = file.read(0, file.size)
-  if (compression !== 'gzip') return unpackWith(PROGRAMS[compression], packed, asNobody)
-  try {
-    return {bytes: bytesOfBuffer(gunzipSync(packed, {maxOutputLength: UNPACKED_BYTES_MAX}))}
-  } catch {
-    return DAMAGED
+/** Debian's packages of these programs. */
+const PACKAGES = {gzip: 'gzip', xz: 'xz-utils', zstd: 'zstd'} as const
+
+/** A part of what a program writes: the rest passes by, and none of it is kept. */
+const PART = 'from=$1 length=$2; shift 2; "$@" | tail -c +"$from" | head -c "$length"'
+
+/** A compressed module can't be read; `reason` says why. */
+export class UnpackError extends SystemError {
+  readonly reason: string
+  readonly hint: string | undefined
+
+  constructor(errno: number, reason: string, hint?: string) {
+    super('unpack', errno)
+    this.reason = reason
+    this.hint = hint
   }
 }
 
-const DAMAGED = {errno: ERRNO.EINVAL, reason: 'the compressed module can not be unpacked'} as const
+/**
+ * Runs `action` on the unpacked bytes, of which no more is ever in memory than the part that is read: a few kilobytes can
+ * unpack to gigabytes. Throws UnpackError.
+ *
+ * @param asNobody the unpacking program runs without our rights
+ */
+export function withUnpacked<T>(
+  file: ModuleBytes,
+  compression: Compression,
+  asNobody: boolean,
+  action: (unpacked: ModuleBytes) => T,
+): T {
+  if (file.size > PACKED_BYTES_MAX) throw new UnpackError(ERRNO.EFBIG, 'the compressed module is too large')
+  const [program] = PROGRAMS[compression]
+  if (!SEARCH_PATH.split(':').some((directory) => existsSync(`${directory}/${program}`))) {
+    const hint = `install it on the host: apt-get install ${PACKAGES[compression]}`
+    throw new UnpackError(ERRNO.EOPNOTSUPP, `${program} is not installed on the host`, hint)
+  }
+  const packed = memfd_create('interceptor-module')
+  try {
+    for (let at = 0; at < file.size; at += COPIED_BYTES) {
+      writeSync(packed, file.read(at, Math.min(COPIED_BYTES, file.size - at)))
+    }
+    const deadline = performance.now() + UNPACK_MS
+    return action({
+      size: UNPACKED_BYTES_MAX,
+      read: (offset, length) => readPart({packed, compression, asNobody, deadline}, offset, length),
+    })
+  } finally {
+    closeSync(packed)
+  }
+}
 
-const PROGRAMS = {
-  xz: ['xz', '--decompress', '--stdout', '--single-stream', '--memlimit-decompress=256MiB'],
-  zstd: ['zstd', '--decompress', '--stdout', '--quiet', '--memory=256MB'],
-} as const
+interface Source {
+  readonly packed: number
+  readonly compression: Compression
+  readonly asNobody: boolean
+  readonly deadline: number
+}
 
-function unpackWith([program, ...words]: readonly [string, ...string[]], packed: Buffer, asNobody: boolean): Unpacked {
-  const {error, status, stdout} = spawnSync(program, words, {
-    input: packed,
+function readPart({packed, compression, asNobody, deadline}: Source, offset: number, length: number): Buffer {
+  const words = [String(offset + 1), String(length), ...PROGRAMS[compression]]
+  // An open file of its own, which begins at the start.
+  const input = openSync(`/proc/self/fd/${packed}`, 'r')
+  const {status, stdout} = spawnSync('/bin/sh', ['-c', PART, 'sh', ...words], {
     cwd: '/',
     env: {PATH: SEARCH_PATH},
-    maxBuffer: UNPACKED_BYTES_MAX,
-    timeout: UNPACK_MS,
+    maxBuffer: length + 1,
+    timeout: Math.max(1, Math.ceil(deadline - performance.now())),
     killSignal: 'SIGKILL',
-    stdio: ['pipe', 'pipe', 'ignore'],
+    stdio: [input, 'pipe', 'ignore'],
     ...(asNobody ? {uid: NOBODY, gid: NOBODY} : {}),
   })
-  if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') {
-    return {errno: ERRNO.EOPNOTSUPP, reason: `${program} is not installed on the host`}
+  closeSync(input)
+  if (status !== 0 || stdout.length !== length) {
+    throw new UnpackError(ERRNO.EINVAL, 'the compressed module cannot be unpacked')
   }
-  return error !== undefined || status !== 0 ? DAMAGED : {bytes: bytesOfBuffer(stdout)}
+  return stdout
 }
 
 export function bytesOfBuffer(buffer: Buffer): ModuleBytes {
