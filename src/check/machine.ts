@@ -4,6 +4,7 @@ import {accessSync, constants, existsSync, readFileSync} from 'node:fs'
 
 import {describeCapabilities} from './capability-names.js'
 import {entryWarnings, outerContainerHints} from '../container/userns/entry-advice.js'
+import {withAdministration} from '../container/launch/environment.js'
 import {absentFileSystems} from '../container/unsupported.js'
 import {readIdSources, subordinateRanges} from '../container/userns/idmap.js'
 import {presenceOf} from '../container/kernel-modules.js'
@@ -116,7 +117,9 @@ export function checkFileSystems(allowed: readonly string[]): readonly Finding[]
 export function isProgram(name: string): boolean {
   const candidates = name.includes('/')
     ? [name]
-    : `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`.split(':').map((directory) => `${directory || '.'}/${name}`)
+    : withAdministration(process.env['PATH'] ?? '')
+        .split(':')
+        .map((directory) => `${directory || '.'}/${name}`)
   return candidates.some((path) => allows(path, constants.X_OK))
 }
 

@@ -178,7 +178,6 @@ class Exec {
     const {denyFilter, hostname, hasRootfs, workdir: ownWorkdir} = this.#control
     const {name, rootless} = state
     const workdir = this.#options.workdir ?? ownWorkdir
-    const home = process.env['HOME']
     return {
       name,
       join: pidfd,
@@ -191,7 +190,7 @@ class Exec {
       ...user,
       workdir,
       environment: commandEnvironment(environment, {
-        inherited: home === undefined ? undefined : Buffer.from(home),
+        inherited: process.env,
         hasRootfs,
         uid: user.uid,
         pwd: workdir,

@@ -265,7 +265,7 @@ class Run {
       ...container.user,
       workdir: filesystem.workdir,
       environment: commandEnvironment(environment, {
-        inherited: process.env['HOME'] === undefined ? undefined : Buffer.from(process.env['HOME']),
+        inherited: process.env,
         hasRootfs: container.rootfs !== undefined,
         uid: container.user.uid,
         pwd: filesystem.pwd(variable(environment, 'PWD')),

@@ -27,6 +27,12 @@ describe('interceptor exec of an ordinary user', () => {
     assert.equal(stdout, `${first.written().replace('ready\n', '')}0\n${cwd}\n`)
   })
 
+  it("finds an administrator's programs, which the PATH of a Debian user lacks", () => {
+    const env = {PATH: '/usr/local/bin:/usr/bin:/bin'}
+    const {stdout, stderr} = interceptorIn({cwd: '/', env}, 'exec', first.name, 'chroot', '--version')
+    assert.match(stdout, /^chroot /u, stderr)
+  })
+
   it('has its calls performed (M14)', () => {
     const {status, stderr} = exec(first.name, 'sh', '-c', 'mknod null c 1 3 && echo > null')
     assert.equal(status, 0, stderr)

@@ -50,6 +50,19 @@ describe('interceptor run of an ordinary user', () => {
     assert.deepEqual(lines.sort(), ['NODE_EXTRA_CA_CERTS=/no/such.pem', 'NODE_OPTIONS=--no-warnings'])
   })
 
+  it("finds an administrator's programs, which the PATH of a Debian user lacks", () => {
+    const env = {PATH: '/usr/local/bin:/usr/bin:/bin'}
+    // chroot(8) lies in /usr/sbin alone.
+    for (const words of [
+      ['chroot', '--version'],
+      ['sh', '-c', 'chroot --version'],
+    ]) {
+      const {status, stdout, stderr} = interceptorIn({cwd, env}, 'run', '--', ...words)
+      assert.match(stdout, /^chroot /u, stderr)
+      assert.equal(status, 0)
+    }
+  })
+
   it('gives the container the subordinate ids', function () {
     skipTestUnless(this, range !== undefined, 'the user has no range in /etc/subuid')
     const script = 'touch own other; chown 7:8 other; stat -c "%n %u %g" own other'

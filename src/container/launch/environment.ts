@@ -6,24 +6,44 @@ export function variable(environment: readonly Buffer[], name: string): Buffer |
   return environment.findLast((entry) => entry.subarray(0, prefix.length).equals(prefix))?.subarray(prefix.length)
 }
 
+/** Where Debian keeps the administrator's programs: its ordinary users' PATH lacks them (ENV_PATH of login.defs(5)). */
+const ADMINISTRATION = ['/usr/local/sbin', '/usr/sbin', '/sbin']
+
+/** `path`, a value of PATH, with the directories of administration that it lacks at its end. */
+export function withAdministration(path: string): string {
+  const own = path.split(':')
+  return [...own, ...ADMINISTRATION.filter((directory) => !own.includes(directory))].join(':')
+}
+
 export interface EnvironmentOptions {
-  readonly inherited: Buffer | undefined
+  /** What interceptor itself was started with: a variable of the same value is not the command line's. */
+  readonly inherited: NodeJS.ProcessEnv
   readonly hasRootfs: boolean
+  /** Of the command, in the container. */
   readonly uid: number
   readonly pwd: Buffer
 }
 
 /**
- * PWD is the working directory. HOME, unless the command line set it, is one that root of the container can use: the
- * inherited one names a home of the host, which the container does not see or can't write.
+ * PWD is the working directory. HOME and PATH, unless the command line set them, are ones that suit the command: the
+ * inherited HOME names a home of the host, which the container does not see or cannot write, and the PATH of an ordinary
+ * user may lack the directories where root finds debootstrap or chroot.
  */
 export function commandEnvironment(environment: readonly Buffer[], options: EnvironmentOptions): readonly Buffer[] {
   const {inherited, hasRootfs, uid, pwd} = options
-  const home = variable(environment, 'HOME')
-  const isInherited = home === undefined || (inherited !== undefined && home.equals(inherited))
-  const kept = environment.filter((entry) => !isNamed(entry, 'PWD') && !(isInherited && isNamed(entry, 'HOME')))
-  const own = hasRootfs && uid === 0 ? '/root' : '/tmp'
-  return [...kept, Buffer.concat([Buffer.from('PWD='), pwd]), ...(isInherited ? [Buffer.from(`HOME=${own}`)] : [])]
+  const isInherited = (name: string) => {
+    const value = variable(environment, name)
+    // Node has both as UTF-8, in which other bytes become U+FFFD.
+    return value === undefined || value.toString() === inherited[name]
+  }
+  const changed = new Map([['PWD', pwd]])
+  if (isInherited('HOME')) changed.set('HOME', Buffer.from(hasRootfs && uid === 0 ? '/root' : '/tmp'))
+  const path = variable(environment, 'PATH')
+  if (uid === 0 && path !== undefined && isInherited('PATH')) {
+    changed.set('PATH', Buffer.from(withAdministration(path.toString('latin1')), 'latin1'))
+  }
+  const kept = environment.filter((entry) => ![...changed.keys()].some((name) => isNamed(entry, name)))
+  return [...kept, ...[...changed].map(([name, value]) => Buffer.concat([Buffer.from(`${name}=`), value]))]
 }
 
 function isNamed(entry: Buffer, name: string): boolean {
