@@ -174,6 +174,11 @@ _Noreturn void lock_run(const char *path);
 /* outer.c */
 _Noreturn void outer_run(const struct plan *plan, bool joins);
 
+/* supervisor.c */
+void supervisor_watch(void);
+void supervisor_leave(void);
+bool supervisor_lives(void);
+
 /* inner.c */
 struct inner_context {
 	const struct plan *plan;

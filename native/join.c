@@ -97,6 +97,7 @@ pid_t join_start(const struct plan *plan, int terminal, int *socket)
 	if (child < 0)
 		fail(STAGE_CLONE, 0);
 	if (child == 0) {
+		supervisor_leave();
 		close(CONTROL_FD);
 		close(PLAN_FD);
 		context.outer = pair[1];

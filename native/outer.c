@@ -1,7 +1,8 @@
 /*
  * The outer process: in the host's pid namespace and the supervisor's user namespace. It owns the mount namespace in
  * which the container's file system is put together, witnesses which signals the whole process group got, and sees to
- * it that nothing survives Node: end-of-file on the control socket ends the container and removes what the plan lists.
+ * it that nothing survives Node: its death (supervisor.c), or end-of-file on the control socket, ends the container and
+ * removes what the plan lists.
  *
  * All signals stay blocked, so that the terminal's never end or stop it.
  */
@@ -27,6 +28,9 @@
 #endif
 
 enum { KILL_ROUNDS = 200, KILL_PAUSE_MS = 5, WITNESS_MS = 500, REMOVE_TRIES = 200, REMOVE_PAUSE_NS = 5000000 };
+
+/* How often the supervisor's state is looked at where no signal says that it is dead. */
+enum { LOOK_MS = 1000 };
 
 struct outer {
 	const struct plan *plan;
@@ -149,14 +153,32 @@ static _Noreturn void end_container(const struct outer *outer)
 	finish(outer);
 }
 
-static _Noreturn void inner_gone(const struct outer *outer)
+/* Waits for a message of Node's. False when there will be none. */
+static bool next_message(struct outer *outer, struct message *message)
+{
+	struct pollfd watched[] = {
+		{ .fd = CONTROL_FD, .events = POLLIN },
+		{ .fd = outer->signals, .events = POLLIN },
+	};
+
+	do {
+		if (poll(watched, 2, LOOK_MS) < 0 && errno != EINTR)
+			return false;
+		if (watched[0].revents)
+			return receive_message(CONTROL_FD, message) > 0;
+		read_signals(outer);
+	} while (supervisor_lives());
+	return false;
+}
+
+static _Noreturn void inner_gone(struct outer *outer)
 {
 	struct message message = { .type = MESSAGE_GONE };
 
 	message.a = reap_inner(outer);
 	restore_terminal(outer);
 	if (send_message(CONTROL_FD, &message) == 0) {
-		while (receive_message(CONTROL_FD, &message) > 0 && message.type != MESSAGE_BYE)
+		while (next_message(outer, &message) && message.type != MESSAGE_BYE)
 			;
 	}
 	finish(outer);
@@ -205,7 +227,7 @@ static _Noreturn void monitor(struct outer *outer)
 	};
 
 	for (;;) {
-		if (poll(watched, 4, -1) < 0 && errno != EINTR)
+		if ((poll(watched, 4, LOOK_MS) < 0 && errno != EINTR) || !supervisor_lives())
 			end_container(outer);
 		if (watched[2].revents)
 			read_signals(outer);
@@ -261,8 +283,7 @@ static void hand_over(struct outer *outer)
 	char path[64];
 	int user_namespace;
 
-	if (send_message(CONTROL_FD, &message) < 0 || receive_message(CONTROL_FD, &message) <= 0 ||
-	    message.type != MESSAGE_MAPPED)
+	if (send_message(CONTROL_FD, &message) < 0 || !next_message(outer, &message) || message.type != MESSAGE_MAPPED)
 		end_container(outer);
 	if (!outer->joins) {
 		(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", outer->pid);
@@ -303,6 +324,7 @@ static void start_inner(struct outer *outer)
 			.plan = outer->plan, .outer = inner_socket, .terminal = outer->terminal,
 		};
 
+		supervisor_leave();
 		close(CONTROL_FD);
 		close(outer->inner);
 		close(outer->signals);
@@ -329,6 +351,7 @@ _Noreturn void outer_run(const struct plan *plan, bool joins)
 	outer.joins = joins;
 	(void)sys_close_range(CONTROL_FD, ~0U, CLOSE_RANGE_CLOEXEC);
 	watch_signals(&outer);
+	supervisor_watch();
 	if (chdir("/") < 0)
 		fail(STAGE_MOUNT_NAMESPACE, 0);
 	if (joins)

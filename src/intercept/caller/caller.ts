@@ -88,7 +88,7 @@ export class ThreadCaller implements Caller {
     this.tid = tid
     this.abi = abi
     this.#isValid = isValid
-    this.memory = new GuardedMemory(this, context.memory)
+    this.memory = new GuardedMemory(this, context)
   }
 
   get credentials(): CallerCredentials {
@@ -302,44 +302,50 @@ export class ThreadCaller implements Caller {
   }
 }
 
-/** A task that is gone has no memory to read (ESRCH): told apart from a bad address by the id. */
+/**
+ * A task that is gone has no memory to read (ESRCH): told apart from a bad address by the id.
+ *
+ * Memory may be a file that is mapped, and touching it a request to the container's own FUSE server, which need not
+ * answer. Such a request is made in the name of this thread's user, and the kernel makes none for a user whom the
+ * server's user namespace does not map (fuse_get_req() in fs/fuse/dev.c). So all is done as the supervisor's own user.
+ */
 class GuardedMemory implements CallerMemory {
   readonly #caller: ThreadCaller
   readonly #memory: ProcessMemory
+  readonly #identity: ThreadIdentity
 
-  constructor(caller: ThreadCaller, memory: ProcessMemory) {
+  constructor(caller: ThreadCaller, {memory, identity}: CallerContext) {
     this.#caller = caller
     this.#memory = memory
+    this.#identity = identity
   }
 
   bytes(address: number, length: number): Buffer {
-    const caller = this.#caller
-    try {
-      const bytes = this.#memory.read(caller.tid, address, length)
-      caller.noteRead()
-      return bytes
-    } catch (error) {
-      if (isSystemError(error)) caller.assertAlive()
-      throw error
-    }
+    return this.#read((tid) => this.#memory.read(tid, address, length))
   }
 
   string(address: number, limit: number): Buffer {
-    const caller = this.#caller
-    try {
-      const bytes = this.#memory.readString(caller.tid, address, limit)
-      caller.noteRead()
-      return bytes
-    } catch (error) {
-      if (isSystemError(error)) caller.assertAlive()
-      throw error
-    }
+    return this.#read((tid) => this.#memory.readString(tid, address, limit))
   }
 
   write(address: number, data: Uint8Array): void {
     // Ours must still be the thread that owns this id; it can't leave the call while the id is valid, but for SIGKILL.
     this.#caller.assertAlive()
+    this.#identity.beOwnUser()
     this.#memory.write(this.#caller.tid, address, data)
+  }
+
+  #read(read: (tid: number) => Buffer): Buffer {
+    const caller = this.#caller
+    this.#identity.beOwnUser()
+    try {
+      const bytes = read(caller.tid)
+      caller.noteRead()
+      return bytes
+    } catch (error) {
+      if (isSystemError(error)) caller.assertAlive()
+      throw error
+    }
   }
 }
 

@@ -97,6 +97,18 @@ export class ThreadIdentity {
     this.#restore(() => this.#wear(this.#own))
   }
 
+  /**
+   * The supervisor's own user, in whose name requests to file systems are made; what else is kept of a caller stays.
+   * Cheaper than `beSupervisor`, for what comes before most calls.
+   */
+  beOwnUser(): void {
+    const {fsuid} = this.#own
+    if (fsuid === this.#fsuid) return
+    if (this.#isActing) throw new Error('this thread acts in the place of a caller')
+    this.#restore(() => setfsuid(fsuid))
+    this.#fsuid = fsuid
+  }
+
   /** Runs `action` as the supervisor itself, with `capabilities` beside those at rest. */
   withCapabilities<T>(capabilities: bigint, action: () => T): T {
     if (this.#isActing) throw new Error('a thread can take one identity at a time')

@@ -15,6 +15,7 @@ import {descendantsOf, isAlive, membersOf, until} from '../../helpers/processes.
 import {PROJECT, programIn} from '../../helpers/program.js'
 import {skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
+import {hostServers, prepareUnanswered, waitsForServer} from '../../helpers/unanswered.js'
 
 const SETHOSTNAME = process.arch === 'arm64' ? 161 : 170
 const EXECVE = process.arch === 'arm64' ? 221 : 59
@@ -23,6 +24,7 @@ const LOADER = ['--import', 'tsx']
 
 describe('a launched container', () => {
   skipUnlessPrivileged()
+  const serve = hostServers()
   const makeDirectory = temporaryDirectories()
 
   describe('with a listener', () => {
@@ -106,6 +108,18 @@ describe('a launched container', () => {
       child.kill('SIGKILL')
       await until(() => membersOf(inode).length === 0 && !ours.some(isAlive), 'all processes are gone')
       assert.deepEqual([existsSync(file), existsSync(cgroup)], [false, false])
+    })
+
+    it('leaves no process when Node is killed while its main thread is beyond the reach of SIGKILL', async () => {
+      const directory = makeDirectory()
+      prepareUnanswered(directory)
+      await serve(directory)
+      const [child, init] = await start(['sleep', '1000'], {TEST_READ: join(directory, 'm', 'file')})
+      const inode = pidNamespace(init)
+      await until(() => waitsForServer(child.pid ?? 0), 'the main thread waits for the server')
+      child.kill('SIGKILL')
+      await until(() => membersOf(inode).length === 0, 'all processes are gone')
+      assert.ok(waitsForServer(child.pid ?? 0))
     })
 
     it('ends, and says so, when the launcher is killed', async () => {
