@@ -306,8 +306,10 @@ exit(libc.mount(b"images/ext4", b"m", b"ext4", 0, None) == 0)'; exit 3`,
 
   it('M9: gives a hugetlbfs the ids of the container', function () {
     if (!program('cat', '/proc/filesystems').stdout.includes('hugetlbfs')) this.skip()
-    const script = `for o in size=4M uid=0,gid=0 uid=1,gid=2 gid=3; do mount -t hugetlbfs -o $o none m; stat -c %u:%g m; umount m; done`
-    assert.equal(good(['--mount-allowed', 'hugetlbfs'], script), '0:0\n0:0\n1:2\n0:3\n')
+    const script = `
+      for o in size=4M uid=0,gid=0 uid=1,gid=2 gid=3 uid=0x10,gid=010; do mount -t hugetlbfs -o $o none m; stat -c %u:%g m; umount m; done
+      for o in uid=4294967294 gid=0xfffffffe uid=-1 uid=08 uid=0,gid=99999999; do ! mount -t hugetlbfs -o $o none m 2>/dev/null || stat -c %u:%g m; done`
+    assert.equal(good(['--mount-allowed', 'hugetlbfs'], script), '0:0\n0:0\n1:2\n0:3\n16:8\n')
   })
 
   function isThere(name: string): boolean {

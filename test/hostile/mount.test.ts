@@ -133,6 +133,31 @@ libc.umount2(address(b'm'), 0)
     assert.equal(stdout, '')
   })
 
+  it('cannot cut off the option that keeps a damaged image from stopping the host', () => {
+    succeed({cwd: top}, 'sh', '-euc', 'truncate -s 8M images/panic && mkfs.ext4 -q -e panic images/panic')
+    const {stdout, stderr} = python(
+      ['--mount-source', 'images'],
+      `
+ours = b'errors=remount-ro,'
+def shown():
+    return [line.split()[3] for line in open('/proc/self/mounts') if line.split()[1].endswith('/m')]
+for length in (0, 1, 100, 4000, 4095 - len(ours), 4096 - len(ours), 4094, 4095, 4096, 10000):
+    for filling in (b',', b'noload,', b'"', b'nodelalloc,"'):
+        data = (filling * 10000)[:length - length % len(filling)]
+        found = mount(b'images/panic', b'm', b'ext4', 1, data)
+        safe = ['errors=remount-ro' in options for options in shown()]
+        if found == 'ok' and safe != [True]: print('not safe', length, filling, shown())
+        if length < 4095 - len(ours) and b'"' not in data and found != 'ok': print(found, length, filling)
+        if len(data) > 4095 - len(ours) and found != 'EINVAL': print(found, length, filling)
+        libc.umount2(address(b'm'), 2)
+for data in (b'errors=panic', b'errors=continue,errors=panic', b'errors', b'errors=', b'errors=PANIC', b'errors= panic', b'sb=1,errors=panic'):
+    if mount(b'images/panic', b'm', b'ext4', 1, data) == 'ok': print('mounted with', data, shown())
+`,
+    )
+    assert.equal(stdout, '')
+    assert.match(stderr, /EINVAL {2}failed .*these are longer than 4095 bytes/u)
+  })
+
   it('gets the errno of the kernel for bad loop requests, and nothing of the host', () => {
     const {stdout} = python(
       ['--mount-source', 'images'],

@@ -15,6 +15,7 @@ import {
   fsconfig,
   fspick,
   fstat,
+  fstatfs,
   mount_setattr,
   move_mount,
   statx,
@@ -30,7 +31,7 @@ import type {FsContexts} from './api/contexts.js'
 import type {EmulatedMounts} from './emulated.js'
 import {MS_RDONLY, plainFlags, remountAttributes, remountWords} from './flags.js'
 import {attachImage} from './loop/loop-device.js'
-import {dangerOf, parseOptions, withHugetlbIds, withSafeErrors} from './options.js'
+import {DATA_MAX, dangerOf, parseOptions, withOwnOptions} from './options.js'
 import type {MountOption} from './options.js'
 import {mountOverlay} from './overlay/overlay-mount.js'
 import {needsDevice} from './sources/sources.js'
@@ -39,6 +40,8 @@ import type {StandIns} from './loop/stand-in.js'
 import type {MadeMount, Workshop} from './private-mount-namespace.js'
 
 const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+/** include/uapi/linux/magic.h */
+const OVERLAYFS_SUPER_MAGIC = 0x794c_7630
 
 /** What the calls of the family share in one worker. */
 export interface MountState {
@@ -65,10 +68,15 @@ export function makeMount(
   request: NewMount,
   caller: Caller,
   state: MountState,
-): (MadeMount & {readonly kind: 'made'}) | Extract<Performed, {kind: 'refuse'}> {
+): (MadeMount & {readonly kind: 'made'}) | Extract<Performed, {kind: 'failed' | 'refuse'}> {
   const type = request.type.toString('latin1')
   if (type === 'overlay') return {kind: 'made', ...mountOverlay(request, caller, state.workshop)}
-  const data = type === 'hugetlbfs' ? hugetlbData(request.data, caller, state) : withSafeErrors(request.data, type)
+  const {fsuid: uid, fsgid: gid} = caller.credentials
+  const data = withOwnOptions(request.data, type, {uid, gid}, state.container)
+  if (data === undefined) return invalid('an id in the options is none of the container')
+  if (data !== null && data.length > DATA_MAX) {
+    return invalid(`with the options that a container's ${type} must have, these are longer than ${DATA_MAX} bytes`)
+  }
   const userNamespace = state.policy.shift && type !== 'hugetlbfs' ? openUserNamespace(state) : undefined
   try {
     return withSource({...request, type}, caller, state, (device) => {
@@ -77,6 +85,10 @@ export function makeMount(
   } finally {
     if (userNamespace !== undefined) closeQuietly(userNamespace)
   }
+}
+
+function invalid(reason: string): Extract<Performed, {kind: 'failed'}> {
+  return {kind: 'failed', errno: ERRNO.EINVAL, strategy: 'kernel', reason}
 }
 
 /** Looks the source up, checks it against the policy, and runs `action` with the device that it leads to. */
@@ -115,7 +127,7 @@ export function performNewMount(values: MountValues, type: Buffer, caller: Calle
   const target = caller.openPath(AT_FDCWD, values.target, {follow: true})
   const request = {type, source: values.source, flags: plainFlags(values.flags), data: values.data}
   const made = makeMount(request, caller, state)
-  if (made.kind === 'refuse') return made
+  if (made.kind !== 'made') return made
   const {tree, isShifted} = made
   try {
     attachMount(tree, target, caller)
@@ -159,8 +171,7 @@ export function performRemount(values: MountValues, caller: Caller, state: Mount
   const status = fstat(target)
   if (!state.emulated.has(status)) return untouched()
   if ((status.attributes & STATX_ATTR_MOUNT_ROOT) === 0) throw new SystemError('mount', ERRNO.EINVAL)
-  // mount(8) gives back what it reads in mountinfo, where `idmapped` is a word for the mount and no option.
-  const options = (values.data === null ? [] : parseOptions(values.data, '')).filter(({key}) => key !== 'idmapped')
+  const options = remountOptions(target, values.data)
   const danger = dangerOf(options)
   if (danger !== undefined) return {kind: 'refuse', errno: ERRNO.EPERM, reason: danger}
   const flags = plainFlags(values.flags)
@@ -170,6 +181,13 @@ export function performRemount(values: MountValues, caller: Caller, state: Mount
     caller.act(ADMIN, undefined, () => mount_setattr(target, '', AT_EMPTY_PATH, remountAttributes(flags))),
   )
   return {kind: 'done', value: 0, strategy: 'kernel'}
+}
+
+/** mount(8) gives back what it reads in mountinfo, where `idmapped` is a word for the mount and no option. */
+function remountOptions(target: number, data: Buffer | null): readonly MountOption[] {
+  // An overlay looks at none in a remount by mount(2): ovl_parse_param() in fs/overlayfs/params.c.
+  if (data === null || fstatfs(target).type === OVERLAYFS_SUPER_MAGIC) return []
+  return parseOptions(data, '').filter(({key}) => key !== 'idmapped')
 }
 
 function reconfigure(target: number, options: readonly MountOption[], own: OwnCapabilities): void {
@@ -242,11 +260,6 @@ function sharesNetwork({container}: MountState): boolean {
 
 function isDirectory({mode}: Statx): boolean {
   return (mode & 0o170_000) === 0o040_000
-}
-
-function hugetlbData(data: Buffer | null, caller: Caller, {container}: MountState): Buffer {
-  const {fsuid, fsgid} = caller.credentials
-  return withHugetlbIds(data, {uid: fsuid, gid: fsgid}, container)
 }
 
 export function openUserNamespace({container}: Pick<MountState, 'container'>): number {

@@ -63,35 +63,49 @@ export function dangerOf(options: readonly MountOption[]): string | undefined {
 const HAS_ERRORS_OPTION = new Set(['ext2', 'ext3', 'ext4'])
 
 /**
- * An image may say itself that the host is to panic when it is damaged (s_errors of the super block). The option has
- * precedence, so that one is always given.
+ * What a file system is told before anything that the caller says, which may override it with options of its own. An
+ * image of ext4 may say itself that the host is to panic when it is damaged (s_errors of the super block); an option has
+ * precedence. A hugetlbfs belongs to who makes it (hugetlbfs_init_fs_context()). `caller`: ids of the host.
  */
-export function withSafeErrors(data: Buffer | null, type: string): Buffer | null {
-  if (!needsSafeErrors(type)) return data
-  if (data !== null && hasOption(parseOptions(data, type), 'errors')) return data
-  const safe = Buffer.from('errors=remount-ro')
-  return data === null || data.length === 0 ? safe : Buffer.concat([data, Buffer.from(','), safe])
+export function ownOptions(
+  type: string,
+  caller: {readonly uid: number; readonly gid: number},
+): readonly (MountOption & {readonly value: string})[] {
+  if (HAS_ERRORS_OPTION.has(type)) return [{key: 'errors', value: 'remount-ro'}]
+  if (type !== 'hugetlbfs') return []
+  return [
+    {key: 'uid', value: String(caller.uid)},
+    {key: 'gid', value: String(caller.gid)},
+  ]
 }
 
-export function needsSafeErrors(type: string): boolean {
-  return HAS_ERRORS_OPTION.has(type)
-}
+/** copy_mount_options() in fs/namespace.c takes one page, ends it with a NUL and drops what comes after that. */
+export const DATA_MAX = 4095
 
 /**
- * Ids of a hugetlbfs are the caller's, as if it had mounted it: those that it names are translated, and those that it
- * does not name added. What is no id of the container stays for the kernel to judge.
+ * The data of mount(2) with our own options in front, where nothing of the caller's can cut them off.
+ * @returns undefined where an id is none of the container's.
  */
-export function withHugetlbIds(
+export function withOwnOptions(
   data: Buffer | null,
+  type: string,
   caller: {readonly uid: number; readonly gid: number},
   maps: IdMaps,
-): Buffer {
-  const options = data === null ? [] : parseOptions(data, 'hugetlbfs')
-  const words = options.map(({key, value}) => {
-    return value === undefined ? key : `${key}=${hugetlbId(key, value, maps)}`
-  })
-  if (!hasOption(options, 'uid')) words.push(`uid=${caller.uid}`)
-  if (!hasOption(options, 'gid')) words.push(`gid=${caller.gid}`)
+): Buffer | null | undefined {
+  const own = ownOptions(type, caller)
+  const given = type === 'hugetlbfs' && data !== null ? withHugetlbIds(data, maps) : data
+  if (given === undefined || own.length === 0) return given
+  const words = Buffer.from(own.map(({key, value}) => `${key}=${value}`).join(','))
+  return given === null || given.length === 0 ? words : Buffer.concat([words, Buffer.from(','), given])
+}
+
+function withHugetlbIds(data: Buffer, maps: IdMaps): Buffer | undefined {
+  const words: string[] = []
+  for (const {key, value} of parseOptions(data, 'hugetlbfs')) {
+    const text = value === undefined ? undefined : hugetlbValue(key, value, maps)
+    if (value !== undefined && text === undefined) return undefined
+    words.push(text === undefined ? key : `${key}=${text}`)
+  }
   return Buffer.from(words.join(','), 'latin1')
 }
 
@@ -100,14 +114,21 @@ interface IdMaps {
   readonly gidMap: readonly IdMapExtent[]
 }
 
-/** The value of one option, translated where it is an id. */
-export function hugetlbId(key: string, value: string, {uidMap, gidMap}: IdMaps): string {
+/**
+ * The value of one option of a hugetlbfs: ids are the caller's, as if it had mounted it, and translated for the host.
+ * @returns undefined where it is no id of the container.
+ */
+export function hugetlbValue(key: string, value: string, {uidMap, gidMap}: IdMaps): string | undefined {
   if (key !== 'uid' && key !== 'gid') return value
-  return translate(value, key === 'uid' ? uidMap : gidMap)
+  const id = kernelNumber(value)
+  const outside = id === undefined ? undefined : idOutside(key === 'uid' ? uidMap : gidMap, id)
+  return outside === undefined ? undefined : String(outside)
 }
 
-function translate(value: string, map: readonly IdMapExtent[]): string {
-  if (!/^\d{1,10}$/.test(value)) return value
-  const outside = idOutside(map, Number(value))
-  return outside === undefined ? value : String(outside)
+/** kstrtouint() with base 0, as fs_param_is_u32() reads numbers: `0x` is hexadecimal and `0` octal. */
+function kernelNumber(text: string): number | undefined {
+  const [, hex, octal, decimal] = /^\+?(?:0x([\da-f]+)|(0[0-7]*)|([1-9]\d*))\n?$/i.exec(text) ?? []
+  if (hex !== undefined) return Number.parseInt(hex, 16)
+  if (octal !== undefined) return Number.parseInt(octal, 8)
+  return decimal === undefined ? undefined : Number(decimal)
 }

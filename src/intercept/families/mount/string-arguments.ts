@@ -4,10 +4,9 @@ import {ERRNO, SystemError, isSystemError} from '../../../ffi/errors.js'
 import {jsonBytes, quote} from '../../caller/argument-kinds.js'
 import {maskOptions} from '../../caller/secrets.js'
 import type {Argument, ArgumentIndex, CallerMemory} from '../../family.js'
+import {DATA_MAX} from './options.js'
 
 const PATH_MAX = 4096
-/** copy_mount_options() takes one page and ends it with a NUL. */
-const DATA_MAX = 4095
 const PAGE_BYTES = 4096
 const SHOWN_BYTES_MAX = 512
 

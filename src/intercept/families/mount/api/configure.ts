@@ -2,7 +2,7 @@
 
 import {CAP_SYS_ADMIN, capabilityMask} from '../../../../ffi/credentials.js'
 import {ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
-import {cString} from '../../../../ffi/libc.js'
+import {cString, closeQuietly} from '../../../../ffi/libc.js'
 import {
   FSCONFIG_CMD_CREATE,
   FSCONFIG_CMD_CREATE_EXCL,
@@ -31,9 +31,9 @@ import type {FsContext} from './contexts.js'
 import {MS_RDONLY} from '../flags.js'
 import {withSource} from '../kernel-mount.js'
 import type {MountState} from '../kernel-mount.js'
-import {dangerOf, hugetlbId, needsSafeErrors} from '../options.js'
-import {areOwn, findLayers} from '../overlay/layers.js'
-import {createOverlay, setLayer} from '../overlay/overlay-mount.js'
+import {dangerOf, hugetlbValue, ownOptions} from '../options.js'
+import {layersOf} from '../overlay/layers.js'
+import {createOverlay, setOverlayDescriptor, setOverlayOption} from '../overlay/overlay-mount.js'
 
 const ADMIN = capabilityMask(CAP_SYS_ADMIN)
 export const STRATEGY = 'kernel'
@@ -57,6 +57,12 @@ export function performFsopen(
   const open = (): number => fsopen(type, FSOPEN_CLOEXEC)
   // An overlay acts on its layers as who made it.
   const context = type === 'overlay' ? caller.act(ADMIN, undefined, open) : state.own.with(ADMIN, open)
+  try {
+    addOptions(context, type, caller, state)
+  } catch (error) {
+    closeQuietly(context)
+    throw error
+  }
   return standIn(context, state.policy.allowed.indexOf(type), (values.flags & FSOPEN_CLOEXEC) !== 0, state)
 }
 
@@ -80,6 +86,16 @@ export function performFspick(
   caller.assertAlive()
   const context = state.own.with(ADMIN, () => fspick(target, '', FSPICK_CLOEXEC | FSPICK_EMPTY_PATH))
   return standIn(context, undefined, (flags & FSPICK_CLOEXEC) !== 0, state)
+}
+
+/** Those of ours come first: what the caller says of the same later counts. */
+function addOptions(context: number, type: string, caller: Caller, {own}: MountState): void {
+  const {fsuid: uid, fsgid: gid} = caller.credentials
+  own.with(ADMIN, () => {
+    for (const {key, value} of ownOptions(type, {uid, gid})) {
+      fsconfig(context, FSCONFIG_SET_STRING, key, cString(value), 0)
+    }
+  })
 }
 
 function standIn(context: number, type: number | undefined, closeOnExec: boolean, {contexts}: MountState): Performed {
@@ -131,37 +147,29 @@ function setOption(
   // Part of a value for file systems that still get their options as one string (legacy_parse_param()).
   if (/[=,]/.test(name))
     return {kind: 'failed', errno: ERRNO.EINVAL, strategy: STRATEGY, reason: 'no option has such a name'}
-  const danger = dangerOf([given === undefined ? {key: name} : {key: name, value: given}])
+  const option = given === undefined ? {key: name} : {key: name, value: given}
+  const danger = dangerOf([option])
   if (danger !== undefined) return {kind: 'refuse', errno: ERRNO.EPERM, reason: danger}
   const type = typeOf(context, state)
   // Copied from /proc/mounts by mount(8) for a remount, where it tells of the mount and is no option of the file system.
   if (type === undefined && name === 'idmapped' && given === undefined) return done(context, state)
   if (name === 'source' && type !== undefined) return setSource(context, given, state)
-  const layers = type === 'overlay' && given !== undefined ? findLayers({key: name, value: given}, caller) : undefined
-  if (layers !== undefined && given !== undefined) {
-    inContext(type, caller, state, () => {
-      if (!setLayer(context.fd, {key: name, value: given}, layers)) context.set(CONTEXT_FLAG.foreignLayer, true)
-    })
+  if (type === 'overlay') {
+    setOverlayOption(context.fd, option, caller, context)
     return done(context, state)
   }
-  const text = type === 'hugetlbfs' && given !== undefined ? hugetlbId(name, given, state.container) : given
-  inContext(type, caller, state, () => {
+  // ovl_parse_param(): an overlay that is mounted has its directories for good.
+  if (type === undefined && layersOf(option) !== undefined) return noSuchKind(type)
+  const text = type === 'hugetlbfs' && given !== undefined ? hugetlbValue(name, given, state.container) : given
+  if (given !== undefined && text === undefined) {
+    return {kind: 'failed', errno: ERRNO.EINVAL, strategy: STRATEGY, reason: 'this is no id of the container'}
+  }
+  state.own.with(ADMIN, () => {
     if (text === undefined) fsconfig(context.fd, FSCONFIG_SET_FLAG, name, null, 0)
     else fsconfig(context.fd, FSCONFIG_SET_STRING, name, latin1(text), 0)
   })
-  remember(context, name)
-  return done(context, state)
-}
-
-/** Where an overlay's directories are looked up now, with the caller's rights and from where it stands. */
-function inContext(type: string | undefined, caller: Caller, {own}: MountState, action: () => void): void {
-  if (type === 'overlay') caller.inPlace(() => caller.act(ADMIN, undefined, action))
-  else own.with(ADMIN, action)
-}
-
-function remember(context: FsContext, name: string): void {
   if (name === 'ro' || name === 'rw') context.set(CONTEXT_FLAG.readOnly, name === 'ro')
-  else if (name === 'errors' || name === 'uid' || name === 'gid') context.set(CONTEXT_FLAG[name], true)
+  return done(context, state)
 }
 
 /** Kept until the file system is made, when it is looked up and checked: vfs_parse_fs_param_source(). */
@@ -180,9 +188,7 @@ function setDescriptor(context: FsContext, {key, aux}: FsconfigValues, caller: C
   const fd = caller.openDescriptor(aux)
   const type = typeOf(context, state)
   if (type !== 'overlay') return noSuchKind(type)
-  // Marked before it may be there.
-  if (!areOwn([fd], caller)) context.set(CONTEXT_FLAG.foreignLayer, true)
-  inContext(type, caller, state, () => fsconfig(context.fd, FSCONFIG_SET_FD, name, null, fd))
+  setOverlayDescriptor(context.fd, {key: name, fd}, caller, context)
   return done(context, state)
 }
 
@@ -218,26 +224,18 @@ function command(context: FsContext, cmd: number, caller: Caller, state: MountSt
 function create(context: FsContext, type: string, cmd: number, caller: Caller, state: MountState): Performed {
   const source = context.source
   if (type === 'overlay') {
-    const isOwn = !context.has(CONTEXT_FLAG.foreignLayer)
-    createOverlay(context.fd, {source, command: cmd, isOwn}, caller)
+    if (context.has(CONTEXT_FLAG.failedLayer)) {
+      const reason = 'a directory that was named before could not be used'
+      return {kind: 'failed', errno: ERRNO.EINVAL, strategy: STRATEGY, reason}
+    }
+    createOverlay(context.fd, {source, command: cmd}, caller, context)
     return done(context, state)
   }
   const flags = context.has(CONTEXT_FLAG.readOnly) ? MS_RDONLY : 0
   return withSource({type, source, flags}, caller, state, (device) => {
-    state.own.with(ADMIN, () => addOptions(context, type, caller))
     state.workshop.create({context: context.fd, source, device, command: cmd})
     return done(context, state)
   })
-}
-
-/** What a file system must be told, where the caller has not. */
-function addOptions(context: FsContext, type: string, caller: Caller): void {
-  const {fsuid, fsgid} = caller.credentials
-  const set = (key: string, value: string): void => fsconfig(context.fd, FSCONFIG_SET_STRING, key, cString(value), 0)
-  if (needsSafeErrors(type) && !context.has(CONTEXT_FLAG.errors)) set('errors', 'remount-ro')
-  if (type !== 'hugetlbfs') return
-  if (!context.has(CONTEXT_FLAG.uid)) set('uid', String(fsuid))
-  if (!context.has(CONTEXT_FLAG.gid)) set('gid', String(fsgid))
 }
 
 export function typeOf({type}: FsContext, {policy}: MountState): string | undefined {

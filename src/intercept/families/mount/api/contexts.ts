@@ -40,8 +40,11 @@ const IDLE = 1
 const BUSY = 2
 const NONE = -1
 
-/** Bits of `flags`: what was set so far, as far as it matters when the file system is made. */
-export const CONTEXT_FLAG = {readOnly: 1, errors: 2, uid: 4, gid: 8, foreignLayer: 16} as const
+/**
+ * Bits of `flags`: what was set so far, as far as it matters when the file system is made. Of an overlay: that a layer may
+ * be none of the container's, that an option for layers failed, and that lowerdir named its layers at once.
+ */
+export const CONTEXT_FLAG = {readOnly: 1, foreignLayer: 2, failedLayer: 4, lowerAtOnce: 8} as const
 
 /** Memory for `FsContexts`, to be made once for each container. */
 export function fsContextsMemory(): SharedArrayBuffer {

@@ -2,64 +2,90 @@
 
 import {readFileSync} from 'node:fs'
 
-import {SystemError} from '../../../../ffi/errors.js'
-import {AT_FDCWD} from '../../../../ffi/libc.js'
+import {ERRNO, SystemError} from '../../../../ffi/errors.js'
 import {fstat} from '../../../../ffi/mount.js'
 import type {Caller} from '../../../family.js'
 import type {MountOption} from '../options.js'
 
-const LAYER_KEYS = new Set(['lowerdir', 'lowerdir+', 'datadir+', 'upperdir', 'workdir'])
 /** OVL_MAX_STACK of fs/overlayfs/super.c. */
 const LAYERS_MAX = 500
 
-export interface Layers {
-  /** Descriptors stay the caller object's. `key`: of fsconfig(2). */
-  readonly directories: readonly {readonly key: string; readonly fd: number}[]
-  /** False also where a directory was not found: the kernel has the error for that. */
-  readonly areOwn: boolean
+/** One directory: the key of fsconfig(2) that adds it, and its path without escapes. Bytes as latin1. */
+export interface Layer {
+  readonly key: string
+  readonly path: string
 }
 
-/** The directories of an option, looked up with the rights of the caller; undefined for every other option. */
-export function findLayers({key, value}: MountOption, caller: Caller): Layers | undefined {
-  if (!LAYER_KEYS.has(key)) return undefined
-  const paths = pathsOf(key, value ?? '')
-  if (paths.length === 0 || paths.length > LAYERS_MAX) return {directories: [], areOwn: false}
-  try {
-    const directories = paths.map(({path, ...option}) => {
-      return {...option, fd: caller.openPath(AT_FDCWD, Buffer.from(path, 'latin1'), {follow: true})}
-    })
-    return {
-      directories,
-      areOwn: areOwn(
-        directories.map(({fd}) => fd),
-        caller,
-      ),
-    }
-  } catch (error) {
-    if (error instanceof SystemError) return {directories: [], areOwn: false}
-    throw error
+/**
+ * The directories that an option names, as ovl_parse_param() in fs/overlayfs/params.c splits them; undefined for every
+ * other option. Fails with EINVAL where the kernel does so before it looks anything up.
+ */
+export function layersOf({key, value}: MountOption): readonly Layer[] | undefined {
+  switch (key) {
+    case 'lowerdir':
+      return lowerLayers(textOf(value))
+    case 'lowerdir+':
+    case 'datadir+':
+      return [layer(key, textOf(value))]
+    case 'upperdir':
+    case 'workdir':
+      return [layer(key, unescapeLayer(textOf(value)))]
+    default:
+      return undefined
   }
 }
 
-/** As ovl_parse_param() of fs/overlayfs/params.c takes them. */
-function pathsOf(key: string, value: string): readonly {readonly key: string; readonly path: string}[] {
-  if (key.endsWith('+')) return [{key, path: value}]
-  if (key !== 'lowerdir') return [{key, path: unescapeLayer(value)}]
-  if (value.startsWith(':')) return []
-  const [layers = '', ...dataOnly] = value.split(/(?<!\\)::/)
-  return [
-    ...splitLayers(layers).map((path) => ({key: 'lowerdir+', path: unescapeLayer(path)})),
-    ...dataOnly.flatMap(splitLayers).map((path) => ({key: 'datadir+', path: unescapeLayer(path)})),
-  ]
+/** A word alone is no directory: EINVAL of fs_param_is_string(). */
+function textOf(value: string | undefined): string {
+  if (value === undefined) throw invalid()
+  return value
 }
 
-export function splitLayers(value: string): readonly string[] {
-  return value.match(/(?:\\.|[^:\\])+/gs) ?? []
+/** ovl_parse_param_lowerdir(): `a:b` are layers, `::c` holds data alone, and nothing means no layer at all. */
+function lowerLayers(value: string): readonly Layer[] {
+  if (value === '') return []
+  const names = splitLayers(value)
+  if (names === undefined || names.length > LAYERS_MAX) throw invalid()
+  return names.map(({key, name}) => layer(key, unescapeLayer(name)))
 }
 
-/** ovl_unescape() in fs/overlayfs/params.c: what is appended one by one is taken as it is. */
-export function unescapeLayer(value: string): string {
-  return value.replaceAll(/\\(.)/gs, '$1')
+interface LayerName {
+  readonly key: 'lowerdir+' | 'datadir+'
+  /** Escaped still. */
+  readonly name: string
+}
+
+/**
+ * Undefined where colons stand in front, behind or three together. A layer that follows those that hold data alone is
+ * the kernel's to refuse.
+ */
+function splitLayers(value: string): readonly LayerName[] | undefined {
+  const layers: LayerName[] = []
+  let key: LayerName['key'] = 'lowerdir+'
+  let length = 0
+  let colons = ''
+  for (const [pair, name = '', after = ''] of value.matchAll(/((?:\\.?|[^\\:])+)(:{0,2})/gsy)) {
+    layers.push({key, name})
+    key = after === '::' ? 'datadir+' : 'lowerdir+'
+    length += pair.length
+    colons = after
+  }
+  return length === value.length && colons === '' ? layers : undefined
+}
+
+/** ovl_unescape(). What is appended one by one is taken as it is. */
+function unescapeLayer(value: string): string {
+  return value.replaceAll(/\\(.?)/gs, '$1')
+}
+
+/** ovl_mount_dir_noesc() wants a name. */
+function layer(key: string, path: string): Layer {
+  if (path === '') throw invalid()
+  return {key, path}
+}
+
+function invalid(): SystemError {
+  return new SystemError('fsconfig', ERRNO.EINVAL)
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   capabilityMask,
 } from '../../../../ffi/credentials.js'
 import {ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
-import {cString, closeQuietly} from '../../../../ffi/libc.js'
+import {AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, cString, closeQuietly, openat} from '../../../../ffi/libc.js'
 import {
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FD,
@@ -26,10 +26,11 @@ import {
   fsopen,
 } from '../../../../ffi/mount.js'
 import type {Caller} from '../../../family.js'
+import {CONTEXT_FLAG} from '../api/contexts.js'
 import {MS_NOUSER, UNLOCKED_ATTRIBUTES, mountAttributes, superBlockWords} from '../flags.js'
 import type {NewMount} from '../kernel-mount.js'
-import {findLayers, splitLayers, unescapeLayer} from './layers.js'
-import type {Layers} from './layers.js'
+import {areOwn, layersOf} from './layers.js'
+import type {Layer} from './layers.js'
 import {parseOptions} from '../options.js'
 import type {MountOption} from '../options.js'
 import type {MadeMount, Workshop} from '../private-mount-namespace.js'
@@ -55,91 +56,192 @@ const LAYER_CAPABILITIES = capabilityMask(
 /** fsconfig(2) takes strings of 256 bytes with their NUL. */
 const VALUE_MAX = 255
 
+/**
+ * What ovl_parameter_spec[] of fs/overlayfs/params.c has beside directories, and what every file system has. Whatever
+ * else an overlay takes, of a later kernel, may lead to one more directory.
+ */
+const HARMLESS_KEYS = new Set(
+  (
+    'default_permissions index metacopy nfs_export nooverride_creds override_creds redirect_dir userxattr uuid verity ' +
+    'volatile xino async context defcontext dirsync fscontext lazytime mand nolazytime nomand ro rootcontext rw ' +
+    'seclabel sync'
+  ).split(' '),
+)
+
+/** What is to be remembered of an overlay until it is made: CONTEXT_FLAG of contexts.ts, which has its own place for it. */
+export interface OverlayMarks {
+  has(flag: number): boolean
+  set(flag: number, on: boolean): void
+}
+
 export function mountOverlay(request: NewMount, caller: Caller, workshop: Workshop): MadeMount {
   const {source, flags, data} = request
   if ((flags & MS_NOUSER) !== 0) throw new SystemError('mount', ERRNO.EINVAL)
-  const options = (data === null ? [] : parseOptions(data, 'overlay')).map((option) => {
-    return {option, layers: findLayers(option, caller)}
-  })
   const attributes = (mountAttributes(flags) & ~UNLOCKED_ATTRIBUTES) | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID
-  const tree = caller.inPlace(() => {
-    const context = caller.act(ADMIN, undefined, () => fsopen('overlay', FSOPEN_CLOEXEC))
-    try {
-      // Directories are looked up here, with the caller's rights alone: CAP_SYS_ADMIN opens no directory.
-      const isOwn = caller.act(ADMIN, undefined, () => {
-        fsconfig(context, FSCONFIG_SET_STRING, 'source', cString(source ?? Buffer.from('none')), 0)
-        for (const word of superBlockWords(flags)) fsconfig(context, FSCONFIG_SET_FLAG, word, null, 0)
-        let areAllOwn = true
-        for (const {option, layers} of options) {
-          if (layers === undefined) set(context, option)
-          else if (!setLayer(context, option, layers)) areAllOwn = false
-        }
-        return areAllOwn
-      })
-      return caller.act(isOwn ? LAYER_CAPABILITIES : ADMIN, undefined, () => {
-        fsconfig(context, FSCONFIG_CMD_CREATE, null, null, 0)
-        return fsmount(context, FSMOUNT_CLOEXEC, attributes)
-      })
-    } finally {
-      closeQuietly(context)
+  const marks = new Marks()
+  const context = caller.act(ADMIN, undefined, () => fsopen('overlay', FSOPEN_CLOEXEC))
+  try {
+    caller.act(ADMIN, undefined, () => {
+      for (const word of superBlockWords(flags)) fsconfig(context, FSCONFIG_SET_FLAG, word, null, 0)
+    })
+    for (const option of data === null ? [] : parseOptions(data, 'overlay')) {
+      setOverlayOption(context, option, caller, marks)
     }
+    createOverlay(context, {source: source ?? Buffer.from('none'), command: FSCONFIG_CMD_CREATE}, caller, marks)
+    const tree = caller.act(ADMIN, undefined, () => fsmount(context, FSMOUNT_CLOEXEC, attributes))
+    return {tree: workshop.lock(tree, flags), isShifted: true}
+  } finally {
+    closeQuietly(context)
+  }
+}
+
+/** Sets one option, and marks what it may have led to before the kernel is asked: a call that fails leaves much behind. */
+export function setOverlayOption(context: number, option: MountOption, caller: Caller, marks: OverlayMarks): void {
+  if (HARMLESS_KEYS.has(option.key)) {
+    caller.act(ADMIN, undefined, () => set(context, option))
+    return
+  }
+  untilDone(marks, () => {
+    const layers = layersOf(option)
+    if (layers !== undefined) {
+      setLayers(context, option, layers, caller, marks)
+      return
+    }
+    marks.set(CONTEXT_FLAG.foreignLayer, true)
+    caller.act(0n, undefined, () => set(context, option))
   })
-  return {tree: workshop.lock(tree, flags), isShifted: true}
+}
+
+/** FSCONFIG_SET_FD: a directory of the caller's (Linux 6.13). */
+export function setOverlayDescriptor(
+  context: number,
+  {key, fd}: {readonly key: string; readonly fd: number},
+  caller: Caller,
+  marks: OverlayMarks,
+): void {
+  untilDone(marks, () => addLayers(context, [{key, fd}], caller, marks))
 }
 
 /**
- * Makes the overlay of a context whose directories were named one by one, by fsconfig(2). `command`: FSCONFIG_CMD_CREATE
- * or its like. `isOwn`: all of them are the container's, see setLayer().
+ * Makes the overlay, with LAYER_CAPABILITIES where nothing but directories of the container may have become a layer.
+ * `command`: FSCONFIG_CMD_CREATE or its like.
  */
 export function createOverlay(
   context: number,
-  {source, command, isOwn}: {readonly source: Buffer | null; readonly command: number; readonly isOwn: boolean},
+  {source, command}: {readonly source: Buffer | null; readonly command: number},
   caller: Caller,
+  marks: OverlayMarks,
 ): void {
-  caller.inPlace(() => {
-    if (source !== null) {
-      caller.act(ADMIN, undefined, () => fsconfig(context, FSCONFIG_SET_STRING, 'source', cString(source), 0))
-    }
-    caller.act(isOwn ? LAYER_CAPABILITIES : ADMIN, undefined, () => fsconfig(context, command, null, null, 0))
-  })
+  if (marks.has(CONTEXT_FLAG.failedLayer)) throw new SystemError('fsconfig', ERRNO.EINVAL)
+  const capabilities = marks.has(CONTEXT_FLAG.foreignLayer) ? ADMIN : LAYER_CAPABILITIES
+  if (source !== null) {
+    caller.act(ADMIN, undefined, () => fsconfig(context, FSCONFIG_SET_STRING, 'source', cString(source), 0))
+  }
+  // In the caller's place: kernels before 6.5 look the directories up only now.
+  caller.inPlace(() => caller.act(capabilities, undefined, () => fsconfig(context, command, null, null, 0)))
 }
 
-/**
- * True where the container's own directories, and no others, are layers now: by descriptor (Linux 6.13), since a path
- * may lead elsewhere when the kernel looks it up once more.
- */
-export function setLayer(context: number, option: MountOption, {directories, areOwn}: Layers): boolean {
-  if (areOwn) {
-    try {
-      for (const {key, fd} of directories) fsconfig(context, FSCONFIG_SET_FD, key, null, fd)
-      return true
-    } catch (error) {
-      if (!isSystemError(error, ERRNO.EINVAL)) throw error
-    }
+/** ovl_parse_param_lowerdir() keeps the layers before the one that fails: no overlay is made of such a rest. */
+function untilDone(marks: OverlayMarks, action: () => void): void {
+  const hadFailed = marks.has(CONTEXT_FLAG.failedLayer)
+  marks.set(CONTEXT_FLAG.failedLayer, true)
+  action()
+  marks.set(CONTEXT_FLAG.failedLayer, hadFailed)
+}
+
+/** By descriptor, since a path may lead elsewhere when the kernel looks it up once more. */
+function setLayers(
+  context: number,
+  option: MountOption,
+  layers: readonly Layer[],
+  caller: Caller,
+  marks: OverlayMarks,
+): void {
+  if (!takesDescriptors(caller)) {
+    marks.set(CONTEXT_FLAG.foreignLayer, true)
+    caller.inPlace(() => caller.act(0n, undefined, () => setPaths(context, option, layers)))
+    return
   }
-  set(context, option)
-  return false
+  const directories = layers.map(({key, path}) => {
+    return {key, fd: caller.openPath(AT_FDCWD, Buffer.from(path, 'latin1'), {follow: true})}
+  })
+  if (option.key === 'lowerdir') {
+    // Drops what was there. The value is no path.
+    caller.act(0n, undefined, () => setString(context, 'lowerdir', ''))
+    marks.set(CONTEXT_FLAG.lowerAtOnce, false)
+  }
+  addLayers(context, directories, caller, marks)
+  if (option.key === 'lowerdir') marks.set(CONTEXT_FLAG.lowerAtOnce, layers.length > 0)
+}
+
+function addLayers(
+  context: number,
+  directories: readonly {readonly key: string; readonly fd: number}[],
+  caller: Caller,
+  marks: OverlayMarks,
+): void {
+  // ovl_mount_dir_check(): those that are named one by one can't follow those that were named together.
+  if (marks.has(CONTEXT_FLAG.lowerAtOnce) && directories.some(({key}) => key.endsWith('+'))) {
+    throw new SystemError('fsconfig', ERRNO.EINVAL)
+  }
+  const fds = directories.map(({fd}) => fd)
+  if (!areOwn(fds, caller)) marks.set(CONTEXT_FLAG.foreignLayer, true)
+  // In the caller's place: /proc/mounts shows the paths as they are from there.
+  caller.inPlace(() =>
+    caller.act(0n, undefined, () => {
+      for (const {key, fd} of directories) fsconfig(context, FSCONFIG_SET_FD, key, null, fd)
+    }),
+  )
+}
+
+let descriptorsAreTaken: boolean | undefined
+
+/** Whether overlays of this kernel take descriptors (Linux 6.13): tried once, where the container has no say in it. */
+function takesDescriptors(caller: Caller): boolean {
+  return (descriptorsAreTaken ??= caller.act(ADMIN, undefined, () => {
+    const context = fsopen('overlay', FSOPEN_CLOEXEC)
+    try {
+      const directory = openat(AT_FDCWD, '/proc', O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
+      try {
+        fsconfig(context, FSCONFIG_SET_FD, 'lowerdir+', null, directory)
+        return true
+      } catch (error) {
+        if (isSystemError(error, ERRNO.EINVAL)) return false
+        throw error
+      } finally {
+        closeQuietly(directory)
+      }
+    } finally {
+      closeQuietly(context)
+    }
+  }))
+}
+
+/** For older kernels: the caller's own paths, looked up with no more rights than its own. */
+function setPaths(context: number, {key, value = ''}: MountOption, layers: readonly Layer[]): void {
+  // One by one (Linux 6.7) where they are together longer than fsconfig(2) takes.
+  if (key !== 'lowerdir' || value.length <= VALUE_MAX) setString(context, key, value)
+  else for (const layer of layers) setString(context, layer.key, layer.path)
 }
 
 function set(context: number, {key, value}: MountOption): void {
   if (value === undefined) fsconfig(context, FSCONFIG_SET_FLAG, key, null, 0)
-  else if (key === 'lowerdir' && value.length > VALUE_MAX) setLayers(context, value)
   else setString(context, key, value)
-}
-
-/** One by one (Linux 6.7): together they are longer than fsconfig(2) takes. `::` begins those that hold data alone. */
-function setLayers(context: number, value: string): void {
-  const [layers = '', ...dataOnly] = value.split(/(?<!\\)::/)
-  try {
-    for (const layer of splitLayers(layers)) setString(context, 'lowerdir+', unescapeLayer(layer))
-    for (const layer of dataOnly.flatMap(splitLayers)) setString(context, 'datadir+', unescapeLayer(layer))
-  } catch (error) {
-    // This kernel does not know the key: the value is too long for the one that it knows.
-    if (isSystemError(error, ERRNO.EINVAL)) throw new SystemError('fsconfig', ERRNO.EINVAL)
-    throw error
-  }
 }
 
 function setString(context: number, key: string, value: string): void {
   fsconfig(context, FSCONFIG_SET_STRING, key, cString(Buffer.from(value, 'latin1')), 0)
+}
+
+/** For one call alone. */
+class Marks implements OverlayMarks {
+  #flags = 0
+
+  has(flag: number): boolean {
+    return (this.#flags & flag) !== 0
+  }
+
+  set(flag: number, on: boolean): void {
+    this.#flags = on ? this.#flags | flag : this.#flags & ~flag
+  }
 }

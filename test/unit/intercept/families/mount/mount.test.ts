@@ -13,10 +13,12 @@ import {
 } from '../../../../../src/intercept/families/mount/flags.js'
 import {
   dangerOf,
+  ownOptions,
   parseOptions,
-  withHugetlbIds,
-  withSafeErrors,
+  withOwnOptions,
 } from '../../../../../src/intercept/families/mount/options.js'
+import {layersOf} from '../../../../../src/intercept/families/mount/overlay/layers.js'
+import {isSystemError} from '../../../../../src/ffi/errors.js'
 import type {MountPolicy} from '../../../../../src/intercept/policy.js'
 import type {CallerFacts} from '../../../../../src/intercept/family.js'
 import {decideMount} from '../../../../../src/intercept/families/mount/decide.js'
@@ -124,13 +126,23 @@ describe('options of mount', () => {
     assert.deepEqual(parse('lowerdir=/a\\', 'overlay'), [{key: 'lowerdir', value: '/a\\'}])
   })
 
-  it('always say what ext4 does with errors', () => {
-    const safe = (text: string | null, type = 'ext4') =>
-      withSafeErrors(text === null ? null : Buffer.from(text), type)?.toString()
-    assert.equal(safe(null), 'errors=remount-ro')
-    assert.equal(safe('noload'), 'noload,errors=remount-ro')
-    assert.equal(safe('errors=continue,noload'), 'errors=continue,noload')
-    assert.equal(safe('subvol=a', 'btrfs'), 'subvol=a')
+  const map = [{inside: 0, outside: 100_000, count: 65_536}]
+  const caller = {uid: 100_000, gid: 100_001}
+  const withOwn = (text: string | null, type: string) =>
+    withOwnOptions(text === null ? null : Buffer.from(text), type, caller, {uidMap: map, gidMap: map})?.toString()
+
+  it('come after those that are ours, which nothing can cut off', () => {
+    const cases: readonly (readonly [string, string | null, string | undefined])[] = [
+      ['ext4', null, 'errors=remount-ro'],
+      ['ext3', '', 'errors=remount-ro'],
+      ['ext2', 'noload', 'errors=remount-ro,noload'],
+      ['ext4', 'errors=continue,noload', 'errors=remount-ro,errors=continue,noload'],
+      ['ext4', ',,,', 'errors=remount-ro,,,,'],
+      ['btrfs', 'subvol=a', 'subvol=a'],
+      ['xfs', null, undefined],
+    ]
+    for (const [type, data, expected] of cases) assert.equal(withOwn(data, type), expected, `${type} ${data}`)
+    assert.deepEqual(ownOptions('xfs', caller), [])
   })
 
   it('are dangerous whatever their case and place', () => {
@@ -139,23 +151,91 @@ describe('options of mount', () => {
     assert.equal(dangerOf(parse('subvol=panic-room')), undefined)
   })
 
-  it('M9: carry the ids of the container into a hugetlbfs', () => {
-    const map = [{inside: 0, outside: 100_000, count: 65_536}]
-    const caller = {uid: 100_000, gid: 100_000}
-    const cases: readonly (readonly [string | null, string])[] = [
-      [null, 'uid=100000,gid=100000'],
-      ['', 'uid=100000,gid=100000'],
-      ['size=2M', 'size=2M,uid=100000,gid=100000'],
-      ['uid=0,gid=0', 'uid=100000,gid=100000'],
-      ['uid=1', 'uid=100001,gid=100000'],
-      ['gid=1,mode=0755', 'gid=100001,mode=0755,uid=100000'],
-      ['uid=bad,gid=0', 'uid=bad,gid=100000'],
-      ['uid=70000,gid=0', 'uid=70000,gid=100000'],
-    ]
-    for (const [data, expected] of cases) {
-      const given = data === null ? null : Buffer.from(data)
-      assert.equal(withHugetlbIds(given, caller, {uidMap: map, gidMap: map}).toString(), expected)
+  it('are dangerous by their value for each file system that can stop the host', () => {
+    const dangerous: Readonly<Record<string, readonly string[]>> = {
+      'ext2 ext3 ext4': ['errors=panic', 'journal_dev=0x801', 'journal_path=/dev/sda', 'errors=continue,errors=panic'],
+      btrfs: ['fatal_errors=panic', 'fatal_errors=bug', 'device=/dev/sda'],
+      'exfat f2fs gfs2 hpfs jfs nilfs2 ocfs2 vfat': ['errors=panic'],
+      ubifs: ['assert=panic'],
+      ufs: ['onerror=panic'],
+      reiserfs: ['jdev=/dev/sda'],
+      xfs: ['logdev=/dev/sda', 'rtdev=/dev/sda'],
+      erofs: ['device=/dev/sda'],
+      '9p': ['trans=fd,rfdno=3,wfdno=3'],
+      fuseblk: ['fd=3'],
     }
+    for (const [types, texts] of Object.entries(dangerous)) {
+      for (const type of types.split(' ')) {
+        for (const text of texts) assert.equal(typeof dangerOf(parse(text, type)), 'string', `${type} ${text}`)
+      }
+    }
+  })
+
+  it('M9: carry the ids of the container into a hugetlbfs', () => {
+    const own = 'uid=100000,gid=100001'
+    const cases: readonly (readonly [string | null, string | undefined])[] = [
+      [null, own],
+      ['', own],
+      ['size=2M', `${own},size=2M`],
+      ['uid=0,gid=0', `${own},uid=100000,gid=100000`],
+      ['uid=1', `${own},uid=100001`],
+      ['gid=1,mode=0755', `${own},gid=100001,mode=0755`],
+      ['uid=0x10,gid=010', `${own},uid=100016,gid=100008`],
+      ['uid=+7', `${own},uid=100007`],
+      ['uid', `${own},uid`],
+      // kstrtouint() takes none of these, and make_kuid() has no id of the host for the last ones.
+      ...['bad', '', '08', '0x', '-1', '1 ', ' 1', '0o7', '1e3', '70000', '0xffffffff', '99999999999999999999'].flatMap(
+        (id): [string, undefined][] => [
+          [`uid=${id}`, undefined],
+          [`uid=0,gid=${id}`, undefined],
+        ],
+      ),
+    ]
+    for (const [data, expected] of cases) assert.equal(withOwn(data, 'hugetlbfs'), expected, String(data))
+  })
+})
+
+describe('the directories of an overlay', () => {
+  const split = (key: string, value?: string): string | undefined => {
+    try {
+      const layers = layersOf(value === undefined ? {key} : {key, value})
+      return layers?.map((layer) => `${layer.key} ${layer.path}`).join(', ') ?? 'none of them'
+    } catch (error) {
+      return isSystemError(error, 22) ? undefined : String(error)
+    }
+  }
+
+  it('are split and unescaped as the kernel does it', () => {
+    const cases: readonly (readonly [string, string | undefined, string | undefined])[] = [
+      ['lowerdir', '/a', 'lowerdir+ /a'],
+      ['lowerdir', '/a:b', 'lowerdir+ /a, lowerdir+ b'],
+      ['lowerdir', '/a::/b::/c', 'lowerdir+ /a, datadir+ /b, datadir+ /c'],
+      ['lowerdir', '/a::/b:/c', 'lowerdir+ /a, datadir+ /b, lowerdir+ /c'],
+      ['lowerdir', String.raw`/a\:b:/c\\:/d\,\e`, String.raw`lowerdir+ /a:b, lowerdir+ /c\, lowerdir+ /d,e`],
+      ['lowerdir', '/a\\', 'lowerdir+ /a'],
+      ['lowerdir', '', ''],
+      ['lowerdir+', String.raw`/a\:b:c`, String.raw`lowerdir+ /a\:b:c`],
+      ['datadir+', '/a:b', 'datadir+ /a:b'],
+      ['upperdir', String.raw`/a\:b:c`, 'upperdir /a:b:c'],
+      ['workdir', '/w', 'workdir /w'],
+      ['redirect_dir', 'on', 'none of them'],
+      ['Lowerdir', '/a', 'none of them'],
+      ['userxattr', undefined, 'none of them'],
+    ]
+    for (const [key, value, expected] of cases) assert.equal(split(key, value), expected, `${key}=${value}`)
+  })
+
+  it('are refused as the kernel refuses them', () => {
+    for (const value of [':/a', '::/a', '/a:', '/a::', '/a:::/b', ':', '\\', '/a:\\']) {
+      assert.equal(split('lowerdir', value), undefined, value)
+    }
+    for (const key of ['lowerdir+', 'datadir+', 'upperdir', 'workdir']) {
+      assert.equal(split(key, ''), undefined, key)
+      assert.equal(split(key), undefined, key)
+    }
+    assert.equal(split('lowerdir'), undefined)
+    assert.notEqual(split('lowerdir', Array(500).fill('/a').join(':')), undefined)
+    assert.equal(split('lowerdir', Array(501).fill('/a').join(':')), undefined)
   })
 })
 
