@@ -4,13 +4,20 @@ import {Args, Command} from '@oclif/core'
 
 import {toBytes} from '../cli/line/bytes.js'
 import {withConfiguration} from '../cli/line/configuration.js'
+import type {Configured} from '../cli/line/configuration.js'
 import {adviserFor} from '../cli/line/explain-flags.js'
+import type {JudgedUnder} from '../cli/line/explain-flags.js'
 import {isOn, valueOf} from '../cli/flags/index.js'
 import {handlersOf} from '../cli/line/handlers.js'
 import {flagValues, oclifFlags} from '../cli/flags/oclif.js'
 import {toPolicy} from '../cli/line/policy.js'
+import {containerOptions} from '../cli/line/run-line.js'
+import {chooseIdMaps} from '../container/userns/idmap.js'
+import {isPrivileged, ownStanding} from '../container/userns/privileges.js'
+import {mapsToEnter} from '../container/userns/reexecute.js'
 import {EXIT, UsageError} from '../errors.js'
 import {explain} from '../explain/explain.js'
+import {callerOf} from '../explain/judge.js'
 import type {ExplainRequest, FilterForm} from '../explain/explain.js'
 import {revealSecrets} from '../intercept/caller/secrets.js'
 import type {Abi} from '../intercept/family.js'
@@ -23,7 +30,8 @@ export class Explain extends Command {
   static override readonly description =
     'Without CALL: the families of system calls, and for those that the flags switch on their conditions, policy, ' +
     "strategies and cost. With CALL, in strace's notation: the verdict of the filter and of the policy, and the flag " +
-    'that would change it. Nothing is run, but that modules of --handler are loaded, and nothing is asked of the kernel.\n\n' +
+    'that would change it. The caller is the first process of that run: root of the container, or the user whom the ' +
+    'configuration names. Nothing is run, but that modules of --handler are loaded, and nothing is asked of the kernel.\n\n' +
     'The exit status is 0 when nothing that was asked for would be refused, 1 when something would, 2 when the ' +
     'command line is wrong.'
 
@@ -50,21 +58,35 @@ export class Explain extends Command {
     // The value of --filter may be left out, which oclif has no word for.
     const words = this.argv.map((word) => (word === '--filter' ? '--filter=listing' : word))
     const parsed = await this.parse(Explain, words)
-    const {values, notes} = await withConfiguration(flagValues(parsed.flags), 'explain')
-    for (const note of notes) process.stderr.write(`interceptor: ${printable(note)}\n`)
+    const configured = await withConfiguration(flagValues(parsed.flags), 'explain')
+    const {values} = configured
+    for (const note of configured.notes) process.stderr.write(`interceptor: ${printable(note)}\n`)
     const calls = (parsed.argv as string[]).map((word) => toBytes(word).toString('latin1'))
     if (isOn(values, 'show-secrets')) revealSecrets()
     const request = requestOf(values, calls)
-    const rootless = process.getuid?.() !== 0
     const handler = await handlersOf(values)
+    const under = judgedUnder(configured)
     const good = await explain(request, {
       policy: toPolicy(values, handler),
-      adviser: adviserFor(values, {rootless}, handler),
-      options: {rootless},
+      adviser: adviserFor(values, under, handler),
+      options: {rootless: under.rootless},
       write: (data) => new Promise((resolve) => process.stdout.write(data, () => resolve())),
       nearest,
     })
     process.exitCode = good ? EXIT.good : EXIT.unavailable
+  }
+}
+
+/** What a run would be started with, here and by this user. Throws UsageError where it could not be. */
+function judgedUnder({values, syscalls, idMap}: Configured): JudgedUnder {
+  const standing = ownStanding()
+  const rootless = !isPrivileged(standing)
+  const container = containerOptions(values)
+  chooseIdMaps({rootless, given: container, raw: idMap, own: () => mapsToEnter(standing)})
+  return {
+    rootless,
+    denied: syscalls && {defaults: syscalls.denyDefault, extra: syscalls.rules},
+    facts: callerOf(container.user),
   }
 }
 

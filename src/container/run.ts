@@ -1,6 +1,5 @@
 // One run from its options to its end: plan, launch, supervise, clean up. Nothing here decides about calls.
 
-import {UsageError} from '../errors.js'
 import {socketPair} from '../ffi/descriptors.js'
 import {close} from '../ffi/libc.js'
 import {FAMILIES} from '../intercept/families/index.js'
@@ -17,15 +16,7 @@ import {renewMoves} from './cgroup/move.js'
 import {findHierarchies, thisHost, unifiedMountPoint, type Hierarchies} from './cgroup/tree.js'
 import {deviceRules, standardTerminal} from './filesystem/devices.js'
 import {commandEnvironment, variable} from './launch/environment.js'
-import {
-  chooseNestedMaps,
-  choosePrivilegedMaps,
-  overlayMap,
-  ownIdMaps,
-  readIdSources,
-  toHost,
-  type IdMaps,
-} from './userns/idmap.js'
+import {chooseIdMaps, ownIdMaps, toHost, type IdMaps} from './userns/idmap.js'
 import type {Export} from './export/index.js'
 import {launch, type ContainerEnd, type LaunchedContainer} from './launch/index.js'
 import {impossibilityNotes} from './unsupported.js'
@@ -119,10 +110,15 @@ class Run {
   }
 
   async #launch(): Promise<LaunchedContainer> {
-    const {container, policy} = this.#options
+    const {container, policy, configuration} = this.#options
     const host = thisHost()
     const hierarchies = findHierarchies(host)
-    const maps = this.#maps()
+    const maps = chooseIdMaps({
+      rootless: this.#rootless,
+      given: container,
+      raw: configuration?.idMap,
+      own: ownIdMaps,
+    })
     const terminal = standardTerminal()
     const devices = container.devices.map(({path}) => path)
     const families = prepareFamilies(FAMILIES, policy, {rootless: this.#rootless, devices})
@@ -213,20 +209,6 @@ class Run {
   #stateDirectory(): string {
     if (this.#entry === undefined) return stateDirectory({uid: 0, runtimeDirectory: undefined})
     return stateDirectory({uid: this.#entry.uid, runtimeDirectory: process.env['XDG_RUNTIME_DIR']})
-  }
-
-  #maps(): IdMaps {
-    const {container, configuration} = this.#options
-    const {uid = [], gid = []} = configuration?.idMap ?? {}
-    if (this.#rootless) {
-      if (uid.length + gid.length > 0)
-        throw new UsageError('cannot use raw.idmap: it needs a supervisor that root started', {
-          hints: ['map ids of your own with --uid-map and --gid-map'],
-        })
-      return chooseNestedMaps(ownIdMaps(), container)
-    }
-    const {uidMap, gidMap} = choosePrivilegedMaps(readIdSources(), container)
-    return {uidMap: overlayMap('raw.idmap', uidMap, uid), gidMap: overlayMap('raw.idmap', gidMap, gid)}
   }
 
   #makeCgroup(

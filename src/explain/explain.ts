@@ -5,7 +5,7 @@ import {createInterface} from 'node:readline'
 import {UsageError} from '../errors.js'
 import {cListing, disassemble, hexListing} from '../intercept/filter/disassemble.js'
 import type {Policy} from '../intercept/policy.js'
-import type {Abi, FamilyOptions} from '../intercept/family.js'
+import type {Abi, CallerFacts, FamilyOptions} from '../intercept/family.js'
 import type {Program} from '../intercept/filter/bpf.js'
 import {syscallNames} from '../kernel/calls/index.js'
 import {toJson} from '../render/json.js'
@@ -49,7 +49,7 @@ export async function explain(request: ExplainRequest, context: ExplainContext):
     return true
   }
   if (request.file !== undefined) return explainFile(request, request.file, context)
-  if (request.calls.length > 0) return explainCalls(request, context)
+  if (request.calls.length > 0) return explainCalls(request, context, judge.facts)
   const all = overview(adviser.families, context.policy, judge, context.options)
   await write(request.json ? document({v: 1, ...all}) : lines(overviewLines(all)))
   return true
@@ -83,10 +83,14 @@ function filterText({deny, notify}: Judge, form: FilterForm, json: boolean): Uin
   }
 }
 
-async function explainCalls({calls, abi, json}: ExplainRequest, context: ExplainContext): Promise<boolean> {
+async function explainCalls(
+  {calls, abi, json}: ExplainRequest,
+  context: ExplainContext,
+  caller: CallerFacts,
+): Promise<boolean> {
   const judged = calls.map((text) => [text, judgeTyped(text, abi, context)] as const)
   if (json) await context.write(document({v: 1, calls: judged.map(([text, advised]) => asJson(advised, text))}))
-  else await context.write(judged.map(([text, advised]) => lines(callLines(advised, text))).join('\n'))
+  else await context.write(judged.map(([text, advised]) => lines(callLines(advised, text, caller))).join('\n'))
   return judged.every(([, {outcome}]) => outcome !== 'refused')
 }
 

@@ -1,7 +1,6 @@
 // Judges every call of a trace or a log: what would be refused, and the fewest flags that would allow it.
 
 import type {Abi, Arguments} from '../intercept/family.js'
-import {denyRules} from '../intercept/filter/filter.js'
 import {adviseCall, fewestFlags, flagsOfHint} from './advise.js'
 import type {Advised, Adviser, FlagWords, Need} from './advise.js'
 import {readLogLine} from './log-file.js'
@@ -72,7 +71,7 @@ export class FileJudge {
     this.#options = options
     this.#strace = new StraceReader(options.native)
     this.#declared = declaredCalls(options.adviser)
-    this.#interesting = new Set([...denyRules().map(({name}) => name ?? ''), ...this.#declared.keys()])
+    this.#interesting = new Set([...(options.adviser.withFlags([])?.denied ?? []), ...this.#declared.keys()])
   }
 
   read(line: string): void {

@@ -4,7 +4,8 @@ import {isSystemError} from '../ffi/errors.js'
 import {actionOf} from '../intercept/filter/bpf.js'
 import type {Action, Instruction, Program} from '../intercept/filter/bpf.js'
 import {checkProgram, runFilters} from '../intercept/filter/bpf-vm.js'
-import {denyFilter, notifyFilter} from '../intercept/filter/filter.js'
+import {denyFilter, denyRules, notifyFilter} from '../intercept/filter/filter.js'
+import type {DenyOptions} from '../intercept/filter/filter.js'
 import type {Policy} from '../intercept/policy.js'
 import type {
   Abi,
@@ -69,6 +70,8 @@ export interface Judgement {
 export interface JudgeOptions extends FamilyOptions {
   readonly families: readonly AnyFamily[]
   readonly policy: Policy
+  /** What a configuration changes of what is denied. */
+  readonly denied?: Pick<DenyOptions, 'defaults' | 'extra'> | undefined
   readonly facts?: CallerFacts
   readonly abis?: readonly Abi[]
 }
@@ -87,23 +90,33 @@ export const CONTAINER_ROOT: CallerFacts = {
   inContainerUserNamespace: true,
 }
 
+/** The command's process, which runs with `uid` of the container: execve(2) leaves no capabilities to any but root. */
+export function callerOf({uid, gid}: {readonly uid: number; readonly gid: number}): CallerFacts {
+  return uid === 0 ? {...CONTAINER_ROOT, gid} : {...CONTAINER_ROOT, uid, gid, effective: 0n}
+}
+
 export class Judge {
   readonly deny: Program
+  /** Names of the calls that the deny filter answers, some of them under a condition. */
+  readonly denied: readonly string[]
   readonly notify: Program | undefined
   readonly policy: Policy
+  readonly facts: CallerFacts
   readonly #covered = new Map<string, Covered>()
   readonly #programs: readonly (readonly Instruction[])[]
-  readonly #facts: CallerFacts
 
-  constructor({families, policy, rootless, facts = CONTAINER_ROOT, abis = machineAbis(process.arch)}: JudgeOptions) {
+  constructor(options: JudgeOptions) {
+    const {families, policy, rootless, denied, facts = CONTAINER_ROOT, abis = machineAbis(process.arch)} = options
     this.policy = policy
-    this.#facts = facts
+    this.facts = facts
     for (const family of families) {
       const part: unknown = family.select(policy)
       if (part === undefined) continue
       for (const call of family.calls(part, {rootless})) this.#covered.set(call.name, {call, family, part})
     }
-    this.deny = denyFilter({abis, modules: policy.modules !== undefined})
+    const deny: DenyOptions = {abis, modules: policy.modules !== undefined, ...denied}
+    this.deny = denyFilter(deny)
+    this.denied = denyRules(deny).flatMap(({name}) => name ?? [])
     this.notify = notifyFilter(
       [...this.#covered.values()].map(({call}) => call),
       abis,
@@ -210,7 +223,7 @@ export class Judge {
     const entries = Object.entries(call.arguments as Arguments)
     const values = Object.fromEntries(entries.map(([name, argument]) => [name, argument.json(read[name], read)]))
     const shown = `${base.syscall}(${entries.map(([name, argument]) => argument.show(read[name], read)).join(', ')})`
-    const decide = (policy: unknown): Verdict => call.decide(read, this.#facts, policy)
+    const decide = (policy: unknown): Verdict => call.decide(read, this.facts, policy)
     return {...known, values, shown, rules: applyRules(part, decide), ...answerOf(decide(part))}
   }
 }

@@ -3,6 +3,7 @@
 import {errnoName} from '../ffi/errors.js'
 import {showAction} from '../intercept/filter/disassemble.js'
 import {escapeBytes} from '../intercept/caller/escape.js'
+import type {CallerFacts} from '../intercept/family.js'
 import {shellQuote} from '../render/closing.js'
 import {printable} from '../render/printable.js'
 import type {Advised, FlagWords} from './advise.js'
@@ -31,6 +32,11 @@ export function showOutcome({outcome, by, errno}: Pick<Advised, 'by' | 'errno' |
   }
 }
 
+function showCaller({uid, effective}: CallerFacts): string {
+  if (effective === 0n) return `user ${uid} of the container without capabilities`
+  return 'root of the container with all capabilities'
+}
+
 function row(label: string, text: string): string {
   return `  ${label.padEnd(9)}${printable(text)}`
 }
@@ -46,8 +52,8 @@ function wrapped(label: string, words: readonly string[], separator = ' '): stri
   return lines.map((line, index) => row(index === 0 ? label : '', line))
 }
 
-/** Everything about one call: filter, policy, answer, flag. */
-export function callLines(judged: Advised, text: string): string[] {
+/** Everything about one call: filter, policy, answer, flag. `caller`: whose call it is. */
+export function callLines(judged: Advised, text: string, caller: CallerFacts): string[] {
   const {filter, family, rules, reason, advice, outcome} = judged
   const lines = [judged.shown ?? printable(text)]
   if (filter !== undefined) {
@@ -57,7 +63,7 @@ export function callLines(judged: Advised, text: string): string[] {
     lines.push(...wrapped('', tests, '; '))
   }
   if (family !== undefined && filter?.action.kind === 'notify') {
-    lines.push(row('policy', `${family}, for root of the container with all capabilities`))
+    lines.push(row('policy', `${family}, for ${showCaller(caller)}`))
     for (const member of new Set(rules.map((rule) => rule.member))) {
       const entries = rules
         .filter((rule) => rule.member === member)

@@ -46,7 +46,8 @@ describe('a configuration file', () => {
     // A flag that is typed takes the place of the key.
     const other = new RegExp(`^interceptor: ${cwd}/c\\.yaml:4: cannot read device '/dev/absent'`)
     assert.match(errorOf('run', '--config', 'c.yaml', '--memory', '1G', '--', 'true'), other)
-    assert.match(errorOf('explain', '--config', 'c.yaml'), other)
+    // No run of it could start, so that there is nothing to explain.
+    assert.equal(errorOf('explain', '--config', 'c.yaml'), errorOf('run', '--config', 'c.yaml', '--', 'true'))
     assert.match(errorOf('check', '--config', 'lxd.yaml'), /lxd\.yaml:2: /)
   })
 
@@ -60,6 +61,41 @@ describe('a configuration file', () => {
     const cwd = temporary()
     writeFileSync(join(cwd, 'c.yaml'), 'mknod: true\n')
     assert.match(interceptorIn({cwd}, 'explain', '--config', 'c.yaml').stdout, /^mknod: on/m)
+  })
+
+  const made = 'mknodat(AT_FDCWD, "null", S_IFCHR|0666, makedev(1, 3))'
+  const answers: readonly (readonly [what: string, lines: string, call: string, answer: RegExp])[] = [
+    ['denies a call', 'security.syscalls.deny: mknodat errno 1', made, /refused by the filter \(-1 EPERM\)/],
+    ['denies some', 'security.syscalls.deny: mknodat errno 13 [3,259,SCMP_CMP_EQ]', made, /\(-1 EACCES\)/],
+    ['denies others', 'security.syscalls.deny: mknodat errno 13 [3,1,SCMP_CMP_EQ]', made, /performed/],
+    ['denies nothing by default', 'security.syscalls.deny_default: "false"', 'kexec_load(0, 0, NULL, 0)', /kernel/],
+    ['has the command run by another user', 'user: "7:8"', made, /lacks CAP_MKNOD/],
+  ]
+  for (const [what, line, call, answer] of answers) {
+    it(`that ${what} says so in explain`, () => {
+      const cwd = temporary()
+      writeFileSync(join(cwd, 'c.yaml'), `mknod: true\n${line}\n`)
+      assert.match(interceptorIn({cwd}, 'explain', '--config', 'c.yaml', call).stdout, answer)
+    })
+  }
+
+  it('that denies a call has those of a trace refused', () => {
+    const cwd = temporary()
+    writeFileSync(join(cwd, 'c.yaml'), 'security.syscalls.deny: chmod errno 38\n')
+    writeFileSync(join(cwd, 'trace'), 'chmod("a", 0755) = 0\n')
+    const {status, stdout} = interceptorIn({cwd}, 'explain', '--config', 'c.yaml', '--strace', 'trace')
+    assert.equal(status, 1)
+    assert.match(stdout, /^1: chmod\("a", 0755\) = 0 {2}refused by the filter \(-1 ENOSYS\)/m)
+  })
+
+  it('whose ids can not be mapped ends explain as it ends run', () => {
+    const cwd = temporary()
+    // Root of the host is nobody's to map; an ordinary user may use no raw.idmap at all.
+    writeFileSync(join(cwd, 'c.yaml'), 'mknod: true\nraw.idmap: both 0 1000\n')
+    const explained = interceptorIn({cwd}, 'explain', '--config', 'c.yaml', made)
+    const ran = interceptorIn({cwd}, 'run', '--config', 'c.yaml', '--', 'true')
+    assert.match(explained.stderr, /^interceptor: cannot use raw\.idmap: /m)
+    assert.deepEqual([explained.status, explained.stdout, explained.stderr], [2, '', ran.stderr])
   })
 
   it('of a project counts for an ordinary user, and not for root', () => {

@@ -29,7 +29,10 @@ export async function withConfiguration(given: FlagValues, command: CommandName)
   return {...loaded, values}
 }
 
-/** Keys that mean nothing to this command are for another; a key that no command knows would be lost without a word. */
+/**
+ * A file says how the command is run: every command is told all of it, since what `explain` shows and `check` tries is
+ * that run. A key that no command knows would be lost without a word.
+ */
 function merge(
   {file, values}: Pick<LoadedConfiguration, 'file' | 'values'>,
   given: FlagValues,
@@ -37,7 +40,7 @@ function merge(
 ): FlagValues {
   const unknown = Object.keys(values).find((key) => !flags.some(({name}) => name === key))
   if (unknown !== undefined) throw new UsageError(`${file ?? ''}: ${unknown} is not available in this version`)
-  const known = new Set(flagsOf(command).map(({name}) => name))
+  const known = new Set([...flagsOf(command), ...flagsOf('run')].map(({name}) => name))
   const {config: _config, 'no-config': _none, ...own} = given
   const typed = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined))
   return {...Object.fromEntries(Object.entries(values).filter(([key]) => known.has(key))), ...typed}

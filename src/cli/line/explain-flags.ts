@@ -3,17 +3,20 @@
 import {UsageError} from '../../errors.js'
 import type {Adviser, FlagWords} from '../../explain/advise.js'
 import {Judge} from '../../explain/judge.js'
+import type {JudgeOptions} from '../../explain/judge.js'
 import {FAMILIES} from '../../intercept/families/index.js'
 import type {HandlerPolicy} from '../../intercept/policy.js'
-import type {FamilyOptions} from '../../intercept/family.js'
 import type {FlagValues} from '../flags/index.js'
 import {flagsOf, listOf} from '../flags/index.js'
 import {toPolicy} from './policy.js'
 
+/** What a judgement depends on beside flags. */
+export type JudgedUnder = Omit<JudgeOptions, 'abis' | 'families' | 'policy'>
+
 /** Combinations that are kept, so that a file of calls with ever new advice needs bounded memory. */
 const KEPT_MAX = 256
 
-export function adviserFor(values: FlagValues, options: FamilyOptions, handler?: HandlerPolicy): Adviser {
+export function adviserFor(values: FlagValues, options: JudgedUnder, handler?: HandlerPolicy): Adviser {
   const judges = new Map<string, Judge | undefined>()
   return {
     families: FAMILIES,
@@ -31,13 +34,13 @@ export function adviserFor(values: FlagValues, options: FamilyOptions, handler?:
 function judgeWith(
   values: FlagValues,
   flags: readonly FlagWords[],
-  options: FamilyOptions,
+  options: JudgedUnder,
   handler: HandlerPolicy | undefined,
 ): Judge | undefined {
   const merged = withWords(values, flags)
   if (merged === undefined) return undefined
   try {
-    return new Judge({families: FAMILIES, policy: toPolicy(merged, handler), rootless: options.rootless})
+    return new Judge({families: FAMILIES, policy: toPolicy(merged, handler), ...options})
   } catch (error) {
     // What was typed is checked before anything is tried out.
     if (error instanceof UsageError && flags.length > 0) return undefined

@@ -143,6 +143,29 @@ export function chooseNestedMaps(own: IdMaps, given: IdMaps = {uidMap: [], gidMa
   }
 }
 
+export interface IdMapChoice {
+  readonly rootless: boolean
+  /** --uid-map and --gid-map. */
+  readonly given: IdMaps
+  /** LXD's raw.idmap. */
+  readonly raw: {readonly uid: readonly IdMapExtent[]; readonly gid: readonly IdMapExtent[]} | undefined
+  /** The maps of the supervisor's own user namespace; asked for where `rootless`. */
+  readonly own: () => IdMaps
+}
+
+/** The container's maps. Throws UsageError where those that were asked for can not be had. */
+export function chooseIdMaps({rootless, given, raw = {uid: [], gid: []}, own}: IdMapChoice): IdMaps {
+  if (rootless) {
+    if (raw.uid.length + raw.gid.length > 0)
+      throw new UsageError('cannot use raw.idmap: it needs a supervisor that root started', {
+        hints: ['map ids of your own with --uid-map and --gid-map'],
+      })
+    return chooseNestedMaps(own(), given)
+  }
+  const {uidMap, gidMap} = choosePrivilegedMaps(readIdSources(), given)
+  return {uidMap: overlayMap('raw.idmap', uidMap, raw.uid), gidMap: overlayMap('raw.idmap', gidMap, raw.gid)}
+}
+
 /**
  * `map` with some of the container's ids mapped otherwise, as LXD's raw.idmap asks for: what stands at the same id of
  * the container or of the host gives way.

@@ -123,6 +123,16 @@ export function chooseMaps(
   return {...maps, helpers: [newuidmap, newgidmap], single: undefined}
 }
 
+/** The maps of the user namespace that enterUserNamespace() would enter, unless newuidmap(1) or newgidmap(1) fail. */
+export function mapsToEnter(standing: Standing): IdMaps {
+  const {uidMap, gidMap} = chooseMaps(standing)
+  const one = (outside: number) => [{inside: 0, outside, count: 1}]
+  return {
+    uidMap: uidMap.length === 0 ? one(standing.uid) : uidMap,
+    gidMap: gidMap.length === 0 ? one(standing.gid) : gidMap,
+  }
+}
+
 const COMPLETE = 65_536
 
 /** Of all ids of a host only those that belong to people and services: enough for any image. */
