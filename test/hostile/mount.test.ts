@@ -285,4 +285,47 @@ for delay in range(12):
     assert.match(stderr, /continued: the caller is in a user namespace of its own/u)
     assert.match(stderr, /refused: the caller lacks CAP_SYS_ADMIN/u)
   })
+
+  it('mounts what a source was when the run began, whatever its name is made to lead to', () => {
+    const victim = temporary()
+    mkdirSync(join(victim, 'images'))
+    const make = `chmod 755 .; truncate -s 8M images/vm && mkfs.ext4 -q images/vm && chmod 600 images/vm
+      mkdir work work/m work/images; cp images/vm work/images/vm; cp images/vm work/vm; chmod 666 work/vm`
+    succeed({cwd: victim}, 'sh', '-euc', make)
+    const before = succeed({cwd: victim}, 'sha256sum', 'images/vm')
+    const cwd = join(victim, 'work')
+    // Source, what the container does, what it mounts, and whether the link that it leaves is in the way of the next run.
+    const swaps = [
+      ['vm', 'rm vm; ln -s ../images/vm vm', 'vm', true],
+      ['vm', 'mv vm own; ln -s ../images/vm vm', 'vm', true],
+      ['images/vm', 'mv images own; ln -s ../images images', 'images/vm', true],
+      ['images', 'mv images own; ln -s ../images images', 'images/vm', true],
+      ['images', 'rm images/vm; ln -s ../../images/vm images/vm', 'images/vm', false],
+    ] as const
+    for (const [source, swap, image, isInTheWay] of swaps) {
+      const flags = ['run', '--mount-allowed', 'ext4', '--mount-shift', '--mount-source', source]
+      const call = `import ctypes; libc = ctypes.CDLL(None); print(libc.mount(b"${image}", b"m", b"ext4", 0, None))`
+      const script = `${swap}; python3 -c '${call}'; echo changed 2>/dev/null >m/file`
+      const {stdout, stderr} = interceptorIn({cwd}, ...flags, '--', 'sh', '-c', script)
+      assert.equal(stdout, '-1\n', swap)
+      assert.match(stderr, /refused: this image is not among the sources/u, swap)
+      const again = interceptorIn({cwd}, ...flags, '--', 'true')
+      assert.equal(again.status, isInTheWay ? 125 : 0, again.stderr)
+      if (isInTheWay) assert.match(again.stderr, /is a symbolic link, and a container may have made it/u)
+      succeed({cwd}, 'sh', '-euc', 'rm -rf vm images m/file; test -e own || cp -r ../images own; rm -rf own')
+      succeed({cwd}, 'sh', '-euc', 'mkdir images; cp ../images/vm images/vm; cp ../images/vm vm; chmod 666 vm')
+    }
+    assert.equal(succeed({cwd: victim}, 'sha256sum', 'images/vm'), before)
+  })
+
+  it('writes to an image no more than the caller may', () => {
+    const cwd = temporary()
+    succeed({cwd}, 'sh', '-euc', 'mkdir work work/m; truncate -s 8M vm && mkfs.ext4 -q vm')
+    const call = (flags: number) =>
+      `import ctypes; libc = ctypes.CDLL(None, use_errno=True); print(libc.mount(b"/tmp/vm", b"m", b"ext4", ${flags}, None), ctypes.get_errno())`
+    const flags = ['run', '--mount-allowed', 'ext4', '--mount-source', '../vm', '--bind', '../vm:/tmp/vm:ro']
+    const script = `python3 -c '${call(0)}'; python3 -c '${call(1)}'`
+    const {stdout, stderr} = interceptorIn({cwd: join(cwd, 'work')}, ...flags, '--', 'sh', '-c', script)
+    assert.equal(stdout, '-1 30\n0 0\n', stderr)
+  })
 })

@@ -14,7 +14,7 @@ import {exportTree} from './tree.js'
 import {thisHost} from '../filesystem/host.js'
 import type {IdMaps} from '../userns/idmap.js'
 import {resolveOnHost} from '../filesystem/mount-points.js'
-import {absolute, below, components, display} from '../filesystem/path-bytes.js'
+import {absolute, below, components, display} from '../../host/path-bytes.js'
 import type {FilesystemStep} from '../plan.js'
 
 export interface ExportRequest {

@@ -16,7 +16,7 @@ import {
 import {isTerminal} from '../../ffi/terminal.js'
 import {LaunchError, UsageError} from '../../errors.js'
 import {AT_FDCWD, AT_SYMLINK_FOLLOW, O_DIRECTORY, POLLOUT, linkat, poll} from '../../ffi/libc.js'
-import {display} from '../filesystem/path-bytes.js'
+import {display} from '../../host/path-bytes.js'
 
 const STANDARD_OUTPUT = 1
 const CHUNK = 256 * 1024

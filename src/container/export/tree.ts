@@ -14,7 +14,7 @@ import type {Device} from '../../intercept/policy.js'
 import {attributeRecords, readAttributes} from './attributes.js'
 import type {Attribute, ExportIds} from './attributes.js'
 import type {ExportOutput} from './output.js'
-import {display} from '../filesystem/path-bytes.js'
+import {display} from '../../host/path-bytes.js'
 import {BLOCK, endOfArchive, headerBlocks, padding} from './tar-format.js'
 import type {PaxRecord, TarEntry, TarType} from './tar-format.js'
 

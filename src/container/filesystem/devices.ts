@@ -7,7 +7,7 @@ import {UsageError} from '../../errors.js'
 import {decodeDevice} from '../../kernel/device-numbers.js'
 import type {Device} from '../../intercept/policy.js'
 import type {DeviceRule} from '../../intercept/preparation.js'
-import {display} from './path-bytes.js'
+import {display} from '../../host/path-bytes.js'
 
 /**
  * What the container's cgroup lets it open of device nodes on the host.

@@ -9,7 +9,7 @@ import {bindNode, bindNodeRequest, deviceRequest, ownNodeRequest} from './node-r
 import type {BindOption, DeviceOption} from '../run-options.js'
 import {MountPoints, resolveOnHost, SHOWN} from './mount-points.js'
 import type {MountRequest} from './mount-points.js'
-import {absolute, below, components, display, isAbsolute, join, normal, ROOT} from './path-bytes.js'
+import {absolute, below, components, display, isAbsolute, join, normal, ROOT} from '../../host/path-bytes.js'
 import type {FilesystemStep, MountFlags} from '../plan.js'
 
 export interface FilesystemOptions {

@@ -2,7 +2,7 @@
 
 import {LaunchError, UsageError} from '../../errors.js'
 import type {FileFacts, Host} from './host.js'
-import {below, components, display, isAbsolute, join, parent, ROOT} from './path-bytes.js'
+import {below, components, display, isAbsolute, join, parent, ROOT} from '../../host/path-bytes.js'
 import type {FilesystemStep, MountFlags} from '../plan.js'
 
 /** One mount that was asked for, at `target` of the container. */

@@ -9,7 +9,7 @@ import type {Host} from './host.js'
 import type {NodeOption} from '../../intercept/preparation.js'
 import {resolveOnHost} from './mount-points.js'
 import type {MountPoints, MountRequest} from './mount-points.js'
-import {absolute, display, normal} from './path-bytes.js'
+import {absolute, display, normal} from '../../host/path-bytes.js'
 
 /** What nodes depend on beside the host. */
 interface NodeOptions {

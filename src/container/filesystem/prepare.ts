@@ -9,7 +9,7 @@ import {factsOf, physicalCurrentDirectory, thisHost, type FileFacts} from './hos
 import type {IdMaps} from '../userns/idmap.js'
 import type {ContainerOptions} from '../run-options.js'
 import {resolveOnHost} from './mount-points.js'
-import {absolute, below, display, join} from './path-bytes.js'
+import {absolute, below, display, join} from '../../host/path-bytes.js'
 
 export interface FilesystemRequest {
   readonly container: ContainerOptions

@@ -3,7 +3,7 @@
 import {EXIT, InterceptorError, type InterceptorErrorOptions} from '../../errors.js'
 import {SystemError} from '../../ffi/errors.js'
 import type {ContainerEnd} from './index.js'
-import {display} from '../filesystem/path-bytes.js'
+import {display} from '../../host/path-bytes.js'
 import type {Reporter, RunEnd} from '../run-options.js'
 
 /** The command was not there, or can't be executed; statuses as env(1) gives them. */

@@ -14,6 +14,9 @@ import {MountSources} from './sources/sources.js'
 import {StandIns} from './loop/stand-in.js'
 import type {LoopStandIns} from './loop/stand-in.js'
 import {prepareMount} from './prepare.js'
+import type {MountKept} from './prepare.js'
+import {closeSources, openSources} from './sources/opened.js'
+import type {OpenedSource} from './sources/opened.js'
 import {Workshop} from './private-mount-namespace.js'
 import {OwnCapabilities} from '../../caller/own-capabilities.js'
 import type {MountPolicy} from '../../policy.js'
@@ -29,13 +32,14 @@ interface MountMemory {
   readonly contexts: SharedArrayBuffer
   /** Undefined where no image may be mounted. */
   readonly loops: LoopStandIns | undefined
+  readonly sources: readonly OpenedSource[]
 }
 
-function newMemory(loops?: LoopStandIns): MountMemory {
-  return {emulated: emulatedMountsMemory(), contexts: fsContextsMemory(), loops}
+function newMemory({loops, sources}: MountKept): MountMemory {
+  return {emulated: emulatedMountsMemory(), contexts: fsContextsMemory(), loops, sources}
 }
 
-export const mountFamily: Family<MountPolicy, MountState, MountMemory, LoopStandIns> = {
+export const mountFamily: Family<MountPolicy, MountState, MountMemory, MountKept> = {
   name: 'mount',
   summary: 'file systems: mount, fsopen, fsconfig, fsmount, fspick',
   flag: '--mount',
@@ -70,10 +74,15 @@ export const mountFamily: Family<MountPolicy, MountState, MountMemory, LoopStand
     ...(policy.sources.length > 0 ? [loopCall] : []),
   ],
   prepare: prepareMount,
-  attach: (_policy, _container, loops) => ({shared: newMemory(loops)}),
-  start(policy, container, shared = newMemory()) {
+  attach(policy, _container, kept) {
+    if (kept !== undefined) return {shared: newMemory(kept)}
+    // For a command of exec: what the names lead to now, past no link that the container may have made.
+    const sources = openSources(policy.sources)
+    return {shared: newMemory({loops: undefined, sources}), stop: () => closeSources(sources)}
+  },
+  start(policy, container, shared = newMemory({loops: undefined, sources: []})) {
     const own = new OwnCapabilities()
-    const sources = new MountSources(own, policy.sources)
+    const sources = new MountSources(own, shared.sources)
     return {
       own,
       workshop: new Workshop(own),

@@ -34,7 +34,7 @@ import {attachImage} from './loop/loop-device.js'
 import {DATA_MAX, dangerOf, parseOptions, withOwnOptions} from './options.js'
 import type {MountOption} from './options.js'
 import {mountOverlay} from './overlay/overlay-mount.js'
-import {needsDevice} from './sources/sources.js'
+import {needsDevice, openImage} from './sources/sources.js'
 import type {MountSource, MountSources} from './sources/sources.js'
 import type {StandIns} from './loop/stand-in.js'
 import type {MadeMount, Workshop} from './private-mount-namespace.js'
@@ -105,7 +105,7 @@ export function withSource<T>(
   }
   const source = needsDevice(type) ? findSource(request.source, caller, state) : undefined
   if (source?.kind === 'refuse') return source
-  const {device, release} = deviceOf(source, request, state)
+  const {device, release} = deviceOf(source, request, caller, state)
   try {
     caller.assertAlive()
     const result = action(device)
@@ -220,16 +220,17 @@ interface MountDevice {
 function deviceOf(
   source: Exclude<MountSource, {kind: 'refuse'}> | undefined,
   {flags}: Pick<NewMount, 'flags'>,
+  caller: Caller,
   state: MountState,
 ): MountDevice {
   if (source === undefined) return {device: undefined, release: () => undefined}
   if (source.kind === 'device') return {device: source.device, release: () => undefined}
-  const {own, sources, workshop} = state
+  const {own, workshop} = state
   const standIn = source.kind === 'stand-in' ? source.image : undefined
   const file = standIn?.file ?? (source as Extract<MountSource, {kind: 'image'}>).file
   try {
     const readOnly = (flags & MS_RDONLY) !== 0 || standIn?.readOnly === true
-    const image = sources.openImage(file, readOnly)
+    const image = openImage(file, readOnly, caller)
     try {
       const request = {
         image,

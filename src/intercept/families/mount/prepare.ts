@@ -1,23 +1,31 @@
 // What a container needs among its devices to mount: sources, /dev/fuse, and loop devices that are its own.
 
-import {closeSync, ftruncateSync, lstatSync, openSync, realpathSync, statSync} from 'node:fs'
+import {closeSync, ftruncateSync, lstatSync, openSync} from 'node:fs'
 
-import {LaunchError, UsageError} from '../../../errors.js'
+import {LaunchError} from '../../../errors.js'
 import {O_CLOEXEC} from '../../../ffi/libc.js'
 import {memfd_create} from '../../../ffi/process.js'
-import {decodeDevice} from '../../../kernel/device-numbers.js'
+import {pathOfDescriptor} from '../../caller/descriptor-path.js'
 import type {Device, MountPolicy} from '../../policy.js'
 import type {NodeOption, Preparation, PreparationRequest} from '../../preparation.js'
 import {LOOP_CONTROL, attachImage} from './loop/loop-device.js'
 import {standInMemory} from './loop/stand-in.js'
 import type {LoopStandIn, LoopStandIns} from './loop/stand-in.js'
+import {closeSources, openSources} from './sources/opened.js'
+import type {OpenedSource} from './sources/opened.js'
 
 type OwnNode = Extract<NodeOption, {mode: number}>
 
+/** What the supervisor holds for as long as the container lives. */
+export interface MountKept {
+  /** Undefined where no image may be mounted. */
+  readonly loops: LoopStandIns | undefined
+  readonly sources: readonly OpenedSource[]
+}
+
 interface Source {
   readonly path: string
-  /** Undefined: an image file, or a directory of images. */
-  readonly device: Device | undefined
+  readonly opened: OpenedSource
 }
 
 const FUSE: Device = {type: 'c', major: 10, minor: 229}
@@ -33,13 +41,29 @@ const LOOP_BYTES = 4096
  * @throws UsageError where a source is not there
  * @throws LaunchError where images need loop devices and the host has none
  */
-export function prepareMount(policy: MountPolicy, {rootless, devices}: PreparationRequest): Preparation<LoopStandIns> {
-  const sources = policy.sources.map(sourceOf)
+export function prepareMount(policy: MountPolicy, {rootless, devices}: PreparationRequest): Preparation<MountKept> {
+  const opened = openSources(policy.sources)
+  const sources = opened.map((each, index) => ({path: policy.sources[index]!, opened: each}))
   const usesFuse = Object.keys(policy.fuse).length > 0
-  return {
-    shown: sources.map(({path}) => Buffer.from(path)),
-    spawner: usesFuse,
-    ...(rootless ? prepareForUser(sources, usesFuse, devices) : prepareForRoot(sources, usesFuse, devices)),
+  try {
+    const {
+      kept: loops,
+      close,
+      ...own
+    } = rootless ? prepareForUser(sources, usesFuse, devices) : prepareForRoot(sources, usesFuse, devices)
+    return {
+      shown: sources.map(({path}) => Buffer.from(path)),
+      spawner: usesFuse,
+      ...own,
+      kept: {loops, sources: opened},
+      close() {
+        close?.()
+        closeSources(opened)
+      },
+    }
+  } catch (error) {
+    closeSources(opened)
+    throw error
   }
 }
 
@@ -54,7 +78,7 @@ function prepareForUser(
 ): Preparation<LoopStandIns> {
   if (!usesFuse) return {}
   const fuse = !isShown(FUSE_PATH, shown) && isCharacterDevice(FUSE_PATH) ? [ofHost(FUSE_PATH, FUSE_PATH)] : []
-  if (!sources.some(({device}) => device === undefined)) return {nodes: fuse}
+  if (!sources.some(isOfImages)) return {nodes: fuse}
   const devices = Array.from({length: LOOPS}, (_, number) => ({number, device: NULL, fd: -1, memory: -1}))
   const names = [LOOP_CONTROL_PATH, ...devices.map(({number}) => loopPath(number))]
   return {
@@ -73,18 +97,16 @@ function prepareForRoot(
   shown: readonly Buffer[],
 ): Preparation<LoopStandIns> {
   const mode = usesFuse ? 0o660 : 0o440
-  const blocks = sources.flatMap(({path, device}) =>
-    device === undefined
+  const blocks = sources.flatMap(({path, opened}) =>
+    opened.kind !== 'device'
       ? []
-      : [...new Set([path, realpathSync(path)])]
+      : [...new Set([path, pathOfDescriptor(opened.fd).toString()])]
           .filter((name) => !isShown(name, shown))
-          .map((name) => ({path: Buffer.from(name), device, mode})),
+          .map((name) => ({path: Buffer.from(name), device: opened.device, mode})),
   )
   const fuse = usesFuse && !isShown(FUSE_PATH, shown) ? [{path: Buffer.from(FUSE_PATH), device: FUSE, mode: 0o666}] : []
   const nodes: OwnNode[] = [...blocks, ...fuse]
-  const loops = sources.some(({device}) => device === undefined)
-    ? makeStandIns([...shown, ...nodes.map(({path}) => path)])
-    : []
+  const loops = sources.some(isOfImages) ? makeStandIns([...shown, ...nodes.map(({path}) => path)]) : []
   if (loops.length > 0) {
     // The requests of its ioctls are taken by the filter: any node that opens will do.
     nodes.push({path: Buffer.from(LOOP_CONTROL_PATH), device: NULL, mode: 0o660})
@@ -112,12 +134,8 @@ function release({fd, memory}: LoopStandIn): void {
   closeSync(memory)
 }
 
-function sourceOf(path: string): Source {
-  const stats = statSync(path, {throwIfNoEntry: false})
-  if (stats === undefined) {
-    throw new UsageError(`cannot use --mount-source ${path}: there is nothing of that name`)
-  }
-  return {path, device: stats.isBlockDevice() ? {type: 'b', ...decodeDevice(stats.rdev)} : undefined}
+function isOfImages({opened}: Source): boolean {
+  return opened.kind !== 'device'
 }
 
 function makeStandIns(taken: readonly Buffer[]): readonly LoopStandIn[] {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type {FileFacts, Host} from '../../../../src/container/filesystem/host.js'
 import {MountPoints} from '../../../../src/container/filesystem/mount-points.js'
 import {deviceRequest} from '../../../../src/container/filesystem/node-requests.js'
-import {ROOT} from '../../../../src/container/filesystem/path-bytes.js'
+import {ROOT} from '../../../../src/host/path-bytes.js'
 import type {FilesystemStep} from '../../../../src/container/plan.js'
 import type {DeviceOption} from '../../../../src/container/run-options.js'
 

@@ -19,6 +19,7 @@ import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
 import type {OwnCapabilities} from '../../../caller/own-capabilities.js'
 import type {Caller, Performed} from '../../../family.js'
 import {LOOP_CONFIGURE, LOOP_CTL_GET_FREE, LOOP_MAJOR} from './loop-device.js'
+import {openImage} from '../sources/sources.js'
 import type {MountSources} from '../sources/sources.js'
 
 // include/uapi/linux/loop.h
@@ -79,7 +80,7 @@ export function standInMemory(count: number): SharedArrayBuffer {
 
 /** What is behind a stand-in that was configured. */
 export interface StandInImage {
-  /** O_PATH descriptor of the host's file, the caller's to close. Undefined for a file that may not be mounted. */
+  /** Descriptor of the caller's own file, for the taker to close. Undefined for a file that may not be mounted. */
   readonly file: number | undefined
   readonly offset: bigint
   readonly sizeLimit: bigint
@@ -146,7 +147,7 @@ export class StandIns {
       case LOOP_CONFIGURE:
         return this.#configure(index, caller, readConfig(caller.memory.bytes(values.argument, CONFIG_BYTES)))
       case LOOP_SET_STATUS64:
-        return this.#setStatus(index, caller.memory.bytes(values.argument, INFO_BYTES))
+        return this.#setStatus(index, caller, caller.memory.bytes(values.argument, INFO_BYTES))
       case LOOP_GET_STATUS64:
         return this.#getStatus(index, values.argument, caller)
       case LOOP_CLR_FD:
@@ -194,7 +195,7 @@ export class StandIns {
     })
   }
 
-  #setStatus(index: number, info: Buffer): Performed {
+  #setStatus(index: number, caller: Caller, info: Buffer): Performed {
     const offset = info.readBigUInt64LE(INFO.offset)
     const sizeLimit = info.readBigUInt64LE(INFO.sizeLimit)
     const image = this.#acquire(index)
@@ -202,7 +203,7 @@ export class StandIns {
       const flags = LO_FLAGS_AUTOCLEAR | (image.readOnly ? LO_FLAGS_READ_ONLY : 0)
       if (offset === image.offset && sizeLimit === image.sizeLimit) return done(0)
       if (image.file === undefined) throw new SystemError('ioctl', ERRNO.EPERM)
-      const file = this.#sources.openImage(image.file, true)
+      const file = openImage(image.file, true, caller)
       const kept = duplicateCloseOnExec(image.file)
       try {
         return this.#changing(index, [STATE.configured], () => {

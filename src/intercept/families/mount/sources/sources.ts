@@ -1,8 +1,8 @@
 // What a mount may be made from: looked up with the caller's rights, then compared with what the policy names.
 
-import {readFileSync, realpathSync} from 'node:fs'
+import {readFileSync} from 'node:fs'
 
-import {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, capabilityMask} from '../../../../ffi/credentials.js'
+import {CAP_DAC_READ_SEARCH, capabilityMask} from '../../../../ffi/credentials.js'
 import {ERRNO, SystemError} from '../../../../ffi/errors.js'
 import {
   AT_FDCWD,
@@ -12,8 +12,8 @@ import {
   O_RDONLY,
   O_RDWR,
   closeQuietly,
+  duplicateCloseOnExec,
   openat,
-  readlinkat,
 } from '../../../../ffi/libc.js'
 import {
   RESOLVE_BENEATH,
@@ -24,23 +24,23 @@ import {
   openat2,
 } from '../../../../ffi/mount.js'
 import type {Statx} from '../../../../ffi/mount.js'
+import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
 import {escapeBytes} from '../../../caller/escape.js'
 import type {OwnCapabilities} from '../../../caller/own-capabilities.js'
 import type {Device} from '../../../policy.js'
 import type {Caller, Verdict} from '../../../family.js'
 import type {StandInImage} from '../loop/stand-in.js'
+import type {OpenedSource} from './opened.js'
 
 const S_IFMT = 0o170_000
 const S_IFBLK = 0o060_000
 const S_IFREG = 0o100_000
-const S_IFDIR = 0o040_000
 const ST_NODEV = 4
-const PATH_MAX = 4096
-const OPENING = capabilityMask(CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)
+const SEARCHING = capabilityMask(CAP_DAC_READ_SEARCH)
 
 export type MountSource =
   | {readonly kind: 'device'; readonly device: Device}
-  /** `path`: of the host. */
+  /** `file`: the caller's own view of the image (O_PATH), the caller of `find` closes it. */
   | {readonly kind: 'image'; readonly file: number}
   | {readonly kind: 'stand-in'; readonly device: Device; readonly image: StandInImage & {readonly file: number}}
   | Extract<Verdict, {kind: 'refuse'}>
@@ -48,11 +48,11 @@ export type MountSource =
 /** The `sources` of a policy. A file of the container is one of them when it is the same inode on the host. */
 export class MountSources {
   readonly #own: OwnCapabilities
-  readonly #paths: readonly string[]
+  readonly #opened: readonly OpenedSource[]
 
-  constructor(own: OwnCapabilities, paths: readonly string[]) {
+  constructor(own: OwnCapabilities, opened: readonly OpenedSource[]) {
     this.#own = own
-    this.#paths = paths
+    this.#opened = opened
   }
 
   /** What `source` leads to for the caller. The descriptor of an image is the host's file, and the caller's to close. */
@@ -96,75 +96,49 @@ export class MountSources {
 
   findDevice(device: Device, shown: Buffer): MountSource {
     const {major, minor} = device
-    const isListed = this.#paths.some((path) => {
-      const status = this.#status(path)
-      return (
-        status !== undefined &&
-        (status.mode & S_IFMT) === S_IFBLK &&
-        status.rdevMajor === major &&
-        status.rdevMinor === minor
-      )
-    })
+    const isListed = this.#opened.some(
+      (source) => source.kind === 'device' && source.device.major === major && source.device.minor === minor,
+    )
     return isListed ? {kind: 'device', device} : refusal(`block ${major}:${minor}`, shown)
   }
 
-  /** `fd`: of the file in the container. */
+  /** `fd`: of the file in the container. The descriptor that is found is another one of the same file there. */
   findImage(fd: number, shown: Buffer): MountSource {
-    const inside = linkOf(fd)
-    for (const path of this.#paths) {
-      const file = this.#open(path, inside)
-      if (file === undefined) continue
-      if (isSame(fstat(file), fstat(fd))) return {kind: 'image', file}
+    const status = fstat(fd)
+    const isListed = this.#opened.some((source) => {
+      if (source.kind === 'image') return isSame(fstat(source.fd), status)
+      return source.kind === 'directory' && this.#isBelow(source, fd, status)
+    })
+    return isListed ? {kind: 'image', file: duplicateCloseOnExec(fd)} : refusal('this image', shown)
+  }
+
+  /** Whether the directory has this very file at the place where the container shows it. */
+  #isBelow({fd, path}: Extract<OpenedSource, {kind: 'directory'}>, inside: number, status: Statx): boolean {
+    const rest = below(pathOfDescriptor(inside), path)
+    if (rest === undefined) return false
+    const resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
+    let file: number
+    try {
+      file = this.#own.with(SEARCHING, () => openat2(fd, rest, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, resolve))
+    } catch (error) {
+      if (error instanceof SystemError) return false
+      throw error
+    }
+    try {
+      return isSame(fstat(file), status)
+    } finally {
       closeQuietly(file)
     }
-    return refusal('this image', shown)
   }
+}
 
-  /** With the supervisor's rights: being named in the policy is what allows it. */
-  openImage(file: number, readOnly: boolean): number {
-    const flags = (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC
-    return this.#own.with(OPENING, () => openat(AT_FDCWD, `/proc/self/fd/${file}`, flags, 0))
-  }
-
-  #status(path: string): Statx | undefined {
-    const fd = this.#openPath(path)
-    if (fd === undefined) return undefined
-    try {
-      return fstat(fd)
-    } finally {
-      closeQuietly(fd)
-    }
-  }
-
-  #openPath(path: string): number | undefined {
-    try {
-      return this.#own.with(OPENING, () => openat(AT_FDCWD, path, O_PATH | O_CLOEXEC, 0))
-    } catch (error) {
-      if (error instanceof SystemError) return undefined
-      throw error
-    }
-  }
-
-  /** The image that `path` names, or below that directory the one that the container shows in the same place. */
-  #open(path: string, inside: Buffer): number | undefined {
-    const fd = this.#openPath(path)
-    if (fd === undefined) return undefined
-    const type = fstat(fd).mode & S_IFMT
-    if (type === S_IFREG) return fd
-    try {
-      if (type !== S_IFDIR) return undefined
-      const real = this.#own.with(OPENING, () => realpathSync(path, {encoding: 'buffer'}))
-      const rest = below(inside, real)
-      if (rest === undefined) return undefined
-      const resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
-      return this.#own.with(OPENING, () => openat2(fd, rest, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, resolve))
-    } catch (error) {
-      if (error instanceof SystemError || (error as NodeJS.ErrnoException).code !== undefined) return undefined
-      throw error
-    } finally {
-      closeQuietly(fd)
-    }
-  }
+/**
+ * An open file of its own of the image that `file` is a descriptor of, with the rights of the caller and of the mount
+ * where it found it: what the policy names may be mounted, not written to by whoever may only read it.
+ */
+export function openImage(file: number, readOnly: boolean, caller: Caller): number {
+  const flags = (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC
+  return caller.act(0n, file, () => openat(AT_FDCWD, `/proc/self/fd/${file}`, flags, 0))
 }
 
 /** `shown`: what the flag would name, where that is known. */
@@ -183,11 +157,6 @@ function below(path: Buffer, directory: Buffer): Buffer | undefined {
   return path.subarray(0, prefix.length).equals(prefix) && path.length > prefix.length
     ? path.subarray(prefix.length)
     : undefined
-}
-
-function linkOf(fd: number): Buffer {
-  const bytes = Buffer.allocUnsafe(PATH_MAX)
-  return bytes.subarray(0, readlinkat(AT_FDCWD, `/proc/self/fd/${fd}`, bytes, PATH_MAX))
 }
 
 /** File systems that have no device: the kernel's own list, which grows as modules are loaded. */

@@ -1,6 +1,6 @@
 // Absolute paths as bytes: the kernel's names need not be UTF-8, so no string function touches them.
 
-import {UsageError} from '../../errors.js'
+import {UsageError} from '../errors.js'
 
 const SEPARATOR = 0x2f
 

@@ -1,0 +1,60 @@
+// What --mount-source names, opened once before the container exists: objects, whatever their names come to lead to.
+
+import {resolve} from 'node:path'
+
+import {UsageError} from '../../../../errors.js'
+import {closeQuietly} from '../../../../ffi/libc.js'
+import {fstat} from '../../../../ffi/mount.js'
+import {openNamed} from '../../../../host/open.js'
+import {display} from '../../../../host/path-bytes.js'
+import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
+import type {Device} from '../../../policy.js'
+
+const S_IFMT = 0o170_000
+const S_IFBLK = 0o060_000
+const S_IFREG = 0o100_000
+const S_IFDIR = 0o040_000
+
+/** Plain data; workers have the same descriptors. */
+export type OpenedSource =
+  | {readonly kind: 'device'; readonly fd: number; readonly device: Device}
+  /** An image file; its device and inode are what a call is compared with. */
+  | {readonly kind: 'image'; readonly fd: number}
+  /** A directory of images, and its path when it was opened. */
+  | {readonly kind: 'directory'; readonly fd: number; readonly path: Buffer}
+
+/**
+ * O_PATH descriptors, to be closed by `closeSources`.
+ *
+ * @throws UsageError for a path that leads nowhere, past a link that a container may have made, or to something else
+ */
+export function openSources(paths: readonly string[]): readonly OpenedSource[] {
+  const opened: OpenedSource[] = []
+  try {
+    for (const path of paths) opened.push(openSource(Buffer.from(resolve(path))))
+    return opened
+  } catch (error) {
+    closeSources(opened)
+    throw error
+  }
+}
+
+export function closeSources(sources: readonly OpenedSource[]): void {
+  for (const {fd} of sources) closeQuietly(fd)
+}
+
+function openSource(path: Buffer): OpenedSource {
+  const fd = openNamed('mount-source', path)
+  const {mode, rdevMajor: major, rdevMinor: minor} = fstat(fd)
+  switch (mode & S_IFMT) {
+    case S_IFBLK:
+      return {kind: 'device', fd, device: {type: 'b', major, minor}}
+    case S_IFREG:
+      return {kind: 'image', fd}
+    case S_IFDIR:
+      return {kind: 'directory', fd, path: pathOfDescriptor(fd)}
+    default:
+      closeQuietly(fd)
+      throw new UsageError(`cannot use --mount-source ${display(path)}: it is no block device, file or directory`)
+  }
+}
