@@ -2,12 +2,10 @@
 // what for.
 
 import {write} from 'node:fs'
-import {createRequire} from 'node:module'
-import {pathToFileURL} from 'node:url'
 import {Worker} from 'node:worker_threads'
-import type {WorkerOptions} from 'node:worker_threads'
 
 import {isSource, packageFile} from '../../package-files.js'
+import {sourceWorker, sourceWorkerWithLoader} from './source-worker.js'
 import type {Lane, WorkerStart} from './worker-protocol.js'
 
 /** A worker keeps nothing from call to call: V8's own limit of 48 is filled with garbage for no gain in speed. */
@@ -19,7 +17,7 @@ let prepared: Worker | undefined
 /** Begins a thread for the next `startWorker('hot')`. It keeps nobody from ending who never asks for it. */
 export function prepareWorker(): void {
   if (prepared !== undefined) return
-  prepared = newWorker('hot')
+  prepared = newWorker({lane: 'hot', familyModules: []})
   prepared.unref()
   // A fresh one fails in the same way, for somebody who listens.
   prepared.once('error', forgetPrepared)
@@ -38,7 +36,7 @@ export async function endPreparedWorker(): Promise<void> {
 }
 
 export function startWorker(lane: Lane, start: WorkerStart): Worker {
-  const worker = (lane === 'hot' ? takePrepared() : undefined) ?? newWorker(lane)
+  const worker = (lane === 'hot' ? takePrepared() : undefined) ?? newWorker(start)
   worker.postMessage(start)
   return worker
 }
@@ -54,28 +52,16 @@ function forgetPrepared(): void {
   prepared = undefined
 }
 
-function newWorker(lane: Lane): Worker {
+function newWorker({lane, familyModules}: Pick<WorkerStart, 'lane' | 'familyModules'>): Worker {
   // Left to itself, Node pipes what a thread prints into process.stdout, which makes the command's stream non-blocking.
   const resourceLimits = {maxYoungGenerationSizeMb: YOUNG_MB}
   const options = {name: `interceptor-${lane}`, resourceLimits, stdout: true, stderr: true}
-  const worker = isSource() ? fromSource(options) : new Worker(packageFile('bin/worker.js'), options)
+  const start = familyModules.length > 0 ? sourceWorkerWithLoader : sourceWorker
+  const worker = isSource() ? start(options) : new Worker(packageFile('bin/worker.js'), options)
   // Ours print nothing; a handler may, and standard output is the command's.
   if (lane === 'handler') {
     for (const stream of [worker.stdout, worker.stderr])
       stream.on('data', (bytes: Buffer) => write(STDERR, bytes, () => undefined))
   }
   return worker
-}
-
-/** Run from its source, as tests do, the other bundle needs the loader of this thread for itself. */
-function fromSource(options: WorkerOptions): Worker {
-  const loader = JSON.stringify(
-    pathToFileURL(
-      createRequire(import.meta.url)
-        .resolve('tsx/esm/api')
-        .replace(/cjs$/, 'mjs'),
-    ).href,
-  )
-  const file = JSON.stringify(packageFile('src/intercept/engine/worker.ts').href)
-  return new Worker(`import(${loader}).then(({register}) => (register(), import(${file})))`, {...options, eval: true})
 }
