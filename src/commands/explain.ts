@@ -2,7 +2,7 @@
 
 import {Args, Command} from '@oclif/core'
 
-import {toBytes} from '../cli/line/bytes.js'
+import {toBytes} from '../cli/flags/bytes.js'
 import {withConfiguration} from '../cli/line/configuration.js'
 import type {Configured} from '../cli/line/configuration.js'
 import {adviserFor} from '../cli/line/explain-flags.js'

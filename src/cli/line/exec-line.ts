@@ -2,14 +2,14 @@
 
 import type {ExecOptions} from '../../container/run-options.js'
 import {UsageError} from '../../errors.js'
-import {toBytes} from './bytes.js'
+import {toBytes} from '../flags/bytes.js'
 import type {FlagValues} from '../flags/index.js'
 import {flagsOf, isOn, listOf, valueOf} from '../flags/index.js'
 import {handlersOf} from './handlers.js'
 import {parseLine} from './operands.js'
 import {toPolicy} from './policy.js'
 import {noCommand, outputOptions} from './run-line.js'
-import * as read from './values.js'
+import * as read from '../flags/values.js'
 
 /** Undefined: help was asked for. `words` are what follows `interceptor exec`. */
 export async function parseExec(

@@ -19,7 +19,7 @@ import type {
 } from '../../intercept/policy.js'
 import type {FlagValues} from '../flags/index.js'
 import {isOn, listOf, valueOf} from '../flags/index.js'
-import {parseAttributeName, parseDeviceOption, parseModuleName, parsePriority} from './values.js'
+import {parseAttributeName, parseDeviceOption, parseModuleName, parsePriority} from '../flags/values.js'
 
 /** What marks a directory that hides the layers below it. */
 const OPAQUE = 'trusted.overlay.opaque'

@@ -4,14 +4,14 @@ import type {ContainerOptions, OutputOptions, RunOptions} from '../../container/
 import {UsageError} from '../../errors.js'
 import {handlersOf} from './handlers.js'
 import type {HandlerPolicy} from '../../intercept/policy.js'
-import {toBytes} from './bytes.js'
+import {toBytes} from '../flags/bytes.js'
 import type {FlagValues} from '../flags/index.js'
 import {isOn, listOf, valueOf} from '../flags/index.js'
 import {withConfiguration} from './configuration.js'
 import {parseLine} from './operands.js'
 import type {ParsedLine} from './operands.js'
 import {toPolicy} from './policy.js'
-import * as read from './values.js'
+import * as read from '../flags/values.js'
 
 /** Undefined: help was asked for. `words` are what follows `interceptor run`; no configuration file is read. */
 export function parseRun(words: readonly string[], ownEnvironment: readonly Buffer[]): RunOptions | undefined {

@@ -1,6 +1,6 @@
 // The one catch: every bundle of the program runs what it does in here.
 
-import {wordsWithBytes} from '../line/bytes.js'
+import {wordsWithBytes} from '../flags/bytes.js'
 
 /** Runs `act` with the words of the command line, their bytes kept, and words its failure. */
 export async function catching(

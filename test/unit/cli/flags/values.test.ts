@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 
-import * as read from '../../../../src/cli/line/values.js'
+import * as read from '../../../../src/cli/flags/values.js'
 import {UsageError} from '../../../../src/errors.js'
 
 function outcome<T>(parse: () => T): T | string {

@@ -3,7 +3,7 @@ import {spawnSync} from 'node:child_process'
 
 import fc from 'fast-check'
 
-import {fromBytes, toBytes, wordsWithBytes} from '../../../../src/cli/line/bytes.js'
+import {fromBytes, toBytes, wordsWithBytes} from '../../../../src/cli/flags/bytes.js'
 import {splitAtNul} from '../../../../src/container/launch/process-args.js'
 
 describe('fromBytes and toBytes', () => {
