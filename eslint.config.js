@@ -91,7 +91,9 @@ export default defineConfig(
   ),
   layer(
     [
-      'src/intercept/{family,policy,decision,container}.ts',
+      'src/flag.ts',
+      'src/intercept/{family,policy,policy-order,preparation,decision,container}.ts',
+      'src/intercept/families/*/policy.ts',
       'src/intercept/filter/{filter,bpf-vm}.ts',
       'src/intercept/caller/argument-kinds.ts',
       'src/intercept/**/*decide*.ts',

@@ -1,4 +1,5 @@
-// Writes the manual pages and the shell completions, which come from the tables that the program itself uses.
+// Writes the manual pages, the shell completions and the schema of configuration files, which come from the tables that the
+// program itself uses.
 
 import {mkdirSync, readdirSync, rmSync, writeFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'

@@ -2,6 +2,7 @@
 
 import {ownStanding, isPrivileged} from '../container/userns/privileges.js'
 import {ownSurroundings} from '../container/userns/host-restrictions.js'
+import type {MountPolicy} from '../intercept/families/mount/policy.js'
 import type {Policy} from '../intercept/policy.js'
 import {checkCgroups} from './cgroups.js'
 import type {Limits} from './cgroups.js'
@@ -49,6 +50,7 @@ export function planCheck({policy, limits, configuration, notes}: CheckRequest):
   const standing = ownStanding()
   const rootless = !isPrivileged(standing)
   const surroundings = ownSurroundings()
+  const mount = policy['mount'] as MountPolicy | undefined
   let trial: Trial | undefined
   const tried = async (): Promise<Trial> => (trial ??= await tryNode())
   const tasks: readonly Task[] = [
@@ -68,7 +70,7 @@ export function planCheck({policy, limits, configuration, notes}: CheckRequest):
     {title: 'cgroups', find: () => checkCgroups(rootless, limits)},
     {
       title: 'file systems',
-      find: () => [checkFuse(policy.mount?.fuse ?? {}), ...checkFileSystems(policy.mount?.allowed ?? [])],
+      find: () => [checkFuse(mount?.fuse ?? {}), ...checkFileSystems(mount?.allowed ?? [])],
     },
     {title: 'families', find: async () => checkFamilies({policy, rootless, trial: await tried()})},
     // Last: see there.

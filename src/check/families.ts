@@ -12,7 +12,9 @@ import {loadDeviceProgram} from '../ffi/bpf.js'
 import {fsetxattr} from '../ffi/libc.js'
 import {SystemError} from '../ffi/errors.js'
 import {FAMILIES} from '../intercept/families/index.js'
-import type {FamilyName, Policy} from '../intercept/policy.js'
+import type {ModulePolicy} from '../intercept/families/modules/policy.js'
+import type {MountPolicy} from '../intercept/families/mount/policy.js'
+import type {Policy} from '../intercept/policy.js'
 import type {AnyFamily} from '../intercept/family.js'
 import type {FamilyFinding} from './finding.js'
 import {canOpen, checkFileSystems, checkFuse, isProgram} from './machine.js'
@@ -26,7 +28,7 @@ export interface Circumstances {
 
 type Served = Pick<FamilyFinding, 'advice' | 'state' | 'strategy' | 'text'>
 
-const judges: Readonly<Record<FamilyName, (circumstances: Circumstances) => Served>> = {
+const judges: Readonly<Record<string, (circumstances: Circumstances) => Served>> = {
   mknod: nodes,
   setxattr: attributes,
   mount: mounts,
@@ -40,9 +42,9 @@ const judges: Readonly<Record<FamilyName, (circumstances: Circumstances) => Serv
 /** In the order of their names. A family that was asked for and is `missing` makes the whole check fail. */
 export function checkFamilies(circumstances: Circumstances): readonly FamilyFinding[] {
   return FAMILIES.flatMap((family) => {
-    // What belongs to the others has no flag of its own.
-    if (family.name === 'seccomp') return []
-    const served = circumstances.trial.started ? judges[family.name](circumstances) : cannot('no container can be made')
+    const judge = judges[family.name]
+    if (judge === undefined) return []
+    const served = circumstances.trial.started ? judge(circumstances) : cannot('no container can be made')
     return {
       name: family.name,
       flag: family.flag,
@@ -99,11 +101,12 @@ function attributes({rootless}: Circumstances): Served {
 }
 
 function mounts({policy, rootless}: Circumstances): Served {
-  const {allowed = [], fuse = {}, sources = []} = policy.mount ?? {}
+  const mount = policy['mount'] as MountPolicy | undefined
+  const {allowed = [], fuse = {}, sources = []} = mount ?? {}
   const failure = [checkFuse(fuse), ...checkFileSystems(allowed)].find(({state}) => state === 'missing')
   if (failure !== undefined) return cannot(failure.text, ...failure.advice)
   if (rootless) {
-    const [denied] = withoutRoot({...(policy.mount && {mount: policy.mount})})
+    const [denied] = withoutRoot({...(mount && {mount})})
     if (denied !== undefined) return cannot(denied.text, ...denied.advice)
   }
   if (Object.keys(fuse).length > 0 && allowed.length === 0) return serves('fuse', 'by programs in the container')
@@ -148,7 +151,9 @@ function modules({policy, rootless}: Circumstances): Served {
   if (readFileSync('/proc/sys/kernel/modules_disabled', 'latin1').trim() === '1')
     return cannot('loading modules is switched off until the next start (kernel.modules_disabled)')
   if (!isProgram('modprobe')) return cannot('modprobe is not installed', 'apt-get install kmod')
-  const absent = (policy.modules?.names ?? []).filter((name) => !isLoaded(name) && !hasModule(name))
+  const absent = ((policy['modules'] as ModulePolicy | undefined)?.names ?? []).filter(
+    (name) => !isLoaded(name) && !hasModule(name),
+  )
   if (absent.length > 0) return cannot(`the host has no module ${absent.join(', ')} for this kernel`)
   return serves(strategyOf('modules'))
 }

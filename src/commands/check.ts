@@ -3,11 +3,12 @@
 import {Command} from '@oclif/core'
 
 import {withConfiguration} from '../cli/line/configuration.js'
-import {handlersOf} from '../cli/line/handlers.js'
 import {flagValues, oclifFlags} from '../cli/flags/oclif.js'
-import {toPolicy} from '../cli/line/policy.js'
+import {loadPolicy, toPolicy} from '../cli/line/policy.js'
 import {containerOptions} from '../cli/line/run-line.js'
+import {explain as flags} from '../cli/flags/explain.js'
 import {EXIT} from '../errors.js'
+import {isOn} from '../flag.js'
 
 export class Check extends Command {
   static override readonly summary = 'Tell what works on this machine, for this user, in this directory.'
@@ -39,12 +40,12 @@ export class Check extends Command {
       import('../render/checklist.js'),
       import('../render/style.js'),
     ])
-    const policy = toPolicy(values, await handlersOf(values))
+    const policy = toPolicy(values, await loadPolicy(values))
     const plan = planCheck({policy, limits: containerOptions(values), configuration: file, notes})
     // A list that is redrawn needs to know how wide the terminal is.
     const isLive = process.stderr.isTTY && process.stderr.columns >= 20 && process.env['TERM'] !== 'dumb'
     const result = concludeCheck(plan, await doTasks(plan, isLive))
-    await write(values['json'] === true ? checkJson(result) : checkText(result, await styleFor(process.stdout.isTTY)))
+    await write(isOn(values, flags.json) ? checkJson(result) : checkText(result, await styleFor(process.stdout.isTTY)))
     process.exitCode = result.lacking.length === 0 ? EXIT.good : EXIT.unavailable
   }
 }

@@ -7,20 +7,21 @@ import {withConfiguration} from '../cli/line/configuration.js'
 import type {Configured} from '../cli/line/configuration.js'
 import {adviserFor} from '../cli/line/explain-flags.js'
 import type {JudgedUnder} from '../cli/line/explain-flags.js'
-import {isOn, valueOf} from '../cli/flags/index.js'
-import {handlersOf} from '../cli/line/handlers.js'
+import {explain as flags} from '../cli/flags/explain.js'
+import {output} from '../cli/flags/output.js'
 import {flagValues, oclifFlags} from '../cli/flags/oclif.js'
-import {toPolicy} from '../cli/line/policy.js'
+import {loadPolicy, toPolicy} from '../cli/line/policy.js'
 import {containerOptions} from '../cli/line/run-line.js'
 import {chooseIdMaps} from '../container/userns/idmap.js'
 import {isPrivileged, ownStanding} from '../container/userns/privileges.js'
 import {mapsToEnter} from '../container/userns/reexecute.js'
 import {EXIT, UsageError} from '../errors.js'
+import {isOn, valueOf} from '../flag.js'
+import type {FlagValues} from '../flag.js'
 import {explain} from '../explain/explain.js'
 import {callerOf} from '../explain/judge.js'
-import type {ExplainRequest, FilterForm} from '../explain/explain.js'
+import type {ExplainRequest} from '../explain/explain.js'
 import {revealSecrets} from '../intercept/caller/secrets.js'
-import type {Abi} from '../intercept/family.js'
 import {machineAbis} from '../kernel/calls/index.js'
 import {nearest} from '../nearest.js'
 import {printable} from '../render/printable.js'
@@ -62,13 +63,13 @@ export class Explain extends Command {
     const {values} = configured
     for (const note of configured.notes) process.stderr.write(`interceptor: ${printable(note)}\n`)
     const calls = (parsed.argv as string[]).map((word) => toBytes(word).toString('latin1'))
-    if (isOn(values, 'show-secrets')) revealSecrets()
+    if (isOn(values, output.showSecrets)) revealSecrets()
     const request = requestOf(values, calls)
-    const handler = await handlersOf(values)
+    const loaded = await loadPolicy(values)
     const under = judgedUnder(configured)
     const good = await explain(request, {
-      policy: toPolicy(values, handler),
-      adviser: adviserFor(values, under, handler),
+      policy: toPolicy(values, loaded),
+      adviser: adviserFor(values, under, loaded),
       options: {rootless: under.rootless},
       write: (data) => new Promise((resolve) => process.stdout.write(data, () => resolve())),
       nearest,
@@ -90,9 +91,9 @@ function judgedUnder({values, syscalls, idMap}: Configured): JudgedUnder {
   }
 }
 
-function requestOf(values: Parameters<typeof valueOf>[0], calls: readonly string[]): ExplainRequest {
-  const [strace, log] = [valueOf(values, 'strace'), valueOf(values, 'log')]
-  const filter = valueOf(values, 'filter') as FilterForm | undefined
+function requestOf(values: FlagValues, calls: readonly string[]): ExplainRequest {
+  const [strace, log] = [valueOf(values, flags.strace), valueOf(values, flags.log)]
+  const filter = valueOf(values, flags.filter)
   const asked = [
     ...(filter === undefined ? [] : ['--filter']),
     ...(strace === undefined ? [] : ['--strace']),
@@ -106,7 +107,7 @@ function requestOf(values: Parameters<typeof valueOf>[0], calls: readonly string
     })
   }
   const abis = machineAbis(process.arch)
-  const abi = (valueOf(values, 'abi') as Abi | undefined) ?? abis[0]
+  const abi = valueOf(values, flags.abi) ?? abis[0]
   if (abi === undefined || !abis.includes(abi)) {
     throw new UsageError(`this machine has no calls of ${abi ?? process.arch}`, {
       hints: abis.length === 0 ? [] : [`it has those of ${abis.join(', ')}`],
@@ -118,5 +119,5 @@ function requestOf(values: Parameters<typeof valueOf>[0], calls: readonly string
       : log !== undefined
         ? {format: 'log' as const, path: log}
         : undefined
-  return {calls, filter, file, json: values['json'] === true, abi}
+  return {calls, filter, file, json: isOn(values, flags.json), abi}
 }

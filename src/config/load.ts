@@ -4,6 +4,7 @@ import {lstatSync} from 'node:fs'
 import {basename, extname, join, resolve} from 'node:path'
 
 import {UsageError} from '../errors.js'
+import type {Flag} from '../flag.js'
 import type {ConfigurationDocument} from './document.js'
 import type {LxdConfiguration, SyscallRules} from './lxd-keys.js'
 import type {OpenFile} from './places.js'
@@ -22,6 +23,8 @@ import type {ConfigurationValues} from './schema.js'
 
 export interface ConfigurationRequest {
   readonly cwd: string
+  /** What a file may hold beside keys of LXD. */
+  readonly keys: readonly Flag[]
   /** --config */
   readonly explicit?: string | undefined
   /** --no-config */
@@ -53,17 +56,17 @@ export async function loadConfiguration(request: ConfigurationRequest): Promise<
   const notes: string[] = []
   if (request.disabled) return {...NOTHING, notes}
   if (request.explicit !== undefined)
-    return interpret(await named(resolve(request.cwd, request.explicit)), 'named', notes)
+    return interpret(await named(resolve(request.cwd, request.explicit)), 'named', request, notes)
   if (!isRoot(request)) {
     const found = await firstOf(placesOf(upward(request.cwd), PROJECT_NAMES), (file) =>
       trusted(file, request, 'project'),
     )
-    if (found !== undefined) return interpret(found, 'project', notes)
+    if (found !== undefined) return interpret(found, 'project', request, notes)
   } else notes.push(...passedOver(request.cwd))
   if (notes.length === 0) notes.push(...programs(request.cwd))
   const places = placesOf(systemDirectories(request.environment ?? process.env), SYSTEM_NAMES)
   const found = await firstOf(places, (file) => trusted(file, request, 'system', notes))
-  return found === undefined ? {...NOTHING, notes} : interpret(found, 'system', notes)
+  return found === undefined ? {...NOTHING, notes} : interpret(found, 'system', request, notes)
 }
 
 const NOTHING = {file: undefined, values: {}, syscalls: undefined, idMap: undefined} as const
@@ -192,10 +195,11 @@ async function read(open: OpenFile): Promise<ConfigurationDocument | undefined> 
 async function interpret(
   document: ConfigurationDocument,
   origin: Origin,
+  {keys}: ConfigurationRequest,
   notes: readonly string[],
 ): Promise<LoadedConfiguration> {
   const {interpretConfiguration} = await import('./read.js')
-  return interpretConfiguration(document, origin, notes)
+  return interpretConfiguration(document, origin, keys, notes)
 }
 
 function placesOf(directories: readonly string[], names: readonly string[]): readonly string[] {

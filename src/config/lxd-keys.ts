@@ -3,6 +3,8 @@
 import {totalmem} from 'node:os'
 
 import type {IdMapExtent} from '../intercept/container.js'
+import {FAMILIES} from '../intercept/families/index.js'
+import type {LxdKeys} from '../intercept/policy.js'
 import {nearest} from '../nearest.js'
 import type {Rule} from '../intercept/filter/filter.js'
 import {parseDenyRules} from './lxc-rules.js'
@@ -28,16 +30,18 @@ export interface LxdConfiguration {
 }
 
 /** Members of the file that are not keys: what `lxc config show` puts around them. */
-const AROUND = new Set(
-  (
-    'architecture config created_at description devices ephemeral expanded_config expanded_devices instances ' +
-    'last_used_at location name profiles project restore stateful status status_code type used_by'
-  ).split(' '),
-)
+export const AROUND: readonly string[] = (
+  'architecture config created_at description devices ephemeral expanded_config expanded_devices instances ' +
+  'last_used_at location name profiles project restore stateful status status_code type used_by'
+).split(' ')
 const WHOLE_FILE = ['architecture', 'config', 'devices', 'ephemeral', 'profiles', 'stateful'] as const
 
-const NAMESPACES =
-  /^(agent|boot|cloud-init|cluster|environment|image|limits|linux|migration|nvidia|oci|placement|raw|security|snapshots|ubuntu_pro|user|volatile)\./
+/** What keys of LXD and Incus begin with, before the first point. */
+export const NAMESPACES: readonly string[] = (
+  'agent boot cloud-init cluster environment image limits linux migration nvidia oci placement raw security snapshots ' +
+  'ubuntu_pro user volatile'
+).split(' ')
+const isNamespaced = (key: string): boolean => NAMESPACES.some((name) => key.startsWith(`${name}.`))
 
 /** Neither rights nor limits of a command: identity, life cycle, and what only virtual machines have. */
 const PASSED =
@@ -46,23 +50,11 @@ const PASSED =
 /** On in LXD, these give rights that we do not. */
 const RIGHTS = /^(nvidia\.|raw\.|security\.(bpffs|delegate_bpf|nesting|privileged))/
 
-const INTERCEPT = 'security.syscalls.intercept.'
-
-/** On or off, each alone. */
-const SWITCHES: Readonly<Record<string, string>> = {
-  mknod: 'mknod',
-  setxattr: 'setxattr',
-  mount: 'mount',
-  bpf: 'bpf',
-  sched_setscheduler: 'sched-setscheduler',
-  sysinfo: 'sysinfo',
-}
-
 /** What is of ours, and what is of LXD. */
 export function separate(document: ConfigurationDocument): {readonly own: Members; readonly lxd: LxdConfiguration} {
   const {data} = document
   const isWhole = WHOLE_FILE.some((name) => Object.hasOwn(data, name))
-  const isLxd = (key: string): boolean => NAMESPACES.test(key) || (isWhole && AROUND.has(key))
+  const isLxd = (key: string): boolean => isNamespaced(key) || (isWhole && AROUND.includes(key))
   const own = Object.fromEntries(Object.entries(data).filter(([key]) => !isLxd(key)))
   return {own, lxd: new Reading(document).read()}
 }
@@ -87,14 +79,13 @@ class Reading {
 
   read(): LxdConfiguration {
     const {data} = this.#document
-    for (const [key, value] of Object.entries(data)) if (NAMESPACES.test(key)) this.#take(key, value, [key])
+    for (const [key, value] of Object.entries(data)) if (isNamespaced(key)) this.#take(key, value, [key])
     const {config} = data
     if (config !== undefined && config !== null) {
       if (!isMembers(config)) throw this.#wrong(['config'], 'config must hold key: value lines')
       for (const [key, value] of Object.entries(config)) this.#take(key, value, ['config', key])
     }
-    this.#interceptions()
-    this.#modules()
+    for (const {policy} of FAMILIES) if (policy.lxd !== undefined) this.#family(policy.lxd)
     this.#limits()
     this.#environment()
     this.#devices()
@@ -117,35 +108,24 @@ class Reading {
     this.#texts.set(name, {text: String(value), place})
   }
 
-  #interceptions(): void {
-    const isOn = Object.fromEntries(
-      Object.entries(SWITCHES).map(([name, flag]) => {
-        const place = this.#texts.get(INTERCEPT + name)?.place
-        const on = this.#switch(INTERCEPT + name) ?? false
-        if (on) this.#set(flag, true, place)
-        return [name, on] as const
-      }),
-    )
-    // As in LXD, what belongs to a family has no effect while the family is off.
-    this.#list(`${INTERCEPT}mount.allowed`, 'mount-allowed', isOn['mount'])
-    this.#list(`${INTERCEPT}mount.fuse`, 'mount-fuse', isOn['mount'])
-    for (const [key, flag, on] of [
-      [`${INTERCEPT}mount.shift`, 'mount-shift', isOn['mount']],
-      [`${INTERCEPT}bpf.devices`, 'bpf-devices', isOn['bpf']],
-    ] as const) {
-      const place = this.#texts.get(key)?.place
-      if (this.#switch(key) === true && on === true) this.#set(flag, true, place)
+  /** As in LXD, what belongs to a family has no effect while the family is off. */
+  #family({switch: {key, flag, words}, others = [], tellsWhenOff = false}: LxdKeys): void {
+    const place = this.#texts.get(key)?.place
+    const isOn = words === undefined ? this.#switch(key) === true : this.#word(key, words)
+    if (isOn && flag !== undefined) this.#set(flag.name, true, place)
+    for (const other of others) {
+      const own = this.#texts.get(other.key)?.place
+      if (other.flag.kind === 'list') this.#list(other.key, other.flag.name, isOn)
+      else if (this.#switch(other.key) === true && isOn) this.#set(other.flag.name, true, own)
+      if (own !== undefined && !isOn && tellsWhenOff) this.#passed.push(other.key)
     }
   }
 
-  /** LXD alone has `load`; where it is not `ondemand`, and in Incus, modules are loaded by the host beforehand. */
-  #modules(): void {
-    const load = this.#texts.get('linux.kernel_modules.load')
-    this.#texts.delete('linux.kernel_modules.load')
-    if (load !== undefined && load.text !== 'boot' && load.text !== 'ondemand')
-      throw this.#wrong(load.place, 'linux.kernel_modules.load must be boot or ondemand')
-    if (load?.text === 'ondemand') this.#list('linux.kernel_modules', 'finit-module', true)
-    else if (this.#texts.delete('linux.kernel_modules')) this.#passed.push('linux.kernel_modules')
+  #word(key: string, {on, off}: {readonly on: string; readonly off: string}): boolean {
+    const entry = this.#pull(key)
+    if (entry !== undefined && entry.text !== on && entry.text !== off)
+      throw this.#wrong(entry.place, `${key} must be ${off} or ${on}`)
+    return entry?.text === on
   }
 
   #limits(): void {
@@ -258,10 +238,10 @@ class Reading {
     return on
   }
 
-  #list(key: string, flag: string, on: boolean | undefined): void {
+  #list(key: string, flag: string, on: boolean): void {
     const entry = this.#pull(key)
     const items = (entry?.text ?? '').split(',').flatMap((item) => (item.trim() === '' ? [] : [item.trim()]))
-    if (entry !== undefined && on === true && items.length > 0) this.#set(flag, items, entry.place)
+    if (entry !== undefined && on && items.length > 0) this.#set(flag, items, entry.place)
   }
 
   #pull(key: string): {readonly text: string; readonly place: Place} | undefined {
@@ -289,17 +269,9 @@ function escapeColons(path: string): string {
 }
 
 const KNOWN: readonly string[] = [
-  ...Object.keys(SWITCHES).map((name) => INTERCEPT + name),
-  ...['mount.allowed', 'mount.fuse', 'mount.shift', 'bpf.devices'].map((name) => INTERCEPT + name),
+  ...FAMILIES.flatMap(({lxdKeys}) => lxdKeys),
   ...['allow', 'deny', 'deny_default', 'deny_compat'].map((name) => `security.syscalls.${name}`),
-  ...[
-    'limits.cpu',
-    'limits.memory',
-    'limits.processes',
-    'linux.kernel_modules',
-    'linux.kernel_modules.load',
-    'raw.idmap',
-  ],
+  ...['limits.cpu', 'limits.memory', 'limits.processes', 'raw.idmap'],
 ]
 
 /** LXD's own defaults are the container's root and 0660 for a device with any of the three. */

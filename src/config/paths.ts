@@ -3,11 +3,9 @@
 import {readlinkSync, realpathSync} from 'node:fs'
 import {basename, dirname, isAbsolute, join, resolve} from 'node:path'
 
+import type {Flag} from '../flag.js'
 import {wrong} from './document.js'
 import type {ConfigurationValues} from './schema.js'
-
-const SINGLE = ['export', 'export-root', 'log-file', 'manifest', 'rootfs'] as const
-const LISTS = ['handler', 'mount-source'] as const
 
 export interface PathRules {
   readonly file: string
@@ -16,7 +14,11 @@ export interface PathRules {
   readonly line: (key: string) => number | undefined
 }
 
-export function resolvePaths(values: ConfigurationValues, rules: PathRules): ConfigurationValues {
+export function resolvePaths(
+  values: ConfigurationValues,
+  keys: readonly Flag[],
+  rules: PathRules,
+): ConfigurationValues {
   const directory = dirname(rules.file)
   const absolute = (key: string, path: string): string => {
     const whole = isAbsolute(path) ? path : resolve(directory, path)
@@ -33,27 +35,14 @@ export function resolvePaths(values: ConfigurationValues, rules: PathRules): Con
     return whole
   }
   const result: Record<string, string | true | readonly string[]> = {...values}
-  for (const key of SINGLE) {
-    const path = values[key]
-    // Of export, - is standard output.
-    if (typeof path !== 'string' || (key === 'export' && path === '-')) continue
-    result[key] = absolute(key, path)
+  for (const flag of keys) {
+    const value = values[flag.name]
+    if (flag.kind === 'switch' || flag.withPath === undefined || value === undefined || value === true) continue
+    const {name, withPath} = flag
+    const whole = (text: string): string => withPath(text, (path) => absolute(name, path))
+    result[name] = typeof value === 'string' ? whole(value) : value.map(whole)
   }
-  for (const key of LISTS) {
-    const paths = values[key]
-    if (typeof paths === 'object') result[key] = paths.map((path) => absolute(key, path))
-  }
-  const binds = values['bind']
-  if (typeof binds === 'object')
-    result['bind'] = binds.map((bind) => resolveBind(bind, (path) => absolute('bind', path)))
   return result
-}
-
-/** SRC[:DST[:OPTS]], in which a colon of a path is written \: and a backslash \\. */
-function resolveBind(bind: string, absolute: (path: string) => string): string {
-  const source = /^(?:\\[\\:]|[^:])*/.exec(bind)?.[0] ?? ''
-  const path = absolute(source.replace(/\\([\\:])/g, '$1'))
-  return path.replace(/[\\:]/g, '\\$&') + bind.slice(source.length)
 }
 
 /** Links followed as far as the path exists; also those that lead to nothing yet, which writing would follow. */

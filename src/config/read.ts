@@ -7,6 +7,7 @@ import {fileURLToPath} from 'node:url'
 import {cosmiconfigSync} from 'cosmiconfig'
 
 import {UsageError} from '../errors.js'
+import type {Flag} from '../flag.js'
 import {packageFile} from '../package-files.js'
 import {parseConfiguration, wrong} from './document.js'
 import type {ConfigurationDocument} from './document.js'
@@ -15,7 +16,7 @@ import {separate} from './lxd-keys.js'
 import {resolvePaths} from './paths.js'
 import type {OpenFile} from './places.js'
 import {readLimited} from './places.js'
-import {checkTogether, checkValues} from './schema.js'
+import {checkValues} from './schema.js'
 
 /** Node has no name for it; the same on every machine that we run on (asm-generic/fcntl.h). */
 const O_PATH = 0o10000000
@@ -58,24 +59,27 @@ function inHarmlessDirectory<T>(action: () => T): T {
 export async function interpretConfiguration(
   document: ConfigurationDocument,
   origin: Origin,
+  keys: readonly Flag[],
   given: readonly string[],
 ): Promise<LoadedConfiguration> {
   const {file} = document
   const notes = [...given]
   const {own, lxd} = separate(document)
-  const ours = await checkValues(document, own)
+  const ours = await checkValues(document, own, keys)
   const twice = Object.keys(lxd.values).find((key) => Object.hasOwn(ours, key))
   if (twice !== undefined) throw wrong(file, document.line([twice]), `${twice} is also given by a key of LXD`)
   const values = {...ours, ...lxd.values}
   const line = (key: string): number => document.line(lxd.places[key] ?? [key])
-  if (origin !== 'named' && values['handler'] !== undefined)
-    throw wrong(file, line('handler'), 'handler is only taken from a file that was named', [`add --config ${file}`])
-  checkTogether(file, values, line)
+  const guarded = keys.find((key) => key.kind !== 'switch' && key.onlyFromNamed === true && key.name in values)
+  if (origin !== 'named' && guarded !== undefined) {
+    const {name} = guarded
+    throw wrong(file, line(name), `${name} is only taken from a file that was named`, [`add --config ${file}`])
+  }
   if (lxd.passed.length > 0)
     notes.push(`${file}: passed over, having no meaning for one command: ${shorten(lxd.passed)}`)
   return {
     file,
-    values: resolvePaths(values, {file, confined: origin === 'project', line}),
+    values: resolvePaths(values, keys, {file, confined: origin === 'project', line}),
     syscalls: lxd.syscalls,
     idMap: lxd.idMap,
     notes,

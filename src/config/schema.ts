@@ -1,76 +1,76 @@
-// Checks the keys of a configuration against the published schema and gives them the shape of flags.
-
-import {readFileSync} from 'node:fs'
+// The keys of a configuration: their schema, which is published, and values checked against it in the shape of flags.
 
 import type {ErrorObject} from 'ajv'
 
+import type {Flag} from '../flag.js'
 import {nearest} from '../nearest.js'
-import {packageFile} from '../package-files.js'
 import {isMembers, wrong} from './document.js'
 import type {ConfigurationDocument, Members, Place} from './document.js'
+import {AROUND, NAMESPACES} from './lxd-keys.js'
 
 /** By long name of the flag, as the command line gives them. */
 export type ConfigurationValues = Readonly<Record<string, string | true | readonly string[]>>
 
-interface Property {
-  readonly type?: string | readonly string[]
-  readonly anyOf?: readonly Property[]
-  readonly enum?: readonly string[]
+/** schemas/interceptor.schema.json. */
+export function configurationSchema(keys: readonly Flag[]): object {
+  const around = AROUND.filter((member) => !keys.some(({name}) => name === member))
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: 'interceptor configuration',
+    description:
+      'Keys mirror the flags of interceptor run; see interceptor.yaml(5). Keys of LXD and Incus are taken beside them.',
+    type: 'object',
+    properties: Object.fromEntries(keys.map((key) => [key.name, {...schemaOf(key), description: key.summary}])),
+    patternProperties: {
+      [`^(${NAMESPACES.join('|')})\\.`]: {
+        type: ['string', 'number', 'boolean'],
+        description: 'a key of LXD or Incus',
+      },
+      [`^(${around.join('|')})$`]: {description: 'a member of `lxc config show` or `incus config show`'},
+    },
+    additionalProperties: false,
+  }
 }
 
-export interface ConfigurationSchema {
-  readonly properties: Readonly<Record<string, Property>>
-}
-
-/** Lists in which one text may hold several values, separated by commas. */
-const COMMA_SEPARATED = new Set(['finit-module', 'mount-allowed', 'mount-fuse'])
-
-export function readSchema(): ConfigurationSchema {
-  const file = packageFile('schemas/interceptor.schema.json')
-  return JSON.parse(readFileSync(file, 'utf8')) as ConfigurationSchema
+/** Of the value of one key. */
+function schemaOf(key: Flag): object {
+  if (key.kind === 'switch') return {type: 'boolean'}
+  if (key.kind === 'value') {
+    if (key.options !== undefined) return {type: 'string', enum: key.options}
+    return {type: key.isNumber === true ? ['string', 'number'] : 'string'}
+  }
+  const {members} = key
+  const types = members?.length === 1 ? members[0] : members
+  return {
+    anyOf: [
+      {type: 'array', items: {type: 'string'}},
+      {type: 'string'},
+      ...(members === undefined ? [] : [{type: 'object', additionalProperties: {type: types}}]),
+    ],
+  }
 }
 
 /** `own`: members of the document that are no keys of LXD. Throws with file and line at the first that is wrong. */
-export async function checkValues(document: ConfigurationDocument, own: Members): Promise<ConfigurationValues> {
-  const schema = readSchema()
-  const {properties} = schema
-  const unknown = Object.keys(own).find((key) => !Object.hasOwn(properties, key))
-  if (unknown !== undefined) throw unknownKey(document, unknown, Object.keys(properties), [unknown])
+export async function checkValues(
+  document: ConfigurationDocument,
+  own: Members,
+  keys: readonly Flag[],
+): Promise<ConfigurationValues> {
+  const byName = new Map(keys.map((key) => [key.name, key]))
+  const unknown = Object.keys(own).find((name) => !byName.has(name))
+  if (unknown !== undefined) throw unknownKey(document, unknown, [...byName.keys()], [unknown])
   const {Ajv} = await import('ajv')
   const ajv = new Ajv({allowUnionTypes: true})
   return Object.fromEntries(
-    Object.entries(own).flatMap(([key, value]) => {
-      const property = properties[key] ?? {}
+    Object.entries(own).flatMap(([name, value]) => {
+      const key = byName.get(name)!
       // Key by key: to compile the whole schema would take longer than all the rest.
-      const validate = ajv.compile(property)
-      if (!validate(value)) throw describe(document, key, property, validate.errors ?? [])
-      const normal = normalise(key, value, isList(property))
-      return normal === undefined ? [] : [[key, normal] as const]
+      const validate = ajv.compile(schemaOf(key))
+      if (!validate(value)) throw describe(document, key, validate.errors ?? [])
+      const normal = normalise(key, value)
+      return normal === undefined ? [] : [[name, normal] as const]
     }),
   )
-}
-
-/** What no line alone says wrongly. `line` gives the line of a key, wherever it came from. */
-export function checkTogether(
-  file: string,
-  values: ConfigurationValues,
-  line: (key: string) => number | undefined,
-): void {
-  const list = (key: string): readonly string[] => {
-    const value = values[key]
-    return typeof value === 'object' ? value : []
-  }
-  const halves = list('mount-fuse').find((entry) => !/^[^=]+=[^=]+$/.test(entry))
-  if (halves !== undefined)
-    throw wrong(file, line('mount-fuse'), `${JSON.stringify(halves)} does not name a file system and its program`, [
-      'write it as ext4=fuse2fs',
-    ])
-  const fuse = list('mount-fuse').map((entry) => entry.split('=', 1)[0] ?? '')
-  const both = list('mount-allowed').find((type) => fuse.includes(type))
-  if (both !== undefined)
-    throw wrong(file, line('mount-fuse'), `${both} is to be mounted by the kernel and by a FUSE program as well`, [
-      `leave ${both} out of one of the two lists`,
-    ])
 }
 
 export function unknownKey(
@@ -84,43 +84,35 @@ export function unknownKey(
   return wrong(file, line(place), `unknown key ${JSON.stringify(unknown)}`, [hint])
 }
 
-function normalise(key: string, value: unknown, list: boolean): string | true | readonly string[] | undefined {
+function normalise(key: Flag, value: unknown): string | true | readonly string[] | undefined {
   if (value === true) return true
   if (value === false) return undefined
   if (isMembers(value)) return Object.entries(value).map(([name, entry]) => `${name}=${String(entry)}`)
   const texts = (Array.isArray(value) ? value : [value]).map(String)
-  if (!list) return texts[0]
-  return COMMA_SEPARATED.has(key) ? texts.flatMap((text) => text.split(',').map((part) => part.trim())) : texts
+  if (key.kind !== 'list') return texts[0]
+  const {separator} = key
+  return separator === undefined ? texts : texts.flatMap((text) => text.split(separator).map((part) => part.trim()))
 }
 
-function isList(property: Property): boolean {
-  return property.anyOf?.some(({type}) => type === 'array') === true
-}
-
-function describe(
-  {file, line}: ConfigurationDocument,
-  key: string,
-  property: Property,
-  errors: readonly ErrorObject[],
-): Error {
+function describe({file, line}: ConfigurationDocument, key: Flag, errors: readonly ErrorObject[]): Error {
   const path = errors.find(({instancePath}) => instancePath !== '')?.instancePath ?? ''
   const inner = path
     .split('/')
     .slice(1)
     .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
-  return wrong(file, line([key, ...inner]), `${key} must be ${expected(property)}`, example(key, property))
+  return wrong(file, line([key.name, ...inner]), `${key.name} must be ${expected(key)}`, example(key))
 }
 
-function expected(property: Property): string {
-  if (property.enum !== undefined) return `one of ${property.enum.join(', ')}`
-  if (property.type === 'boolean') return 'true or false'
-  if (property.anyOf?.some(({type}) => type === 'object') === true) return 'a list of texts, or name: value lines'
-  if (isList(property)) return 'a list of texts'
-  return Array.isArray(property.type) ? 'a text or a number' : 'a text'
+function expected(key: Flag): string {
+  if (key.kind === 'switch') return 'true or false'
+  if (key.options !== undefined) return `one of ${key.options.join(', ')}`
+  if (key.kind === 'list')
+    return key.members === undefined ? 'a list of texts' : 'a list of texts, or name: value lines'
+  return key.isNumber === true ? 'a text or a number' : 'a text'
 }
 
-function example(key: string, property: Property): readonly string[] {
-  if (property.enum !== undefined) return [`write ${key}: ${property.enum[0] ?? ''}`]
-  if (property.type === 'boolean') return [`write ${key}: true`]
-  return isList(property) ? [`write ${key}: [VALUE, VALUE]`] : []
+function example({name, kind, options}: Flag): readonly string[] {
+  if (options !== undefined) return [`write ${name}: ${options[0] ?? ''}`]
+  if (kind === 'switch') return [`write ${name}: true`]
+  return kind === 'list' ? [`write ${name}: [VALUE, VALUE]`] : []
 }

@@ -61,7 +61,7 @@ export async function openTarget(container: string, asked: Policy | undefined, e
       hints: ['run exec where interceptor run was started'],
     })
   if (init === undefined) throw new LaunchError(`cannot enter ${name}: it is still being made`, {hints: ['try again']})
-  const excess = asked === undefined ? [] : beyond(asked, policy)
+  const excess = asked === undefined ? [] : beyond(FAMILIES, asked, policy)
   if (excess.length > 0)
     throw new UsageError(`cannot allow more than ${name} was started with: ${excess.join(', ')}`, {
       hints: ['flags of exec can only narrow what the container may do; leave them out, or start it with them'],

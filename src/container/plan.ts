@@ -1,7 +1,7 @@
 // Everything that launching needs, decided before anything is done. Pure data; launch/index.ts carries it out.
 
 import type {IdMapExtent} from '../intercept/container.js'
-import type {Device} from '../intercept/policy.js'
+import type {Device} from '../kernel/device-numbers.js'
 
 /** Flags of one mount in the container. What is set here the container can't clear (locked by the namespace copy). */
 export interface MountFlags {

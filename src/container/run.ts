@@ -255,7 +255,7 @@ class Run {
       command,
       ignoredSignals: ignoredSignals(),
       denyFilter: denyFilter({
-        modules: policy.modules !== undefined,
+        modules: policy['modules'] !== undefined,
         ...(syscalls && {defaults: syscalls.denyDefault, extra: syscalls.rules}),
       }).bytes,
       notifyFilter: notifyFilter(enabledCalls(FAMILIES, policy, {rootless: this.#rootless}))?.bytes,

@@ -1,12 +1,22 @@
 // What a policy asks for that can not work here, whatever the container does: check tells all of it, run in one line.
 
-import type {FamilyName, Policy} from '../intercept/policy.js'
+import type {BpfPolicy} from '../intercept/families/bpf/policy.js'
+import type {ModulePolicy} from '../intercept/families/modules/policy.js'
+import type {MountPolicy} from '../intercept/families/mount/policy.js'
+import type {Policy} from '../intercept/policy.js'
 import {decideNewMount} from '../intercept/families/mount/decide.js'
 import {nearest} from '../nearest.js'
 import {knownFileSystems, presenceOf, thisKernel} from './kernel-modules.js'
 
+/** The parts of a policy that can ask for it. */
+export interface Parts {
+  readonly bpf?: BpfPolicy
+  readonly modules?: ModulePolicy
+  readonly mount?: MountPolicy
+}
+
 export interface Impossible {
-  readonly family: FamilyName
+  readonly family: keyof Parts
   /** The flags that ask for it, as they are typed. */
   readonly flags: string
   readonly text: string
@@ -16,7 +26,7 @@ export interface Impossible {
 export const AS_ROOT = 'start interceptor as root of the host'
 
 /** What an ordinary user's container never gets. */
-export function withoutRoot({bpf, modules, mount}: Policy): readonly Impossible[] {
+export function withoutRoot({bpf, modules, mount}: Parts): readonly Impossible[] {
   const refused = (mount?.allowed ?? []).flatMap((type) => {
     const verdict = decideNewMount(type, null, true, mount!, {rootless: true})
     return verdict.kind === 'refuse' ? [{type, instead: /^--mount-fuse \S+/.exec(verdict.hint ?? '')?.[0]}] : []
@@ -52,7 +62,7 @@ export function withoutRoot({bpf, modules, mount}: Policy): readonly Impossible[
 }
 
 /** File systems that this kernel does not have and can't load. */
-export function absentFileSystems({mount}: Policy, places = thisKernel()): readonly Impossible[] {
+export function absentFileSystems({mount}: Parts, places = thisKernel()): readonly Impossible[] {
   const types = (mount?.allowed ?? []).filter((type) => presenceOf(type, places) === 'absent')
   if (types.length === 0) return []
   const meant = types.length === 1 ? nearest(types[0]!, knownFileSystems(places)) : undefined
@@ -69,6 +79,6 @@ export function impossibilityNotes(policy: Policy, rootless: boolean, places = t
   return [`${why}; for more: interceptor check ${told.map(({flags}) => flags).join(' ')}`]
 }
 
-function impossible(family: FamilyName, flags: string, text: string, ...advice: readonly string[]): Impossible {
+function impossible(family: keyof Parts, flags: string, text: string, ...advice: readonly string[]): Impossible {
   return {family, flags, text, advice}
 }

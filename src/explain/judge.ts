@@ -114,7 +114,7 @@ export class Judge {
       if (part === undefined) continue
       for (const call of family.calls(part, {rootless})) this.#covered.set(call.name, {call, family, part})
     }
-    const deny: DenyOptions = {abis, modules: policy.modules !== undefined, ...denied}
+    const deny: DenyOptions = {abis, modules: policy['modules'] !== undefined, ...denied}
     this.deny = denyFilter(deny)
     this.denied = denyRules(deny).flatMap(({name}) => name ?? [])
     this.notify = notifyFilter(

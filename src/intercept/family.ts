@@ -1,7 +1,8 @@
 // What a family of intercepted calls declares. One folder in families/ for each; the engine does the rest.
 
 import type {ContainerDescription} from './container.js'
-import type {FamilyName, Policy} from './policy.js'
+import type {FlagValues} from '../flag.js'
+import type {Policy, PolicyDeclaration} from './policy.js'
 import type {Preparation, PreparationRequest} from './preparation.js'
 
 export type Abi = 'aarch64' | 'arm' | 'i386' | 'x32' | 'x86_64'
@@ -233,16 +234,17 @@ export interface Attached<D> {
 }
 
 /** `P` is its policy, `S` its state in a worker, `D` what its workers share, `K` what it keeps from before the launch. */
-export interface Family<P, S, D = undefined, K = undefined> {
-  readonly name: FamilyName | 'seccomp'
+export interface FamilyDeclaration<P, S, D = undefined, K = undefined> {
+  /** That of its folder, and of its part of a policy. */
+  readonly name: string
   readonly summary: string
-  /** The flag that switches it on, with its dashes; empty where it is on with any other. */
-  readonly flag: string
-  /** Keys of LXD and Incus that it corresponds to. */
-  readonly lxdKeys: readonly string[]
   readonly strategies: readonly Strategy[]
-  /** The family's part of a policy; undefined when it is off. */
-  select(policy: Policy): P | undefined
+  /** Its flags, what they come to, and how two policies compare. */
+  readonly policy: PolicyDeclaration<P>
+  /** The family's part of a policy, undefined when it is off; left out: the member of its name. */
+  select?(policy: Policy): P | undefined
+  /** What `policy.fromFlags` cannot tell, because code must be loaded for it. Throws UsageError. */
+  load?(values: FlagValues): Promise<P | undefined>
   calls(policy: P, options: FamilyOptions): readonly AnyCall<P, S>[]
   /** In the main thread, before a container is made for this policy: what the container must have. */
   prepare?(policy: P, request: PreparationRequest): Preparation<K>
@@ -257,6 +259,28 @@ export interface Family<P, S, D = undefined, K = undefined> {
   begin?(policy: P, state: S, enter: (action: () => void) => void): Beginning
   /** For a worker of the lane `handler`: the same family, with code that only this worker may hold. */
   withHandlers?(policy: P): Promise<Family<P, S, D, K>>
+}
+
+export interface Family<P, S, D = undefined, K = undefined> extends FamilyDeclaration<P, S, D, K> {
+  /** The flag that switches it on, with its dashes; empty where it is on with any other. */
+  readonly flag: string
+  /** Keys of LXD and Incus that it corresponds to. */
+  readonly lxdKeys: readonly string[]
+  select(policy: Policy): P | undefined
+}
+
+export function defineFamily<P, S, D = undefined, K = undefined>(
+  declaration: FamilyDeclaration<P, S, D, K>,
+): Family<P, S, D, K> {
+  const {name, policy} = declaration
+  const [first] = policy.flags
+  return {
+    // Whoever wrote it under this name is fromFlags() or load() of this family.
+    select: (whole) => whole[name] as P | undefined,
+    ...declaration,
+    flag: first === undefined ? '' : `--${first.name}`,
+    lxdKeys: policy.lxd === undefined ? [] : [policy.lxd.switch, ...(policy.lxd.others ?? [])].map(({key}) => key),
+  }
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a list of calls with different arguments

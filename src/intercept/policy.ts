@@ -1,92 +1,49 @@
-// What the container may have done for it. Plain data: it crosses to the worker by structured clone.
+// What a container may have done for it, and what every family says of its part: families/NAME/policy.ts. Pure.
 
-/** A device node as a policy names it. */
-export interface Device {
-  readonly type: 'b' | 'c'
-  readonly major: number
-  readonly minor: number
+import type {Flag, FlagValues, ListFlag, SwitchFlag} from '../flag.js'
+import type {Device} from '../kernel/device-numbers.js'
+
+/**
+ * By name of the family, its part; a family is on exactly when it has one. Plain data: it crosses to the workers by
+ * structured clone, and is written as JSON.
+ */
+export type Policy = Readonly<Record<string, unknown>>
+
+/** What flags are read with beside their texts. */
+export interface PolicyContext {
+  /** The device whose node is at a path of the host; undefined where something else is. Throws where nothing is. */
+  readonly deviceAt: (path: string) => Device | undefined
+  /** Paths of block devices that the container gets anyway (--device). */
+  readonly blockDevices: () => readonly string[]
+  /** A path of the host, absolute. */
+  readonly absolute: (path: string) => string
 }
 
-export interface MknodPolicy {
-  readonly devices: readonly Device[]
+/** Keys of LXD and Incus that say the same as flags. */
+export interface LxdKeys {
+  /** The family is on where this one is: by `words.on`, or as LXD reads a switch. */
+  readonly switch: {
+    readonly key: string
+    readonly flag?: SwitchFlag
+    readonly words?: {readonly on: string; readonly off: string}
+  }
+  /** They count while the family is on. Items of a list are separated by commas. */
+  readonly others?: readonly {readonly key: string; readonly flag: ListFlag | SwitchFlag}[]
+  /** Where the family is off, the person is told that the others were passed over. */
+  readonly tellsWhenOff?: boolean
 }
 
-export interface SetxattrPolicy {
-  /** Full attribute names, all below `trusted.`. */
-  readonly names: readonly string[]
+export interface PolicyDeclaration<P> {
+  /** In the order of the help. The first one switches the family on; none where it is on with any other family. */
+  readonly flags: readonly Flag[]
+  readonly lxd?: LxdKeys
+  /** Undefined where no flag switches it on. Throws UsageError. */
+  fromFlags(values: FlagValues, context: PolicyContext): P | undefined
+  /** What `asked` allows and `given` does not, each as words for a person; empty where there is nothing. */
+  beyond(asked: P, given: P): readonly string[]
 }
 
-export interface MountPolicy {
-  /** File-system types that the kernel mounts for the container. */
-  readonly allowed: readonly string[]
-  /** File-system type -> FUSE program that mounts it instead. */
-  readonly fuse: Readonly<Record<string, string>>
-  readonly shift: boolean
-  /** Absolute host paths: block devices, image files, or directories of images. */
-  readonly sources: readonly string[]
+/** The texts of `asked` that are not in `given`. */
+export function missing(asked: readonly string[], given: readonly string[]): readonly string[] {
+  return asked.filter((each) => !given.includes(each))
 }
-
-export interface BpfPolicy {
-  readonly devices: boolean
-}
-
-export interface SchedPolicy {
-  /** Highest real-time priority that is granted, 1 to 99. */
-  readonly maxPriority: number
-  /** SCHED_DEADLINE, which no priority can be a ceiling for. */
-  readonly deadline?: boolean
-}
-
-export interface ModulePolicy {
-  /** Module names as the kernel spells them, with underscores. */
-  readonly names: readonly string[]
-}
-
-/** One register in a filter; numbers are text in hexadecimal. */
-export interface HandlerComparison {
-  readonly argument: 0 | 1 | 2 | 3 | 4 | 5
-  readonly width: 32 | 64
-  readonly operator: 'eq' | 'ge' | 'gt' | 'le' | 'lt' | 'ne'
-  readonly value: string
-  readonly mask?: string
-}
-
-export interface HandlerArgument {
-  readonly name: string
-  readonly kind: 'bytes' | 'fd' | 'int' | 'mode' | 'path' | 'pointer' | 'size' | 'string' | 'uint'
-  readonly index: 0 | 1 | 2 | 3 | 4 | 5
-  readonly limit?: number
-  /** The argument that tells how many bytes there are. */
-  readonly length?: 0 | 1 | 2 | 3 | 4 | 5
-}
-
-/** A call that a module of the user's own answers; families/handler/ makes it from what the module exports. */
-export interface HandlerDeclaration {
-  /** Absolute path of the module, and which of its handlers it is. */
-  readonly file: string
-  readonly index: number
-  readonly name: string
-  /** For a call that no kernel has. */
-  readonly number?: number
-  readonly timeLimitMs: number
-  readonly arguments: readonly HandlerArgument[]
-  readonly condition?: readonly (readonly HandlerComparison[])[]
-}
-
-export interface HandlerPolicy {
-  readonly calls: readonly HandlerDeclaration[]
-}
-
-/** A family is on exactly when its member is present. */
-export interface Policy {
-  readonly mknod?: MknodPolicy
-  readonly setxattr?: SetxattrPolicy
-  readonly mount?: MountPolicy
-  readonly bpf?: BpfPolicy
-  readonly sched?: SchedPolicy
-  readonly sysinfo?: Readonly<Record<string, never>>
-  readonly modules?: ModulePolicy
-  readonly handler?: HandlerPolicy
-}
-
-export type FamilyName = keyof Policy

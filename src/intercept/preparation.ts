@@ -1,6 +1,6 @@
 // What a family asks of whoever makes its container. Data; only what is `kept` may hold descriptors.
 
-import type {Device} from './policy.js'
+import type {Device} from '../kernel/device-numbers.js'
 
 /** What a family may look at before the container is made. */
 export interface PreparationRequest {

@@ -1,6 +1,11 @@
 // Device numbers as system calls and policies write them. Pure; see device.ts for what asks the host.
 
-import type {Device} from '../intercept/policy.js'
+/** A device node as a policy names it. */
+export interface Device {
+  readonly type: 'b' | 'c'
+  readonly major: number
+  readonly minor: number
+}
 
 /**
  * What --mknod alone allows: the eight of LXD without the whiteout, which the kernel makes by itself, and 5:2. None of

@@ -1,7 +1,7 @@
 // Shell completion for bash, zsh and fish. Each shell's own completion of commands takes over behind our flags.
 
 import {commandText} from '../cli/text/command-text.js'
-import type {CommandName, Flag} from '../cli/flags/index.js'
+import type {CommandName, Flag} from '../flag.js'
 import {flagsOf} from '../cli/flags/index.js'
 import type {CommandTable} from '../cli/text/help.js'
 
@@ -169,7 +169,7 @@ function zshFlag(flag: Flag): string {
     flag.options === undefined
       ? {directory: '_files -/', file: '_files', none: ' ', words: ' '}[valueKind(flag)]
       : `(${flag.options.join(' ')})`
-  const placeholder = (flag.placeholder ?? 'VALUE').replaceAll(':', '\\:')
+  const placeholder = flag.placeholder.replaceAll(':', '\\:')
   return zshQuoted(`${repeated}--${flag.name}=[${summary}]:${placeholder}:${action}`)
 }
 

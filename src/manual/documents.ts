@@ -4,7 +4,8 @@ import {readFileSync} from 'node:fs'
 
 import {readPackage} from '../cli/text/package.js'
 import {COMMANDS} from '../commands/index.js'
-import {readSchema} from '../config/schema.js'
+import {configurationKeys} from '../cli/flags/index.js'
+import {configurationSchema} from '../config/schema.js'
 import {FAMILIES} from '../intercept/families/index.js'
 import {packageFile} from '../package-files.js'
 import {bashCompletion, fishCompletion, zshCompletion} from './completion.js'
@@ -15,7 +16,6 @@ export function documents(): Readonly<Record<string, string>> {
     version: readPackage().version,
     commands: COMMANDS,
     families: FAMILIES,
-    schema: readSchema(),
     part: readPart,
   })
   return {
@@ -23,6 +23,7 @@ export function documents(): Readonly<Record<string, string>> {
     'completions/interceptor.bash': bashCompletion(COMMANDS),
     'completions/_interceptor': zshCompletion(COMMANDS),
     'completions/interceptor.fish': fishCompletion(COMMANDS),
+    'schemas/interceptor.schema.json': `${JSON.stringify(configurationSchema(configurationKeys), undefined, 2)}\n`,
   }
 }
 

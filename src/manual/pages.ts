@@ -2,11 +2,10 @@
 
 import {commandText} from '../cli/text/command-text.js'
 import type {CommandText} from '../cli/text/command-text.js'
-import type {CommandName, Flag} from '../cli/flags/index.js'
-import {flags, flagsOf} from '../cli/flags/index.js'
+import type {CommandName, Flag} from '../flag.js'
+import {configurationKeys, flagsOf} from '../cli/flags/index.js'
 import type {CommandTable} from '../cli/text/help.js'
 import {GROUPS, flagLabel} from '../cli/text/help.js'
-import type {ConfigurationSchema} from '../config/schema.js'
 import type {AnyFamily} from '../intercept/family.js'
 import {bold, example, literal, prose, synopsis, tagged} from './roff.js'
 
@@ -14,7 +13,6 @@ export interface ManualSources {
   readonly version: string
   readonly commands: CommandTable
   readonly families: readonly AnyFamily[]
-  readonly schema: ConfigurationSchema
   /** A hand-written file of man/, by its name; undefined where there is none. */
   readonly part: (name: string) => string | undefined
 }
@@ -46,7 +44,7 @@ function fillIn(sources: ManualSources, name: string, commands: readonly (readon
         .filter(({flag}) => flag !== '')
         .map(familyEntry)
         .join('\n'),
-    keys: () => keyEntries(sources.schema),
+    keys: () => configurationKeys.map(keyEntry).join('\n'),
     pages: () =>
       seeAlso(
         '',
@@ -123,12 +121,9 @@ function placeholderOf(text: string): string {
     .join('')
 }
 
-/** Every key of a configuration file that has a flag, with the words of it. */
-function keyEntries({properties}: ConfigurationSchema): string {
-  return Object.keys(properties)
-    .flatMap((key) => flags.find(({name}) => name === key) ?? [])
-    .map((flag) => tagged(`${bold(flag.name)}: ${placeholderOf(valueOf(flag))}`, [prose(keyDescription(flag))]))
-    .join('\n')
+/** A key of a configuration file, in the words of its flag. */
+function keyEntry(flag: Flag): string {
+  return tagged(`${bold(flag.name)}: ${placeholderOf(valueOf(flag))}`, [prose(keyDescription(flag))])
 }
 
 /** A list says by its form that there may be several. */

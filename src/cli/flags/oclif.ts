@@ -3,7 +3,7 @@
 import {Flags} from '@oclif/core'
 import type {Interfaces} from '@oclif/core'
 
-import type {CommandName, Flag, FlagGroup, FlagValues} from './index.js'
+import type {CommandName, Flag, FlagGroup, FlagValues} from '../../flag.js'
 import {flagsOf} from './index.js'
 
 export type OclifFlags = Record<string, Interfaces.Flag<boolean | string | string[] | undefined>>
@@ -35,7 +35,7 @@ function oclifFlag(flag: Flag) {
   if (flag.kind === 'switch') return Flags.boolean(common)
   const option = {
     ...common,
-    ...(flag.placeholder === undefined ? {} : {helpValue: flag.placeholder}),
+    helpValue: flag.placeholder,
     ...(flag.options === undefined ? {} : {options: [...flag.options]}),
   }
   if (flag.kind === 'value') return Flags.string(option)

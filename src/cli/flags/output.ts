@@ -1,46 +1,50 @@
 // Flags that say what is reported, and where.
 
-import type {Flag} from './index.js'
+import {choice, wholePath} from '../../flag.js'
+import type {Flag} from '../../flag.js'
+import {parsePath} from './values.js'
 
 const group = 'Output'
 const commands = ['run', 'exec'] as const
 
-export const outputFlags: readonly Flag[] = [
-  {
+export const output = {
+  trace: {
     name: 'trace',
     group,
     commands,
     kind: 'value',
     placeholder: 'WHICH',
-    options: ['all', 'refused', 'none'],
+    ...choice('all', 'refused', 'none'),
     summary: 'which decisions are shown or filed: all, refused or none (all)',
     description:
       'Which decisions are shown or filed: all of them, those that were refused or failed, or none. The default is all.',
   },
-  {
+  logFile: {
     name: 'log-file',
     group,
     commands,
     kind: 'value',
     placeholder: 'FILE',
+    parse: parsePath,
+    withPath: wholePath,
     summary: 'write decisions to FILE instead of standard error',
     description:
       'Decisions are written to FILE, which is emptied first, instead of standard error. A file that cannot be ' +
       'written ends the run.',
   },
-  {
+  logFormat: {
     name: 'log-format',
     group,
     commands,
     kind: 'value',
     placeholder: 'FORMAT',
-    options: ['text', 'json'],
+    ...choice('text', 'json'),
     summary: 'text or json (text)',
     description:
       'text is one line for each call in the manner of strace; json is one object on each line, with a first record ' +
       'of what was started and a last record of how it ended. Readers must pass over members that they do not know.',
   },
-  {
+  summary: {
     name: 'summary',
     group,
     commands,
@@ -49,7 +53,7 @@ export const outputFlags: readonly Flag[] = [
     description:
       'A table at the end: each call, how often it was emulated, refused, failed and continued, and how long it took.',
   },
-  {
+  showSecrets: {
     name: 'show-secrets',
     group,
     commands: ['run', 'exec', 'explain'],
@@ -59,7 +63,7 @@ export const outputFlags: readonly Flag[] = [
       'Passwords, tokens and keys in the data of mounts, in URLs and in the command line are shown as they are. Without ' +
       'this flag *** stands for them in every output.',
   },
-  {
+  quiet: {
     name: 'quiet',
     char: 'q',
     group,
@@ -68,27 +72,31 @@ export const outputFlags: readonly Flag[] = [
     summary: 'print nothing of our own on standard error but errors',
     description: 'Nothing of our own is printed on standard error but errors. A --log-file is still written.',
   },
-  {
+  manifest: {
     name: 'manifest',
     group,
     commands,
     kind: 'value',
     placeholder: 'FILE',
+    parse: parsePath,
+    withPath: wholePath,
     summary: 'write what was made for the container to FILE, as JSON',
     description:
       'At the end FILE holds every device node, mount and attribute that was emulated and is still there, with its ' +
       'path, numbers, mode, owner and strategy. FILE is replaced in one step. It has room for about 100,000; where there ' +
       'are more, the run ends with an error.',
   },
-  {
+  failOn: {
     name: 'fail-on',
     group,
     commands,
     kind: 'value',
     placeholder: 'WHAT',
-    options: ['refused'],
+    ...choice('refused'),
     summary: 'refused: exit 3 when a call was refused although the command succeeded',
     description:
       'With `refused`: when the command succeeds although one of its calls was refused, the exit status is 3.',
   },
-]
+} as const satisfies Readonly<Record<string, Flag>>
+
+export const outputFlags: readonly Flag[] = Object.values(output)

@@ -3,6 +3,7 @@
 import type {BindOption, DeviceOption} from '../../container/run-options.js'
 import {UsageError} from '../../errors.js'
 import type {IdMapExtent} from '../../intercept/container.js'
+import {invalidValue as invalid} from '../../flag.js'
 import {toBytes} from './bytes.js'
 
 /** (uid_t) -1 is no id, see user_namespaces(7). */
@@ -93,7 +94,7 @@ export function parseBind(flag: string, text: string): BindOption {
   const words = options === '' ? [] : options.split(',')
   const wrong = words.find((word) => !['ro', 'rw', 'shift'].includes(word))
   if (wrong !== undefined)
-    throw new UsageError(`--${flag} ${text}: unknown option ${quoted(wrong)}, known are ro, rw and shift`)
+    throw new UsageError(`--${flag} ${text}: unknown option ${JSON.stringify(wrong)}, known are ro, rw and shift`)
   if (words.includes('ro') && words.includes('rw'))
     throw new UsageError(`--${flag} ${text}: ro and rw contradict each other`)
   return {
@@ -102,6 +103,13 @@ export function parseBind(flag: string, text: string): BindOption {
     readOnly: words.includes('ro'),
     shift: words.includes('shift') ? true : undefined,
   }
+}
+
+/** The same with an absolute source. */
+export function bindFrom(text: string, absolute: (path: string) => string): string {
+  const source = /^(?:\\[\\:]|[^:])*/.exec(text)?.[0] ?? ''
+  const path = absolute(source.replace(/\\([\\:])/g, '$1'))
+  return path.replace(/[\\:]/g, '\\$&') + text.slice(source.length)
 }
 
 /** `C:H:N`: N ids from C in the container are those from H outside. */
@@ -117,8 +125,7 @@ export function parseIdMap(flag: string, text: string): IdMapExtent {
 }
 
 /** Extents may not meet inside the container or outside. */
-export function parseIdMaps(flag: string, texts: readonly string[]): readonly IdMapExtent[] {
-  const extents = texts.map((text) => parseIdMap(flag, text))
+export function checkIdMaps(flag: string, extents: readonly IdMapExtent[]): readonly IdMapExtent[] {
   // user_namespaces(7): the kernel takes 340 lines.
   if (extents.length > 340) throw new UsageError(`--${flag}: at most 340 maps can be given`)
   for (const side of ['inside', 'outside'] as const) {
@@ -146,41 +153,14 @@ export function parseUser(flag: string, text: string): {readonly uid: number; re
   return {uid, gid}
 }
 
-/** As the kernel writes it: `-` and `_` are the same. */
-export function parseModuleName(flag: string, text: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,54}$/.test(text)) {
-    throw invalid(flag, text, 'the name of a kernel module', 'write it as lsmod does, such as nf_nat_ftp, without .ko')
-  }
-  return text.replaceAll('-', '_')
-}
-
-export function parsePriority(flag: string, text: string): number {
-  const priority = /^\d{1,2}$/.test(text) ? Number(text) : 0
-  if (priority < 1) throw invalid(flag, text, 'a real-time priority', 'give a number from 1 to 99')
-  return priority
-}
-
-/** XATTR_NAME_MAX of linux/limits.h, less the prefix under which a rootless container keeps it. */
-const attributeNameMax = 255 - 'user.interceptor.'.length
-
-/** A whole name below trusted.; what is in security.* is the host kernel's to believe, and never set for a container. */
-export function parseAttributeName(flag: string, text: string): string {
-  if (text.startsWith('security.')) {
-    throw new UsageError(`--${flag}: ${quoted(text)} can not be allowed`, {
-      hints: [
-        'the host itself would act on it: file capabilities and labels of security.* count for every process that uses the file',
-        'a container sets the file capabilities of its own user namespace without any flag (setcap, security.capability)',
-      ],
-    })
-  }
-  if (!/^trusted\.[!-)+-~]+$/.test(text) || text.length > attributeNameMax) {
-    throw invalid(flag, text, 'the name of a trusted attribute', 'write the whole name, as trusted.overlay.redirect')
-  }
-  return text
+/** `K=V`, or `K` alone. */
+export function parseVariable(flag: string, text: string): Buffer {
+  if (text === '' || text.startsWith('=') || text.includes('\0')) throw invalid(flag, text, 'K=V')
+  return toBytes(text)
 }
 
 /** The environment of the command: ours or a plain one, with what --env adds. */
-export function environmentOf(own: readonly Buffer[], clear: boolean, additions: readonly string[]): readonly Buffer[] {
+export function environmentOf(own: readonly Buffer[], clear: boolean, additions: readonly Buffer[]): readonly Buffer[] {
   const variables = new Map<string, Buffer>()
   const set = (entry: Buffer) => variables.set(nameOf(entry), entry)
   const inherited = new Map(own.map((entry) => [nameOf(entry), entry]))
@@ -189,14 +169,9 @@ export function environmentOf(own: readonly Buffer[], clear: boolean, additions:
     set(Buffer.from('HOME=/root'))
     set(inherited.get('TERM') ?? Buffer.from('TERM=dumb'))
   } else own.forEach(set)
-  for (const text of additions) {
-    if (text === '' || text.startsWith('=') || text.includes('\0')) throw invalid('env', text, 'K=V')
-    const bytes = toBytes(text)
-    if (bytes.includes('=')) set(bytes)
-    else {
-      const entry = inherited.get(nameOf(bytes))
-      if (entry !== undefined) set(entry)
-    }
+  for (const addition of additions) {
+    const entry = addition.includes('=') ? addition : inherited.get(nameOf(addition))
+    if (entry !== undefined) set(entry)
   }
   return [...variables.values()]
 }
@@ -218,12 +193,4 @@ function splitAtColons(text: string): readonly string[] {
     } else part += text.charAt(at)
   }
   return [...parts, part]
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text)
-}
-
-function invalid(flag: string, text: string, expected: string, hint?: string): UsageError {
-  return new UsageError(`--${flag}: ${quoted(text)} is not ${expected}`, {hints: hint === undefined ? [] : [hint]})
 }

@@ -6,20 +6,28 @@ import {loadConfiguration} from '../../config/load.js'
 import type {ConfigurationRequest, LoadedConfiguration} from '../../config/load.js'
 import {isInitialUserNamespace, parseProcIdMap, toHost} from '../../container/userns/idmap.js'
 import {UsageError} from '../../errors.js'
-import type {CommandName, FlagValues} from '../flags/index.js'
-import {flags, flagsOf, isOn, valueOf} from '../flags/index.js'
+import type {CommandName, FlagValues} from '../../flag.js'
+import {isOn, valueOf} from '../../flag.js'
+import {configuration} from '../flags/configuration.js'
+import {configurationKeys, flagsOf} from '../flags/index.js'
 
 export interface Configured extends Omit<LoadedConfiguration, 'line' | 'values'> {
   readonly values: FlagValues
 }
 
 export async function withConfiguration(given: FlagValues, command: CommandName): Promise<Configured> {
-  const explicit = valueOf(given, 'config')
+  const explicit = valueOf(given, configuration.file)
   if (explicit === '') throw new UsageError('--config needs a value: FILE')
-  const disabled = isOn(given, 'no-config')
+  const disabled = isOn(given, configuration.none)
   if (explicit !== undefined && disabled)
     throw new UsageError('--config and --no-config contradict each other', {hints: ['leave one of them out']})
-  const {line, ...loaded} = await loadConfiguration({cwd: process.cwd(), explicit, disabled, ...caller()})
+  const {line, ...loaded} = await loadConfiguration({
+    cwd: process.cwd(),
+    keys: configurationKeys,
+    explicit,
+    disabled,
+    ...caller(),
+  })
   const values = merge(loaded, given, command)
   if (loaded.file !== undefined && line !== undefined) {
     const own = Object.keys(loaded.values).filter((key) => given[key] === undefined && values[key] !== undefined)
@@ -31,15 +39,9 @@ export async function withConfiguration(given: FlagValues, command: CommandName)
 
 /**
  * A file says how the command is run: every command is told all of it, since what `explain` shows and `check` tries is
- * that run. A key that no command knows would be lost without a word.
+ * that run.
  */
-function merge(
-  {file, values}: Pick<LoadedConfiguration, 'file' | 'values'>,
-  given: FlagValues,
-  command: CommandName,
-): FlagValues {
-  const unknown = Object.keys(values).find((key) => !flags.some(({name}) => name === key))
-  if (unknown !== undefined) throw new UsageError(`${file ?? ''}: ${unknown} is not available in this version`)
+function merge({values}: Pick<LoadedConfiguration, 'values'>, given: FlagValues, command: CommandName): FlagValues {
   const known = new Set([...flagsOf(command), ...flagsOf('run')].map(({name}) => name))
   const {config: _config, 'no-config': _none, ...own} = given
   const typed = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined))

@@ -3,13 +3,14 @@
 import type {ExecOptions} from '../../container/run-options.js'
 import {UsageError} from '../../errors.js'
 import {toBytes} from '../flags/bytes.js'
-import type {FlagValues} from '../flags/index.js'
-import {flagsOf, isOn, listOf, valueOf} from '../flags/index.js'
-import {handlersOf} from './handlers.js'
+import {isOn, listOf, valueOf} from '../../flag.js'
+import type {FlagValues} from '../../flag.js'
+import {container as flags} from '../flags/container.js'
+import {flagsOf} from '../flags/index.js'
+import {environmentOf} from '../flags/values.js'
 import {parseLine} from './operands.js'
-import {toPolicy} from './policy.js'
+import {loadPolicy, toPolicy} from './policy.js'
 import {noCommand, outputOptions} from './run-line.js'
-import * as read from '../flags/values.js'
 
 /** Undefined: help was asked for. `words` are what follows `interceptor exec`. */
 export async function parseExec(
@@ -20,14 +21,13 @@ export async function parseExec(
   if (help) return undefined
   const [container = '', ...rest] = operands
   const command = commandOf(container, rest)
-  const [user, workdir] = [valueOf(values, 'user'), valueOf(values, 'workdir')]
   return {
     container,
     command,
-    environment: read.environmentOf(ownEnvironment, isOn(values, 'clear-env'), listOf(values, 'env')),
-    asked: narrows(values) ? toPolicy(values, await handlersOf(values)) : undefined,
-    user: user === undefined ? {uid: 0, gid: 0} : read.parseUser('user', user),
-    workdir: workdir === undefined ? undefined : read.parseContainerPath('workdir', workdir),
+    environment: environmentOf(ownEnvironment, isOn(values, flags.clearEnv), listOf(values, flags.env)),
+    asked: narrows(values) ? toPolicy(values, await loadPolicy(values)) : undefined,
+    user: valueOf(values, flags.user) ?? {uid: 0, gid: 0},
+    workdir: valueOf(values, flags.workdir),
     output: outputOptions(values),
   }
 }

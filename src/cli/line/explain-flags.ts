@@ -5,9 +5,9 @@ import type {Adviser, FlagWords} from '../../explain/advise.js'
 import {Judge} from '../../explain/judge.js'
 import type {JudgeOptions} from '../../explain/judge.js'
 import {FAMILIES} from '../../intercept/families/index.js'
-import type {HandlerPolicy} from '../../intercept/policy.js'
-import type {FlagValues} from '../flags/index.js'
-import {flagsOf, listOf} from '../flags/index.js'
+import type {Policy} from '../../intercept/policy.js'
+import type {FlagValues} from '../../flag.js'
+import {flagsOf} from '../flags/index.js'
 import {toPolicy} from './policy.js'
 
 /** What a judgement depends on beside flags. */
@@ -16,14 +16,14 @@ export type JudgedUnder = Omit<JudgeOptions, 'abis' | 'families' | 'policy'>
 /** Combinations that are kept, so that a file of calls with ever new advice needs bounded memory. */
 const KEPT_MAX = 256
 
-export function adviserFor(values: FlagValues, options: JudgedUnder, handler?: HandlerPolicy): Adviser {
+export function adviserFor(values: FlagValues, options: JudgedUnder, loaded?: Policy): Adviser {
   const judges = new Map<string, Judge | undefined>()
   return {
     families: FAMILIES,
     withFlags(flags) {
       const key = JSON.stringify(flags)
       if (judges.has(key)) return judges.get(key)
-      const judge = judgeWith(values, flags, options, handler)
+      const judge = judgeWith(values, flags, options, loaded)
       if (judges.size >= KEPT_MAX) judges.clear()
       judges.set(key, judge)
       return judge
@@ -35,12 +35,12 @@ function judgeWith(
   values: FlagValues,
   flags: readonly FlagWords[],
   options: JudgedUnder,
-  handler: HandlerPolicy | undefined,
+  loaded: Policy | undefined,
 ): Judge | undefined {
   const merged = withWords(values, flags)
   if (merged === undefined) return undefined
   try {
-    return new Judge({families: FAMILIES, policy: toPolicy(merged, handler), ...options})
+    return new Judge({families: FAMILIES, policy: toPolicy(merged, loaded), ...options})
   } catch (error) {
     // What was typed is checked before anything is tried out.
     if (error instanceof UsageError && flags.length > 0) return undefined
@@ -55,7 +55,8 @@ function withWords(values: FlagValues, flags: readonly FlagWords[]): FlagValues 
   for (const [typed = '', value, ...rest] of flags) {
     const flag = known.find(({name}) => `--${name}` === typed)
     if (flag === undefined || rest.length > 0 || (flag.kind === 'switch') !== (value === undefined)) return undefined
-    const added = flag.kind === 'list' ? [...listOf(merged, flag.name), value!] : (value ?? true)
+    const given = merged[flag.name]
+    const added = flag.kind === 'list' ? [...(typeof given === 'object' ? given : []), value!] : (value ?? true)
     merged = {...merged, [flag.name]: added}
   }
   return merged

@@ -3,7 +3,8 @@
 
 import {UsageError} from '../../errors.js'
 import {nearest} from '../../nearest.js'
-import type {CommandName, Flag, FlagValues} from '../flags/index.js'
+import {oneOf, wrongOption} from '../../flag.js'
+import type {CommandName, Flag, FlagValues, ListFlag, ValueFlag} from '../../flag.js'
 import {flagsOf} from '../flags/index.js'
 
 export interface ParsedLine {
@@ -92,22 +93,8 @@ function isFlag(text: string, known: readonly Flag[]): boolean {
   return known.some(({char, name}) => text === `--${name}` || (char !== undefined && text === `-${char}`))
 }
 
-function shape({options, placeholder}: Flag): string {
-  if (options !== undefined) return `: ${oneOf(options)}`
-  return placeholder === undefined ? '' : `: ${placeholder}`
-}
-
-export function needsValue(typed: string, flag: Flag): UsageError {
-  return new UsageError(`${typed} needs a value${shape(flag)}`)
-}
-
-/** A flag with a few values, and none of them. */
-export function wrongOption({name, options = []}: Flag, text: string): UsageError {
-  const meant = nearest(text, options)
-  const only = options.length === 1 ? 'only ' : ''
-  return new UsageError(`--${name} takes ${only}${oneOf(options)}, not ${JSON.stringify(text)}`, {
-    hints: meant === undefined ? [] : [`did you mean --${name} ${meant}?`],
-  })
+export function needsValue(typed: string, {options, placeholder}: ListFlag | ValueFlag): UsageError {
+  return new UsageError(`${typed} needs a value: ${options === undefined ? placeholder : oneOf(options)}`)
 }
 
 /** Words a flag that does not exist, with the nearest one that does. */
@@ -118,8 +105,4 @@ export function unknownFlag(typed: string, known: readonly Flag[], command?: str
   throw new UsageError(`unknown flag ${typed}`, {
     hints: [meant === undefined ? `see ${help}` : `did you mean --${meant}?`],
   })
-}
-
-export function oneOf(words: readonly string[]): string {
-  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)!}`
 }

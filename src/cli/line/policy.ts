@@ -1,123 +1,66 @@
-// From flags (or configuration keys of the same names) to a policy. Pure, except that a device path is looked up.
+// From flags (or configuration keys of the same names) to a policy.
 
 import {statSync} from 'node:fs'
 import {resolve} from 'node:path'
 
 import {UsageError} from '../../errors.js'
-import {DEFAULT_DEVICES, parseDevice, sameDevice} from '../../intercept/families/mknod/device.js'
-import type {
-  BpfPolicy,
-  Device,
-  FamilyName,
-  HandlerPolicy,
-  MknodPolicy,
-  ModulePolicy,
-  MountPolicy,
-  Policy,
-  SchedPolicy,
-  SetxattrPolicy,
-} from '../../intercept/policy.js'
-import type {FlagValues} from '../flags/index.js'
-import {isOn, listOf, valueOf} from '../flags/index.js'
-import {parseAttributeName, parseDeviceOption, parseModuleName, parsePriority} from '../flags/values.js'
+import {listOf} from '../../flag.js'
+import type {FlagValues} from '../../flag.js'
+import {enabledCalls} from '../../intercept/engine/registry.js'
+import {FAMILIES} from '../../intercept/families/index.js'
+import type {Policy, PolicyContext} from '../../intercept/policy.js'
+import {decodeDevice} from '../../kernel/device-numbers.js'
+import type {Device} from '../../kernel/device-numbers.js'
+import {container} from '../flags/container.js'
 
-/** What marks a directory that hides the layers below it. */
-const OPAQUE = 'trusted.overlay.opaque'
-const MAX_PRIORITY = 50
-
-/** One entry for each family: its part of the policy, or undefined where no flag switches it on. */
-const families: {readonly [F in FamilyName]?: (values: FlagValues) => Policy[F] | undefined} = {
-  bpf: bpfPolicy,
-  mknod: mknodPolicy,
-  modules: modulePolicy,
-  mount: mountPolicy,
-  sched: schedPolicy,
-  setxattr: setxattrPolicy,
-  sysinfo: (values) => (isOn(values, 'sysinfo') ? {} : undefined),
-}
-
-/** `handler`: what the modules of --handler declare, which takes loading them. */
-export function toPolicy(values: FlagValues, handler?: HandlerPolicy): Policy {
-  const entries = Object.entries(families).map(([family, select]) => [family, select(values)] as const)
-  const policy: Policy = Object.fromEntries(entries.filter(([, part]) => part !== undefined))
-  return handler === undefined ? policy : {...policy, handler}
-}
-
-function bpfPolicy(values: FlagValues): BpfPolicy | undefined {
-  const devices = isOn(values, 'bpf-devices')
-  return isOn(values, 'bpf') || devices ? {devices} : undefined
-}
-
-function mknodPolicy(values: FlagValues): MknodPolicy | undefined {
-  const allowed = listOf(values, 'mknod-allow')
-  if (!isOn(values, 'mknod') && allowed.length === 0) return undefined
-  const devices: Device[] = [...DEFAULT_DEVICES]
-  for (const text of allowed) {
-    const device = parseDevice(text)
-    if (!devices.some((known) => sameDevice(known, device))) devices.push(device)
+/** `loaded`: what the flags lead to that code must be loaded for, see `loadPolicy`. Throws UsageError. */
+export function toPolicy(values: FlagValues, loaded: Policy = {}): Policy {
+  const context: PolicyContext = {
+    deviceAt,
+    blockDevices: () => blockDevicesAmong(listOf(values, container.device).map(({path}) => path.toString())),
+    absolute: (path) => resolve(path),
   }
-  return {devices}
+  const entries = FAMILIES.map(({name, policy}) => [name, policy.fromFlags(values, context) as unknown] as const)
+  return {...Object.fromEntries(entries.filter(([, part]) => part !== undefined)), ...loaded}
 }
 
-function modulePolicy(values: FlagValues): ModulePolicy | undefined {
-  const names = listOf(values, 'finit-module').map((text) => parseModuleName('finit-module', text))
-  return names.length === 0 ? undefined : {names: [...new Set(names)]}
-}
-
-function schedPolicy(values: FlagValues): SchedPolicy | undefined {
-  const highest = valueOf(values, 'sched-max-priority')
-  const deadline = isOn(values, 'sched-deadline')
-  if (!isOn(values, 'sched-setscheduler') && !deadline && highest === undefined) return undefined
-  const maxPriority = highest === undefined ? MAX_PRIORITY : parsePriority('sched-max-priority', highest)
-  return {maxPriority, ...(deadline ? {deadline} : {})}
-}
-
-function setxattrPolicy(values: FlagValues): SetxattrPolicy | undefined {
-  const allowed = listOf(values, 'setxattr-allow')
-  if (!isOn(values, 'setxattr') && allowed.length === 0) return undefined
-  return {names: [...new Set([OPAQUE, ...allowed.map((text) => parseAttributeName('setxattr-allow', text))])]}
-}
-
-function mountPolicy(values: FlagValues): MountPolicy | undefined {
-  const [allowed, helpers, sources] = ['mount-allowed', 'mount-fuse', 'mount-source'].map((name) =>
-    listOf(values, name),
-  )
-  const shift = isOn(values, 'mount-shift')
-  const lists = [...allowed!, ...helpers!, ...sources!]
-  if (!isOn(values, 'mount') && !shift && lists.length === 0) return undefined
-  const fuse = Object.fromEntries(helpers!.map(fuseEntry))
-  for (const type of allowed!) {
-    if (!isTypeName(type)) throw notAType('mount-allowed', type)
-    if (!Object.hasOwn(fuse, type)) continue
-    throw new UsageError(`--mount-allowed and --mount-fuse both name ${type}`, {
-      hints: ['let either the kernel or a FUSE program mount it'],
-    })
+/**
+ * Loads the modules of the user's own that flags name, which runs them.
+ *
+ * @throws UsageError where that fails, or where they answer what another flag has answered
+ */
+export async function loadPolicy(values: FlagValues): Promise<Policy> {
+  const loaded: Record<string, unknown> = {}
+  for (const family of FAMILIES) {
+    const part: unknown = await family.load?.(values)
+    if (part === undefined) continue
+    loaded[family.name] = part
+    refuseTwice(family.flag, namesOf({[family.name]: part}, family.name), namesOf(toPolicy(values)))
   }
-  const devices = listOf(values, 'device')
-    .map((text) => parseDeviceOption('device', text).path.toString())
-    .filter((path) => statSync(path, {throwIfNoEntry: false})?.isBlockDevice())
-  return {allowed: [...new Set(allowed)], fuse, shift, sources: [...sources!, ...devices].map((path) => resolve(path))}
+  return loaded
 }
 
-/** `ext4=fuse2fs`; as LXD has it, the program begins after the first `=`. */
-function fuseEntry(text: string): [string, string] {
-  const equals = text.indexOf('=')
-  const [type, helper] = [text.slice(0, equals), text.slice(equals + 1)]
-  if (equals < 1 || helper === '' || helper.includes('\0')) {
-    throw new UsageError(`--mount-fuse ${JSON.stringify(text)} names no file system and program`, {
-      hints: ['write it as FS=HELPER, for example ext4=fuse2fs'],
-    })
-  }
-  if (!isTypeName(type)) throw notAType('mount-fuse', type)
-  return [type, helper]
-}
-
-function isTypeName(text: string): boolean {
-  return /^[\w.-]{1,64}$/.test(text)
-}
-
-function notAType(flag: string, text: string): UsageError {
-  return new UsageError(`--${flag}: ${JSON.stringify(text)} is no type of file system`, {
-    hints: ['types are those of /proc/filesystems, for example ext4'],
+function refuseTwice(flag: string, own: ReadonlySet<string>, others: ReadonlySet<string>): void {
+  const twice = [...own].find((name) => others.has(name))
+  if (twice === undefined) return
+  throw new UsageError(`cannot use ${flag} for ${twice}: other flags have it answered already`, {
+    hints: ['leave out one of the two'],
   })
+}
+
+/** Names of the calls that the policy has answered, by one family or by all, however interceptor is started. */
+function namesOf(policy: Policy, name?: string): ReadonlySet<string> {
+  const families = FAMILIES.filter((family) => name === undefined || family.name === name)
+  const calls = [true, false].flatMap((rootless) => enabledCalls(families, policy, {rootless}))
+  return new Set(calls.map((call) => call.name))
+}
+
+function deviceAt(path: string): Device | undefined {
+  const stats = statSync(path)
+  const type = stats.isBlockDevice() ? 'b' : stats.isCharacterDevice() ? 'c' : undefined
+  return type && {type, ...decodeDevice(stats.rdev)}
+}
+
+function blockDevicesAmong(paths: readonly string[]): readonly string[] {
+  return paths.filter((path) => statSync(path, {throwIfNoEntry: false})?.isBlockDevice())
 }

@@ -2,16 +2,17 @@
 
 import type {ContainerOptions, OutputOptions, RunOptions} from '../../container/run-options.js'
 import {UsageError} from '../../errors.js'
-import {handlersOf} from './handlers.js'
-import type {HandlerPolicy} from '../../intercept/policy.js'
+import {isOn, listOf, valueOf} from '../../flag.js'
+import type {FlagValues} from '../../flag.js'
+import type {Policy} from '../../intercept/policy.js'
 import {toBytes} from '../flags/bytes.js'
-import type {FlagValues} from '../flags/index.js'
-import {isOn, listOf, valueOf} from '../flags/index.js'
+import {container as flags} from '../flags/container.js'
+import {output} from '../flags/output.js'
+import {checkIdMaps, environmentOf} from '../flags/values.js'
 import {withConfiguration} from './configuration.js'
 import {parseLine} from './operands.js'
 import type {ParsedLine} from './operands.js'
-import {toPolicy} from './policy.js'
-import * as read from '../flags/values.js'
+import {loadPolicy, toPolicy} from './policy.js'
 
 /** Undefined: help was asked for. `words` are what follows `interceptor run`; no configuration file is read. */
 export function parseRun(words: readonly string[], ownEnvironment: readonly Buffer[]): RunOptions | undefined {
@@ -27,8 +28,8 @@ export async function configureRun(
   const line = readLine(words)
   if (line === undefined) return undefined
   const {values, ...configuration} = await withConfiguration(line.values, 'run')
-  const handler = await handlersOf(values)
-  return {...runOptions(words, line, values, ownEnvironment, handler), configuration}
+  const loaded = await loadPolicy(values)
+  return {...runOptions(words, line, values, ownEnvironment, loaded), configuration}
 }
 
 function readLine(words: readonly string[]): ParsedLine | undefined {
@@ -45,12 +46,12 @@ function runOptions(
   {operands}: ParsedLine,
   values: FlagValues,
   ownEnvironment: readonly Buffer[],
-  handler?: HandlerPolicy,
+  loaded?: Policy,
 ): RunOptions {
   return {
     command: operands.map(toBytes),
-    environment: read.environmentOf(ownEnvironment, isOn(values, 'clear-env'), listOf(values, 'env')),
-    policy: toPolicy(values, handler),
+    environment: environmentOf(ownEnvironment, isOn(values, flags.clearEnv), listOf(values, flags.env)),
+    policy: toPolicy(values, loaded),
     container: containerOptions(values),
     output: outputOptions(values),
     ...exportOption(values),
@@ -60,15 +61,12 @@ function runOptions(
 }
 
 function exportOption(values: FlagValues): Pick<RunOptions, 'export'> {
-  const [file, given, rootfs] = ['export', 'export-root', 'rootfs'].map((name) => {
-    const text = valueOf(values, name)
-    return text === undefined ? undefined : read.parsePath(name, text)
-  })
+  const [file, given] = [valueOf(values, flags.export), valueOf(values, flags.exportRoot)]
   if (file === undefined) {
     if (given === undefined) return {}
     throw new UsageError('--export-root says what is exported, but not where to', {hints: ['add --export FILE.tar']})
   }
-  const root = given ?? rootfs
+  const root = given ?? valueOf(values, flags.rootfs)
   if (root !== undefined) return {export: {file, root}}
   throw new UsageError('--export says where to, but not what is exported', {
     hints: ['add --export-root DIR, the directory that the command makes'],
@@ -83,45 +81,34 @@ export function noCommand(name: 'exec' | 'run'): UsageError {
 }
 
 export function containerOptions(values: FlagValues): ContainerOptions {
-  const one = <T>(name: string, parse: (name: string, text: string) => T): T | undefined => {
-    const text = valueOf(values, name)
-    return text === undefined ? undefined : parse(name, text)
-  }
-  const all = <T>(name: string, parse: (name: string, text: string) => T): readonly T[] =>
-    listOf(values, name).map((text) => parse(name, text))
   return {
-    name: one('name', read.parseName),
-    rootfs: one('rootfs', read.parsePath),
-    binds: all('bind', read.parseBind),
-    tmpfs: all('tmpfs', read.parseContainerPath),
-    devices: all('device', read.parseDeviceOption),
-    workdir: one('workdir', read.parseContainerPath),
-    hostname: one('hostname', read.parseHostname),
-    user: one('user', read.parseUser) ?? {uid: 0, gid: 0},
-    uidMap: read.parseIdMaps('uid-map', listOf(values, 'uid-map')),
-    gidMap: read.parseIdMaps('gid-map', listOf(values, 'gid-map')),
-    memoryBytes: one('memory', read.parseSize),
-    pids: one('pids', read.parseCount),
-    cpus: one('cpus', read.parseCpus),
-    network: valueOf(values, 'network') === 'none' ? 'none' : 'host',
-    readOnly: isOn(values, 'read-only'),
+    name: valueOf(values, flags.name),
+    rootfs: valueOf(values, flags.rootfs),
+    binds: listOf(values, flags.bind),
+    tmpfs: listOf(values, flags.tmpfs),
+    devices: listOf(values, flags.device),
+    workdir: valueOf(values, flags.workdir),
+    hostname: valueOf(values, flags.hostname),
+    user: valueOf(values, flags.user) ?? {uid: 0, gid: 0},
+    uidMap: checkIdMaps(flags.uidMap.name, listOf(values, flags.uidMap)),
+    gidMap: checkIdMaps(flags.gidMap.name, listOf(values, flags.gidMap)),
+    memoryBytes: valueOf(values, flags.memory),
+    pids: valueOf(values, flags.pids),
+    cpus: valueOf(values, flags.cpus),
+    network: valueOf(values, flags.network) ?? 'host',
+    readOnly: isOn(values, flags.readOnly),
   }
 }
 
 export function outputOptions(values: FlagValues): OutputOptions {
-  const path = (name: string) => {
-    const text = valueOf(values, name)
-    return text === undefined ? undefined : read.parsePath(name, text)
-  }
-  const trace = valueOf(values, 'trace')
   return {
-    trace: trace === 'none' || trace === 'refused' ? trace : 'all',
-    logFile: path('log-file'),
-    logFormat: valueOf(values, 'log-format') === 'json' ? 'json' : 'text',
-    summary: isOn(values, 'summary'),
-    quiet: isOn(values, 'quiet'),
-    showSecrets: isOn(values, 'show-secrets'),
-    manifest: path('manifest'),
-    failOnRefused: valueOf(values, 'fail-on') === 'refused',
+    trace: valueOf(values, output.trace) ?? 'all',
+    logFile: valueOf(values, output.logFile),
+    logFormat: valueOf(values, output.logFormat) ?? 'text',
+    summary: isOn(values, output.summary),
+    quiet: isOn(values, output.quiet),
+    showSecrets: isOn(values, output.showSecrets),
+    manifest: valueOf(values, output.manifest),
+    failOnRefused: valueOf(values, output.failOn) === 'refused',
   }
 }

@@ -5,7 +5,6 @@
 import {LaunchError, UsageError} from '../../errors.js'
 import {nearest} from '../../nearest.js'
 import {catching} from './catching.js'
-import {flags} from '../flags/index.js'
 
 export async function main(argv: readonly string[]): Promise<void> {
   await catching(argv, dispatch)
@@ -40,7 +39,7 @@ async function dispatchToOclif(words: readonly string[]): Promise<void> {
   const {COMMANDS} = await import('../../commands/index.js')
   const names = Object.keys(COMMANDS)
   const command = COMMANDS[first]
-  if (command === undefined && first !== '--help' && first !== '-h') throw unknownCommand(first, names)
+  if (command === undefined && first !== '--help' && first !== '-h') throw await unknownCommand(first, names)
   if (command === undefined || asksForHelp(rest)) {
     const {commandHelp, programHelp, widthOf} = await import('../text/help.js')
     const width = widthOf(process.stdout.columns)
@@ -57,7 +56,8 @@ function asksForHelp(words: readonly string[]): boolean {
   return words.slice(0, end === -1 ? words.length : end).some((word) => word === '--help' || word === '-h')
 }
 
-function unknownCommand(word: string, names: readonly string[]): UsageError {
+async function unknownCommand(word: string, names: readonly string[]): Promise<UsageError> {
+  const {flags} = await import('../flags/index.js')
   const meant = nearest(word, names)
   const known = names.length === 0 ? '' : `, commands are ${names.join(', ')}`
   const flag = word.replace(/=.*$/s, '')

@@ -4,7 +4,9 @@ import {prepareMoves} from '../../container/cgroup/move.js'
 import {enterUserNamespace} from '../../container/userns/reexecute.js'
 import {endPreparedWorker, prepareWorker} from '../../intercept/engine/worker-thread.js'
 import {catching} from './catching.js'
-import {interceptionFlags} from '../flags/interception.js'
+import {configurationFlags} from '../flags/configuration.js'
+import {containerFlags} from '../flags/container.js'
+import {outputFlags} from '../flags/output.js'
 
 /** False where help was asked for, which is for the whole program to show. */
 export async function main(argv: readonly string[]): Promise<boolean> {
@@ -26,9 +28,18 @@ export async function run(words: readonly string[]): Promise<false> {
   return startRun(words, entry)
 }
 
-/** At a glance, before the words are read: a worker that nobody needs after all costs time and memory, and no more. */
+const OTHERS = [...configurationFlags, ...containerFlags, ...outputFlags]
+
+/**
+ * At a glance, before the words are read and the families loaded: a flag that is none of the others is one of theirs. A
+ * worker that nobody needs after all costs time and memory, and no more.
+ */
 function looksIntercepted(words: readonly string[]): boolean {
-  const end = words.indexOf('--')
-  const ours = end === -1 ? words : words.slice(0, end)
-  return ours.some((word) => interceptionFlags.some(({name}) => word === `--${name}` || word.startsWith(`--${name}=`)))
+  for (let at = 0; at < words.length; at++) {
+    const [typed = ''] = words[at]!.split('=', 1)
+    const other = OTHERS.find(({name, char}) => typed === `--${name}` || (char !== undefined && typed === `-${char}`))
+    if (other === undefined) return /^--[a-z]/.test(typed) && typed !== '--help'
+    if (other.kind !== 'switch' && typed === words[at]) at++
+  }
+  return false
 }

@@ -5,9 +5,10 @@ import {writeSync} from 'node:fs'
 import {withCauses} from '../../causes.js'
 import {EXIT, InterceptorError, UsageError} from '../../errors.js'
 import {printable} from '../../render/printable.js'
-import type {CommandName, Flag} from '../flags/index.js'
+import type {CommandName, Flag} from '../../flag.js'
 import {flagsOf} from '../flags/index.js'
-import {needsValue, unknownFlag, wrongOption} from '../line/operands.js'
+import {wrongOption} from '../../flag.js'
+import {needsValue, unknownFlag} from '../line/operands.js'
 import {stackOfSources} from './stack.js'
 
 export interface Failure {
@@ -79,7 +80,7 @@ function errorOfWords({message}: Error, command: string | undefined): unknown {
   const wrong = /^Expected --([\w-]+)=(.*) to be one of: /s.exec(message)
   const absent = /^Flag --([\w-]+) expects a value/.exec(message)
   const flag = known.find(({name}) => name === (wrong ?? absent)?.[1])
-  if (flag === undefined) return undefined
+  if (flag === undefined || flag.kind === 'switch') return undefined
   return wrong === null ? needsValue(`--${flag.name}`, flag) : wrongOption(flag, wrong[2]!.split('\n')[0]!)
 }
 

@@ -4,7 +4,7 @@ import type {Command} from '@oclif/core'
 
 import type {CommandExample} from './command-text.js'
 import {commandText} from './command-text.js'
-import type {CommandName, Flag, FlagGroup} from '../flags/index.js'
+import type {CommandName, Flag, FlagGroup} from '../../flag.js'
 import {flagsOf} from '../flags/index.js'
 
 export type CommandTable = Readonly<Record<string, Command.Class>>

@@ -3,7 +3,7 @@
 import {ERRNO, SystemError} from '../../ffi/errors.js'
 import {lgetxattr, llistxattr} from '../../ffi/libc.js'
 import {OVERRIDE_STAT} from '../../intercept/families/mknod/override-stat.js'
-import {RECORDED_PREFIX} from '../../intercept/families/setxattr/decide.js'
+import {RECORDED_PREFIX} from '../../intercept/families/setxattr/policy.js'
 import type {PaxRecord} from './tar-format.js'
 
 export interface Attribute {

@@ -5,7 +5,7 @@ import {readlinkSync, statSync} from 'node:fs'
 import {isTerminal} from '../../ffi/terminal.js'
 import {UsageError} from '../../errors.js'
 import {decodeDevice} from '../../kernel/device-numbers.js'
-import type {Device} from '../../intercept/policy.js'
+import type {Device} from '../../kernel/device-numbers.js'
 import type {DeviceRule} from '../../intercept/preparation.js'
 import {display} from '../../host/path-bytes.js'
 

@@ -3,7 +3,7 @@
 import {lstatSync, readdirSync, readFileSync, readlinkSync, type Stats} from 'node:fs'
 
 import {decodeDevice} from '../../kernel/device-numbers.js'
-import type {Device} from '../../intercept/policy.js'
+import type {Device} from '../../kernel/device-numbers.js'
 
 export type FileType = 'block' | 'character' | 'directory' | 'file' | 'other' | 'symlink'
 

@@ -3,6 +3,7 @@ import {spawnSync} from 'node:child_process'
 import {chmodSync, chownSync, existsSync, mkdirSync, symlinkSync, truncateSync, writeFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 
+import {configurationKeys} from '../../../src/cli/flags/index.js'
 import {loadConfiguration} from '../../../src/config/load.js'
 import type {ConfigurationRequest, LoadedConfiguration} from '../../../src/config/load.js'
 import type {UsageError} from '../../../src/errors.js'
@@ -26,7 +27,8 @@ function directoryWith(files: Readonly<Record<string, string>>): string {
 }
 
 async function load(cwd: string, request: Partial<ConfigurationRequest> = {}): Promise<LoadedConfiguration> {
-  return loadConfiguration({cwd, disabled: false, euid: USER, egid: GROUP, environment: {}, ...request})
+  const defaults = {disabled: false, keys: configurationKeys, euid: USER, egid: GROUP, environment: {}}
+  return loadConfiguration({cwd, ...defaults, ...request})
 }
 
 async function refused(promise: Promise<unknown>, message: RegExp): Promise<UsageError> {

@@ -1,21 +1,19 @@
 import assert from 'node:assert/strict'
-import {readFileSync} from 'node:fs'
-import {join} from 'node:path'
 
 import {Ajv} from 'ajv'
 
-import {flagsOf} from '../../../src/cli/flags/index.js'
+import {configurationKeys, flagsOf} from '../../../src/cli/flags/index.js'
+import {checkFileValues} from '../../../src/cli/line/file-values.js'
 import {parseConfiguration} from '../../../src/config/document.js'
-import {checkTogether, checkValues, readSchema} from '../../../src/config/schema.js'
+import {checkValues, configurationSchema} from '../../../src/config/schema.js'
 import type {ConfigurationValues} from '../../../src/config/schema.js'
 import {UsageError} from '../../../src/errors.js'
-import {PROJECT} from '../../helpers/program.js'
 
 async function check(text: string): Promise<ConfigurationValues> {
   const document = parseConfiguration('f.yaml', Buffer.from(text))
   assert.ok(document)
-  const values = await checkValues(document, document.data)
-  checkTogether('f.yaml', values, (key) => document.line([key]))
+  const values = await checkValues(document, document.data, configurationKeys)
+  checkFileValues(values, Object.keys(values), (key) => `f.yaml:${document.line([key])}`)
   return values
 }
 
@@ -32,10 +30,18 @@ async function failure(text: string): Promise<string> {
 /** These say which file is used. */
 const NO_KEYS = new Set(['config', 'no-config'])
 
-describe('the schema', () => {
-  const {properties} = readSchema()
+interface Property {
+  readonly type?: string | readonly string[]
+  readonly anyOf?: readonly {readonly type: string}[]
+  readonly enum?: readonly string[]
+  readonly description: string
+}
 
-  it('has a key for every flag of run, of its kind, and no other', () => {
+describe('the schema', () => {
+  const schema = configurationSchema(configurationKeys) as {readonly properties: Readonly<Record<string, Property>>}
+  const {properties} = schema
+
+  it('has a key for every flag of run, of its kind and in its words, and no other', () => {
     const keys = flagsOf('run').filter(({name}) => !NO_KEYS.has(name))
     assert.deepEqual(Object.keys(properties).sort(), keys.map(({name}) => name).sort())
     for (const flag of keys) {
@@ -44,17 +50,18 @@ describe('the schema', () => {
       const isList = property.anyOf?.some(({type}) => type === 'array') === true
       const kind = isList ? 'list' : property.type === 'boolean' ? 'switch' : 'value'
       assert.equal(kind, flag.kind, flag.name)
-      if (flag.options !== undefined) assert.deepEqual(property.enum, flag.options, flag.name)
+      assert.deepEqual(property.enum, flag.options, flag.name)
+      assert.equal(property.description, flag.summary)
     }
   })
 
   it('is valid by itself, and takes what the program takes', () => {
-    const text = readFileSync(join(PROJECT, 'schemas/interceptor.schema.json'), 'utf8')
-    const validate = new Ajv({allowUnionTypes: true, strict: true}).compile(JSON.parse(text) as object)
-    assert.equal(validate({mknod: true, 'mount-fuse': {ext4: 'fuse2fs'}, pids: 5}), true)
-    assert.equal(validate({config: {'user.x': 'y'}, architecture: 'x86_64'}), true)
+    const validate = new Ajv({allowUnionTypes: true, strict: true}).compile(schema)
+    assert.equal(validate({mknod: true, 'mount-fuse': {ext4: 'fuse2fs'}, pids: 5, env: {A: 1, B: true}}), true)
+    assert.equal(validate({config: {'user.x': 'y'}, architecture: 'x86_64', 'ubuntu_pro.guest_attach': 'on'}), true)
     assert.equal(validate({'security.syscalls.intercept.mknod': 'true'}), true)
     assert.equal(validate({mknodd: true}), false)
+    assert.equal(validate({'mount-fuse': {ext4: 5}}), false)
   })
 })
 
@@ -103,9 +110,12 @@ env:
     ['trace: some\n', 'f.yaml:1: trace must be one of all, refused, none | write trace: all'],
     [
       'mount-allowed: ext4\nmount-fuse: ext4=fuse2fs\n',
-      'f.yaml:2: ext4 is to be mounted by the kernel and by a FUSE program as well | leave ext4 out of one of the two lists',
+      'f.yaml:2: mount-allowed and mount-fuse both name ext4 | let either the kernel or a FUSE program mount it',
     ],
-    ['mount-fuse: [ext4]\n', 'f.yaml:1: "ext4" does not name a file system and its program | write it as ext4=fuse2fs'],
+    [
+      'mount-fuse: [ext4]\n',
+      'f.yaml:1: mount-fuse "ext4" names no file system and program | write it as FS=HELPER, for example ext4=fuse2fs',
+    ],
   ]
   for (const [text, message] of wrong)
     it(`refuses ${JSON.stringify(text)}`, async () => {

@@ -3,14 +3,17 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import {adviserFor} from '../../../src/cli/line/explain-flags.js'
-import type {FlagValues} from '../../../src/cli/flags/index.js'
+import type {FlagValues} from '../../../src/flag.js'
 import {adviseCall, fewestFlags, flagsOfHint} from '../../../src/explain/advise.js'
 import type {Advised, Adviser} from '../../../src/explain/advise.js'
 import {CONTAINER_ROOT, Judge} from '../../../src/explain/judge.js'
 import {parseCall} from '../../../src/explain/strace-notation.js'
 import {decodeDevice} from '../../../src/kernel/device-numbers.js'
 import {FAMILIES} from '../../../src/intercept/families/index.js'
-import type {Policy, SchedPolicy} from '../../../src/intercept/policy.js'
+import type {MknodPolicy} from '../../../src/intercept/families/mknod/policy.js'
+import {schedPolicy} from '../../../src/intercept/families/sched/policy.js'
+import type {SchedPolicy} from '../../../src/intercept/families/sched/policy.js'
+import {defineFamily} from '../../../src/intercept/family.js'
 import type {AnyFamily, Argument, Values, Verdict} from '../../../src/intercept/family.js'
 import {int32} from '../../../src/intercept/caller/argument-kinds.js'
 import {decideMknod} from '../../../src/intercept/families/mknod/decide.js'
@@ -23,8 +26,8 @@ const flagsOf = (advised: Advised): string => advised.advice.flat().join(' ')
 
 describe('adviseCall', () => {
   it('decides as run does', () => {
-    const policy = adviserFor({mknod: true}, {rootless: false}).withFlags([])?.policy.mknod
-    assert.ok(policy !== undefined)
+    const policy = adviserFor({mknod: true}, {rootless: false}).withFlags([])?.policy['mknod'] as MknodPolicy
+    assert.ok(policy.devices.length > 0)
     const device = fc.record({major: fc.integer({min: 0, max: 20}), minor: fc.integer({min: 0, max: 300})})
     fc.assert(
       fc.property(
@@ -142,13 +145,11 @@ const schedAttr: Argument<{readonly policy: number; readonly priority: number}> 
   json: (value) => value,
 }
 const schedArguments = {pid: int32(0), attr: schedAttr}
-const schedFamily: AnyFamily = {
+const schedFamily: AnyFamily = defineFamily<SchedPolicy, object>({
   name: 'sched',
   summary: 'a test',
-  flag: '--sched-setscheduler',
-  lxdKeys: [],
   strategies: [],
-  select: (policy: Policy) => policy.sched,
+  policy: schedPolicy,
   calls: () => [
     {
       name: 'sched_setattr',
@@ -162,7 +163,7 @@ const schedFamily: AnyFamily = {
     },
   ],
   start: () => ({}),
-}
+})
 
 describe('a family with structures and settings', () => {
   const families = [...FAMILIES, schedFamily]

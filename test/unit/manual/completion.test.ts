@@ -3,7 +3,7 @@ import {spawnSync} from 'node:child_process'
 import {existsSync, mkdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import type {CommandName} from '../../../src/cli/flags/index.js'
+import type {CommandName} from '../../../src/flag.js'
 import {flagsOf} from '../../../src/cli/flags/index.js'
 import {COMMANDS} from '../../../src/commands/index.js'
 import {bashCompletion, fishCompletion, zshCompletion} from '../../../src/manual/completion.js'

@@ -7,7 +7,7 @@ import {join} from 'node:path'
 
 import {parse} from 'yaml'
 
-import type {CommandName} from '../../../src/cli/flags/index.js'
+import type {CommandName} from '../../../src/flag.js'
 import {parseLine} from '../../../src/cli/line/operands.js'
 import {toPolicy} from '../../../src/cli/line/policy.js'
 import {hasProgram, PROJECT} from '../../helpers/program.js'

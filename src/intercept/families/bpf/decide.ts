@@ -2,7 +2,7 @@
 
 import type {BpfAttr} from './attr.js'
 import {BPF_COMMAND} from './attr.js'
-import type {BpfPolicy} from '../../policy.js'
+import type {BpfPolicy} from './policy.js'
 import type {CallerFacts, Condition, Verdict} from '../../family.js'
 
 const EPERM = 1

@@ -17,10 +17,11 @@ import {uint32} from '../../caller/argument-kinds.js'
 import {BPF_COMMAND, bpfAttr, bpfCommand} from './attr.js'
 import type {BpfAttr} from './attr.js'
 import {CgroupSubtree} from './cgroup-subtree.js'
-import type {BpfPolicy} from '../../policy.js'
+import {bpfPolicy} from './policy.js'
+import type {BpfPolicy} from './policy.js'
 import {ProgramBudget, isThere} from './program-budget.js'
-import type {Caller, Family, Performed} from '../../family.js'
-import {defineSyscall} from '../../family.js'
+import type {Caller, Performed} from '../../family.js'
+import {defineFamily, defineSyscall} from '../../family.js'
 import {
   ATTACH_TYPE_CGROUP_DEVICE,
   BPF_CONDITION,
@@ -239,11 +240,9 @@ function writeWord(caller: Caller, {address}: BpfAttr, offset: number, value: nu
 const refused = (reason: string): Performed => ({kind: 'refuse', errno: ERRNO.EPERM, reason})
 const failed = (errno: number): Extract<Performed, {kind: 'failed'}> => ({kind: 'failed', errno, strategy: STRATEGY})
 
-export const bpfFamily: Family<BpfPolicy, BpfState> = {
+export const bpfFamily = defineFamily<BpfPolicy, BpfState>({
   name: 'bpf',
   summary: 'device programs of the cgroups of the container',
-  flag: '--bpf',
-  lxdKeys: ['security.syscalls.intercept.bpf', 'security.syscalls.intercept.bpf.devices'],
   strategies: [
     {
       name: STRATEGY,
@@ -251,7 +250,7 @@ export const bpfFamily: Family<BpfPolicy, BpfState> = {
       needs: 'CAP_BPF and CAP_NET_ADMIN in the initial user namespace, and a cgroup of version 2',
     },
   ],
-  select: ({bpf: policy}) => policy,
+  policy: bpfPolicy,
   calls: () => [bpf],
   // Device programs need cgroups that the container can open and make.
   prepare: ({devices}, {rootless}) => ({ownCgroup: devices && !rootless}),
@@ -264,4 +263,4 @@ export const bpfFamily: Family<BpfPolicy, BpfState> = {
       budget: new ProgramBudget(isAlive),
     }
   },
-}
+})

@@ -2,7 +2,7 @@
 
 import {UsageError} from '../../../errors.js'
 import {nearest} from '../../../nearest.js'
-import type {HandlerArgument, HandlerComparison, HandlerDeclaration} from '../../policy.js'
+import type {HandlerArgument, HandlerComparison, HandlerDeclaration} from './policy.js'
 import {X32_SYSCALL_BIT, machineAbis, syscallName, syscallNames, syscallNumber} from '../../../kernel/calls/index.js'
 
 type Members = Readonly<Record<string, unknown>>

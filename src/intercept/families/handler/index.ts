@@ -1,30 +1,32 @@
 // The calls of --handler: declared by the user's module, answered by its function in a worker of its own.
 
+import {listOf} from '../../../flag.js'
 import {isSystemError} from '../../../ffi/errors.js'
 import {duplicateCloseOnExec} from '../../../ffi/libc.js'
 import {buffer, dirFd, int32, mode, path, pointer, size, string, uint32} from '../../caller/argument-kinds.js'
-import {loadHandlerFunctions} from './load.js'
+import {loadHandlerFunctions, loadHandlers} from './load.js'
 import type {HandlerFunctions} from './load.js'
 import {answerOfHandler, handlerRefusal} from './result.js'
 import {CallerGone} from '../../caller/caller.js'
-import type {HandlerArgument, HandlerComparison, HandlerDeclaration, HandlerPolicy} from '../../policy.js'
+import {handler, handlerPolicy} from './policy.js'
+import type {HandlerArgument, HandlerComparison, HandlerDeclaration, HandlerPolicy} from './policy.js'
+import {defineFamily} from '../../family.js'
 import type {AnyCall, Argument, Caller, Comparison, Family, Performed} from '../../family.js'
 
 /** Without functions, as every worker but that of the handlers has it: for the filter, the log and handing over. */
 export const handlerFamily: Family<HandlerPolicy, undefined> = handlerFamilyWith(new Map())
 
 export function handlerFamilyWith(functions: HandlerFunctions): Family<HandlerPolicy, undefined> {
-  return {
+  return defineFamily<HandlerPolicy, undefined>({
     name: 'handler',
     summary: "calls that a module of the user's own answers",
-    flag: '--handler',
-    lxdKeys: [],
     strategies: [{name: 'handler', summary: "the module's function answers", needs: 'nothing'}],
-    select: ({handler}) => handler,
+    policy: handlerPolicy,
+    load: (values) => loadHandlers(listOf(values, handler)),
     calls: ({calls}) => calls.map((declaration) => callOf(declaration, functions)),
     start: () => undefined,
     withHandlers: async (policy) => handlerFamilyWith(await loadHandlerFunctions(policy)),
-  }
+  })
 }
 
 function callOf(declaration: HandlerDeclaration, functions: HandlerFunctions): AnyCall {

@@ -7,7 +7,7 @@ import {pathToFileURL} from 'node:url'
 
 import {UsageError} from '../../../errors.js'
 import {isMembers, parseDeclaration} from './declaration.js'
-import type {HandlerDeclaration, HandlerPolicy} from '../../policy.js'
+import type {HandlerDeclaration, HandlerPolicy} from './policy.js'
 import type {Caller} from '../../family.js'
 
 /** Answers one call. What it returns is checked by result.ts. */

@@ -1,7 +1,7 @@
 // Which emulated nodes are no nodes of their own for the kernel: mounts over a placeholder, or placeholders alone.
 
 import type {Statx} from '../../../ffi/mount.js'
-import type {Device} from '../../policy.js'
+import type {Device} from '../../../kernel/device-numbers.js'
 import type {ManifestEntry} from '../../family.js'
 
 /** Each costs memory here and a mount in the container. */

@@ -1,7 +1,8 @@
 // Which device nodes may be made: the pure half of index.ts.
 
 import {decodeDevice, describeDevice, formatDevice, nameDevice, sameDevice} from '../../../kernel/device-numbers.js'
-import type {Device, MknodPolicy} from '../../policy.js'
+import type {Device} from '../../../kernel/device-numbers.js'
+import type {MknodPolicy} from './policy.js'
 import type {ArgumentIndex, CallerFacts, Condition, Verdict} from '../../family.js'
 
 const EPERM = 1

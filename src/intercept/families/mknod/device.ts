@@ -1,20 +1,19 @@
-// Reads a device as a person writes it: by its numbers, or by the path of a node of the host.
-
-import {statSync} from 'node:fs'
+// A device as a person writes it: by its numbers, or by the path of a node of the host. Pure.
 
 import {UsageError} from '../../../errors.js'
 import {MAX_MAJOR, MAX_MINOR, sameDevice} from '../../../kernel/device-numbers.js'
-import type {Device} from '../../policy.js'
+import type {Device} from '../../../kernel/device-numbers.js'
 
 export {DEFAULT_DEVICES, describeDevice, formatDevice, nameDevice, sameDevice} from '../../../kernel/device-numbers.js'
 
-const S_IFMT = 0o170_000n
-const S_IFBLK = 0o060_000n
-const S_IFCHR = 0o020_000n
+/** Where the host has a node of the device. */
+export interface DevicePath {
+  readonly path: string
+}
 
-/** `c:10:229`, `b:7:0` or the path of a device node, whose numbers are read now. Throws UsageError. */
-export function parseDevice(text: string): Device {
-  if (text.startsWith('/')) return deviceOfNode(text)
+/** `c:10:229`, `b:7:0` or the path of a device node. Throws UsageError. */
+export function parseDevice(text: string): Device | DevicePath {
+  if (text.startsWith('/')) return {path: text}
   const match = /^([bc]):(\d{1,10}):(\d{1,10})$/.exec(text)
   if (!match) {
     throw new UsageError(`cannot read device '${text}': neither TYPE:MAJOR:MINOR nor an absolute path`, {
@@ -34,22 +33,6 @@ const CONSOLE: Device = {type: 'c', major: 5, minor: 1}
 /** Whether the container may open an allowed device, and not only make a node of it. */
 export function isOpenable(device: Device): boolean {
   return !sameDevice(device, CONSOLE)
-}
-
-function deviceOfNode(path: string): Device {
-  let mode: bigint
-  let rdev: bigint
-  try {
-    ;({mode, rdev} = statSync(path, {bigint: true}))
-  } catch (error) {
-    throw new UsageError(`cannot read device '${path}'`, {
-      cause: error,
-      hints: ["name it by its numbers, e.g. 'c:10:229', where the host lacks the node"],
-    })
-  }
-  const type = mode & S_IFMT
-  if (type !== S_IFBLK && type !== S_IFCHR) throw new UsageError(`cannot read device '${path}': not a device node`)
-  return {type: type === S_IFBLK ? 'b' : 'c', ...splitDevice(rdev)}
 }
 
 /** st_rdev as libc encodes it; gnu_dev_major() and gnu_dev_minor(). */

@@ -18,7 +18,7 @@ import type {Statx} from '../../../ffi/mount.js'
 import {splitDevice} from './device.js'
 import {nameDevice, sameDevice} from '../../../kernel/device-numbers.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {Device} from '../../policy.js'
+import type {Device} from '../../../kernel/device-numbers.js'
 
 const S_IFMT = 0o170_000
 const S_IFBLK = 0o060_000

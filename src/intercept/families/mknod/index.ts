@@ -8,9 +8,10 @@ import {bindNode, makeRealNode, nameWithSlash, named} from './make-node.js'
 import type {MknodState} from './make-node.js'
 import {NodeStore} from './node-store.js'
 import {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {MknodPolicy} from '../../policy.js'
-import {defineSyscall} from '../../family.js'
-import type {Caller, Family, Performed} from '../../family.js'
+import {mknodPolicy} from './policy.js'
+import type {MknodPolicy} from './policy.js'
+import {defineFamily, defineSyscall} from '../../family.js'
+import type {Caller, Performed} from '../../family.js'
 import {restoreNodes} from './restore-nodes.js'
 import {decideMknod, deviceNodeCondition, requestedDevice} from './decide.js'
 import {followUpCalls} from './follow-up.js'
@@ -22,11 +23,9 @@ interface MknodValues {
   readonly dev: number
 }
 
-export const mknodFamily: Family<MknodPolicy, MknodState> = {
+export const mknodFamily = defineFamily<MknodPolicy, MknodState>({
   name: 'mknod',
   summary: 'device nodes: mknod, mknodat',
-  flag: '--mknod',
-  lxdKeys: ['security.syscalls.intercept.mknod'],
   strategies: [
     {
       name: 'node',
@@ -44,7 +43,7 @@ export const mknodFamily: Family<MknodPolicy, MknodState> = {
       needs: 'nothing',
     },
   ],
-  select: (policy) => policy.mknod,
+  policy: mknodPolicy,
   calls: (policy, options) => [mknod, mknodat, ...followUpCalls(policy, options)],
   prepare: ({devices}) => ({
     opensNodes: true,
@@ -58,7 +57,7 @@ export const mknodFamily: Family<MknodPolicy, MknodState> = {
   },
   begin: (policy, state, enter) =>
     state.container.rootless ? restoreNodes(policy, state, enter) : {entries: [], notes: []},
-}
+})
 
 const mknod = defineSyscall({
   name: 'mknod',

@@ -39,7 +39,7 @@ import {idInside} from '../../caller/id-map.js'
 import {NodeRecord, RECORDS_MAX, writeRecord} from './node-record.js'
 import type {NodeStore} from './node-store.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {Device} from '../../policy.js'
+import type {Device} from '../../../kernel/device-numbers.js'
 import {procDirectory} from '../../caller/proc.js'
 import type {Caller, ManifestEntry, ParentDirectory, Performed} from '../../family.js'
 

@@ -53,7 +53,7 @@ import {
 } from '../../../ffi/mount.js'
 import {BOUND_NODES_MAX} from './bound-nodes.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {Device} from '../../policy.js'
+import type {Device} from '../../../kernel/device-numbers.js'
 
 const S_IFBLK = 0o060_000
 const S_IFCHR = 0o020_000

@@ -2,7 +2,7 @@
 // UID:GID:MODE:TYPE, e.g. `0:0:0666:char-1-3`. Pure.
 
 import {MAX_MAJOR, MAX_MINOR} from '../../../kernel/device-numbers.js'
-import type {Device} from '../../policy.js'
+import type {Device} from '../../../kernel/device-numbers.js'
 
 export const OVERRIDE_STAT = 'user.containers.override_stat'
 /** More than any value has that is ours to read: four ids and a word. */

@@ -36,7 +36,7 @@ import {addRecorded, boundNode} from './make-node.js'
 import type {MknodState} from './make-node.js'
 import {OVERRIDE_STAT, OVERRIDE_STAT_MAX, parseOverrideStat} from './override-stat.js'
 import type {RecordedNode} from './override-stat.js'
-import type {MknodPolicy} from '../../policy.js'
+import type {MknodPolicy} from './policy.js'
 import type {Beginning, ManifestEntry} from '../../family.js'
 
 /** A tree of this size takes about a second to look through; in larger ones what comes later stays as it is. */

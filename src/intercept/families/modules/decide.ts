@@ -1,6 +1,6 @@
 // Who may ask for a module of the host, and how: the pure half of index.ts.
 
-import type {ModulePolicy} from '../../policy.js'
+import type {ModulePolicy} from './policy.js'
 import type {CallerFacts, Verdict} from '../../family.js'
 import type {Unread} from '../../caller/tolerant.js'
 

@@ -10,9 +10,10 @@ import {HostModules} from './host-modules.js'
 import {UnpackError, bytesOfFile, bytesOfMemory, compressionOf, withUnpacked} from './module-bytes.js'
 import {moduleName, normalModuleName} from './module-name.js'
 import type {ModuleBytes} from './module-name.js'
-import type {ModulePolicy} from '../../policy.js'
-import {defineSyscall} from '../../family.js'
-import type {Caller, Family, Performed} from '../../family.js'
+import {modulePolicy} from './policy.js'
+import type {ModulePolicy} from './policy.js'
+import {defineFamily, defineSyscall} from '../../family.js'
+import type {Caller, Performed} from '../../family.js'
 import {tolerant} from '../../caller/tolerant.js'
 import {
   MODULE_INIT_COMPRESSED_FILE,
@@ -52,11 +53,9 @@ export interface ModuleState {
 
 const ONLY_ROOT = {kind: 'refuse', errno: ERRNO.EPERM, reason: 'only root can load modules of the host'} as const
 
-export const moduleFamily: Family<ModulePolicy, ModuleState, SharedArrayBuffer> = {
+export const moduleFamily = defineFamily<ModulePolicy, ModuleState, SharedArrayBuffer>({
   name: 'modules',
   summary: 'kernel modules of the host: finit_module, init_module',
-  flag: '--finit-module',
-  lxdKeys: ['linux.kernel_modules', 'linux.kernel_modules.load'],
   strategies: [
     {
       name: STRATEGY,
@@ -64,7 +63,7 @@ export const moduleFamily: Family<ModulePolicy, ModuleState, SharedArrayBuffer> 
       needs: 'root, loadable modules in the kernel, and modprobe',
     },
   ],
-  select: ({modules}) => modules,
+  policy: modulePolicy,
   calls: () => [finitModule, initModule],
   attach: () => ({shared: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)}),
   start: ({names}, {rootless}, lock = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) => ({
@@ -73,7 +72,7 @@ export const moduleFamily: Family<ModulePolicy, ModuleState, SharedArrayBuffer> 
     rootless,
     unpacking: new Int32Array(lock),
   }),
-}
+})
 
 const uargs = (index: 1 | 2) => tolerant(string(index, PARAMETERS_LIMIT))
 

@@ -2,7 +2,7 @@
 
 import {MS_REMOUNT, isOtherOperation, plainFlags} from './flags.js'
 import {dangerOf, hasOption, parseOptions} from './options.js'
-import type {MountPolicy} from '../../policy.js'
+import type {MountPolicy} from './policy.js'
 import type {CallerFacts, Verdict} from '../../family.js'
 
 const EPERM = 1

@@ -19,9 +19,10 @@ import {closeSources, openSources} from './sources/opened.js'
 import type {OpenedSource} from './sources/opened.js'
 import {Workshop} from './private-mount-namespace.js'
 import {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {MountPolicy} from '../../policy.js'
-import {defineSyscall} from '../../family.js'
-import type {Caller, CallerFacts, Family, FamilyOptions, Performed} from '../../family.js'
+import {mountPolicy} from './policy.js'
+import type {MountPolicy} from './policy.js'
+import {defineFamily, defineSyscall} from '../../family.js'
+import type {Caller, CallerFacts, FamilyOptions, Performed} from '../../family.js'
 import {decideLoop, decideMount, fuseHelper} from './decide.js'
 import type {MountValues} from './decide.js'
 import {newMountCalls} from './api/index.js'
@@ -39,16 +40,9 @@ function newMemory({loops, sources}: MountKept): MountMemory {
   return {emulated: emulatedMountsMemory(), contexts: fsContextsMemory(), loops, sources}
 }
 
-export const mountFamily: Family<MountPolicy, MountState, MountMemory, MountKept> = {
+export const mountFamily = defineFamily<MountPolicy, MountState, MountMemory, MountKept>({
   name: 'mount',
   summary: 'file systems: mount, fsopen, fsconfig, fsmount, fspick',
-  flag: '--mount',
-  lxdKeys: [
-    'security.syscalls.intercept.mount',
-    'security.syscalls.intercept.mount.allowed',
-    'security.syscalls.intercept.mount.fuse',
-    'security.syscalls.intercept.mount.shift',
-  ],
   strategies: [
     {
       name: 'kernel',
@@ -66,7 +60,7 @@ export const mountFamily: Family<MountPolicy, MountState, MountMemory, MountKept
       needs: '/dev/loop-control, and CAP_SYS_ADMIN in the initial user namespace (Linux 5.8)',
     },
   ],
-  select: (policy) => policy.mount,
+  policy: mountPolicy,
   calls: (policy, options) => [
     mountCall(options),
     ...newMountCalls(options),
@@ -94,7 +88,7 @@ export const mountFamily: Family<MountPolicy, MountState, MountMemory, MountKept
       container,
     }
   },
-}
+})
 
 const LOOP_REQUESTS = {argument: 1, width: 32, mask: 0xffff_ff00n, operator: 'eq', value: 0x4c00n} as const
 

@@ -53,7 +53,7 @@ import {
 } from '../../../ffi/mount.js'
 import {helperPath} from '../../../native-helper.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {Device} from '../../policy.js'
+import type {Device} from '../../../kernel/device-numbers.js'
 import {LOCKED_FLAGS, MS_REC, UNLOCKED_ATTRIBUTES, mountAttributes} from './flags.js'
 
 const S_IFBLK = 0o060_000

@@ -1,6 +1,6 @@
 // Which scheduling policies and priorities the container may give its threads: the pure half of index.ts.
 
-import type {SchedPolicy} from '../../policy.js'
+import type {SchedPolicy} from './policy.js'
 import type {CallerFacts, Verdict} from '../../family.js'
 
 const EPERM = 1

@@ -8,9 +8,10 @@ import {abort, geteuid} from '../../../ffi/libc.js'
 import {getScheduler, setAttributes, setParameter, setScheduler} from '../../../ffi/scheduler.js'
 import {int32, showFlags, uint32} from '../../caller/argument-kinds.js'
 import type {ContainerDescription} from '../../container.js'
-import type {SchedPolicy} from '../../policy.js'
-import {defineSyscall} from '../../family.js'
-import type {Argument, ArgumentIndex, Caller, Family, Json, Performed} from '../../family.js'
+import {schedPolicy} from './policy.js'
+import type {SchedPolicy} from './policy.js'
+import {defineFamily, defineSyscall} from '../../family.js'
+import type {Argument, ArgumentIndex, Caller, Json, Performed} from '../../family.js'
 import {withTarget} from './target-task.js'
 import type {TargetTask} from './target-task.js'
 import {isUnread, orUnread} from '../../caller/tolerant.js'
@@ -53,11 +54,9 @@ export interface SchedState {
   readonly container: ContainerDescription
 }
 
-export const schedFamily: Family<SchedPolicy, SchedState> = {
+export const schedFamily = defineFamily<SchedPolicy, SchedState>({
   name: 'sched',
   summary: 'scheduling: sched_setscheduler, sched_setattr, sched_setparam',
-  flag: '--sched-setscheduler',
-  lxdKeys: ['security.syscalls.intercept.sched_setscheduler'],
   strategies: [
     {
       name: STRATEGY,
@@ -65,11 +64,11 @@ export const schedFamily: Family<SchedPolicy, SchedState> = {
       needs: 'CAP_SYS_NICE in the initial user namespace, or else RLIMIT_RTPRIO and RLIMIT_NICE of the thread',
     },
   ],
-  select: (policy) => policy.sched,
+  policy: schedPolicy,
   calls: () => [schedSetscheduler, schedSetparam, schedSetattr],
   prepare: () => ({realtime: true}),
   start: (_policy, container) => ({container}),
-}
+})
 
 const schedSetscheduler = defineSyscall({
   name: 'sched_setscheduler',

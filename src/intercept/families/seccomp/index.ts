@@ -2,8 +2,8 @@
 
 import type {FlagTable} from '../../caller/argument-kinds.js'
 import {flags, uint32} from '../../caller/argument-kinds.js'
-import type {Family, Verdict} from '../../family.js'
-import {defineSyscall} from '../../family.js'
+import type {Verdict} from '../../family.js'
+import {defineFamily, defineSyscall} from '../../family.js'
 
 const SET_MODE_FILTER = 1n
 const NEW_LISTENER = 8n
@@ -45,13 +45,12 @@ const seccomp = defineSyscall({
   },
 })
 
-export const seccompFamily: Family<object, undefined> = {
+export const seccompFamily = defineFamily<object, undefined>({
   name: 'seccomp',
   summary: 'tells why a program of the container gets no seccomp listener of its own',
-  flag: '',
-  lxdKeys: [],
   strategies: [],
+  policy: {flags: [], fromFlags: () => undefined, beyond: () => []},
   select: (policy) => (Object.keys(policy).length === 0 ? undefined : {}),
   calls: () => [seccomp],
   start: () => undefined,
-}
+})

@@ -1,6 +1,7 @@
 // Which extended attributes are set, read and removed for the container: the pure half of index.ts.
 
-import type {SetxattrPolicy} from '../../policy.js'
+import {RECORDED_PREFIX} from './policy.js'
+import type {SetxattrPolicy} from './policy.js'
 import type {CallerFacts, Verdict} from '../../family.js'
 import type {Unread} from '../../caller/tolerant.js'
 
@@ -9,8 +10,6 @@ const CAP_SYS_ADMIN = 1n << 21n
 const XATTR_SIZE_MAX = 65_536
 const KNOWN_FLAGS = 3
 
-/** Where a supervisor that can't set trusted.* keeps it: this prefix and the whole name. */
-export const RECORDED_PREFIX = 'user.interceptor.'
 const TRUSTED = 'trusted.'
 const RECORDED = `${RECORDED_PREFIX}${TRUSTED}`
 

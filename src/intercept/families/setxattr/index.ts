@@ -13,9 +13,10 @@ import {
   size,
   string,
 } from '../../caller/argument-kinds.js'
-import type {SetxattrPolicy} from '../../policy.js'
-import {defineSyscall} from '../../family.js'
-import type {AnyCall, Argument, ArgumentIndex, Caller, CallerMemory, Family, Json} from '../../family.js'
+import {setxattrPolicy} from './policy.js'
+import type {SetxattrPolicy} from './policy.js'
+import {defineFamily, defineSyscall} from '../../family.js'
+import type {AnyCall, Argument, ArgumentIndex, Caller, CallerMemory, Json} from '../../family.js'
 import {isUnread, orUnread, tolerant} from '../../caller/tolerant.js'
 import type {Unread} from '../../caller/tolerant.js'
 import {
@@ -40,11 +41,9 @@ const PAGE_BYTES = 4096
 const XATTR_FLAGS = {prefix: 'XATTR_', names: {XATTR_CREATE: 1, XATTR_REPLACE: 2}}
 const AT_FLAGS = {prefix: 'AT_', names: {AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH}}
 
-export const setxattrFamily: Family<SetxattrPolicy, AttributeState> = {
+export const setxattrFamily = defineFamily<SetxattrPolicy, AttributeState>({
   name: 'setxattr',
   summary: 'trusted attributes: setxattr, getxattr, listxattr, removexattr and their variants',
-  flag: '--setxattr',
-  lxdKeys: ['security.syscalls.intercept.setxattr'],
   strategies: [
     {
       name: 'trusted',
@@ -57,7 +56,7 @@ export const setxattrFamily: Family<SetxattrPolicy, AttributeState> = {
       needs: 'a file system that has user attributes (tmpfs: Linux 6.6); regular files and directories only',
     },
   ],
-  select: (policy) => policy.setxattr,
+  policy: setxattrPolicy,
   calls: (_policy, {rootless}) => [
     ...pathCalls('', true, rootless),
     ...pathCalls('l', false, rootless),
@@ -65,7 +64,7 @@ export const setxattrFamily: Family<SetxattrPolicy, AttributeState> = {
     ...atCalls(rootless),
   ],
   start: ({names}, container) => attributeState(names, container),
-}
+})
 
 const nameAt = (index: ArgumentIndex): Argument<Buffer | Unread> => tolerant(string(index, NAME_LIMIT))
 const pathAt = (index: ArgumentIndex): Argument<Buffer | Unread> => tolerant(path(index))

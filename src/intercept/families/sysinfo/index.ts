@@ -7,14 +7,13 @@ import {pointer} from '../../caller/argument-kinds.js'
 import {CgroupReader} from './cgroup-reader.js'
 import type {ContainerDescription} from '../../container.js'
 import {LoadAverage, startLoadSampling} from './load-average.js'
-import type {Policy} from '../../policy.js'
-import type {Family, Performed} from '../../family.js'
-import {defineSyscall} from '../../family.js'
+import {sysinfoPolicy} from './policy.js'
+import type {SysinfoPolicy} from './policy.js'
+import type {Performed} from '../../family.js'
+import {defineFamily, defineSyscall} from '../../family.js'
 import type {SysinfoFigures} from './layout.js'
 import {encodeSysinfo} from './layout.js'
 import {bootOffsetSeconds} from './time-namespace.js'
-
-type SysinfoPolicy = NonNullable<Policy['sysinfo']>
 
 /** What one worker keeps between calls. */
 export interface SysinfoState {
@@ -84,11 +83,9 @@ export function startSysinfo(container: ContainerDescription, load?: SharedArray
   }
 }
 
-export const sysinfoFamily: Family<SysinfoPolicy, SysinfoState, SharedArrayBuffer> = {
+export const sysinfoFamily = defineFamily<SysinfoPolicy, SysinfoState, SharedArrayBuffer>({
   name: 'sysinfo',
   summary: 'memory, swap, uptime, load and processes of the container',
-  flag: '--sysinfo',
-  lxdKeys: ['security.syscalls.intercept.sysinfo'],
   strategies: [
     {
       name: 'cgroup',
@@ -97,11 +94,11 @@ export const sysinfoFamily: Family<SysinfoPolicy, SysinfoState, SharedArrayBuffe
     },
     {name: 'host', summary: "the host's memory, with uptime, load and processes of the container", needs: 'nothing'},
   ],
-  select: ({sysinfo: policy}) => policy,
+  policy: sysinfoPolicy,
   calls: () => [sysinfo],
   attach(_policy, container) {
     const {memory, stop} = startLoadSampling(container)
     return {shared: memory, stop}
   },
   start: (_policy, container, load) => startSysinfo(container, load),
-}
+})

@@ -55,7 +55,7 @@ describe('wordsWithBytes', () => {
 
   it('works in a real process', () => {
     const script =
-      "import {wordsWithBytes, toBytes} from './src/cli/line/bytes.ts'\n" +
+      "import {wordsWithBytes, toBytes} from './src/cli/flags/bytes.ts'\n" +
       "process.stdout.write(wordsWithBytes(process.argv.slice(2)).map((w) => toBytes(w).toString('hex')).join(' '))"
     const shell = `exec "$0" --import=tsx --input-type=module -e "$1" x "$(printf 'a\\377')" ''`
     const {stdout, stderr} = spawnSync('sh', ['-c', shell, process.execPath, script], {encoding: 'utf8'})

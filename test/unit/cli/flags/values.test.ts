@@ -114,37 +114,46 @@ table('parseName', read.parseName, [
   ['', 'UsageError: --flag: "" is not a name'],
 ])
 
-describe('parseIdMaps', () => {
+describe('checkIdMaps', () => {
+  const check = (...texts: readonly string[]) =>
+    read.checkIdMaps(
+      'uid-map',
+      texts.map((text) => read.parseIdMap('uid-map', text)),
+    )
+
   it('refuses extents that meet', () => {
     assert.equal(
-      outcome(() => read.parseIdMaps('uid-map', ['0:1000:10', '5:5000:1'])),
+      outcome(() => check('0:1000:10', '5:5000:1')),
       'UsageError: --uid-map: two maps hold id 5 of the container',
     )
     assert.equal(
-      outcome(() => read.parseIdMaps('uid-map', ['0:1000:10', '10:1009:1'])),
+      outcome(() => check('0:1000:10', '10:1009:1')),
       'UsageError: --uid-map: two maps hold id 1009 of the host',
     )
   })
 
   it('takes extents that touch', () => {
-    assert.deepEqual(read.parseIdMaps('uid-map', ['0:1000:10', '10:1010:1']), [
-      extent(0, 1000, 10),
-      extent(10, 1010, 1),
-    ])
+    assert.deepEqual(check('0:1000:10', '10:1010:1'), [extent(0, 1000, 10), extent(10, 1010, 1)])
   })
 })
 
 describe('environmentOf', () => {
   const own = ['PATH=/bin', 'A=1', 'TERM=xterm', 'E='].map((text) => Buffer.from(text))
+  const environmentOf = (inherited: readonly Buffer[], clear: boolean, additions: readonly string[]) =>
+    read.environmentOf(
+      inherited,
+      clear,
+      additions.map((text) => read.parseVariable('env', text)),
+    )
   const shown = (clear: boolean, additions: readonly string[]) =>
-    outcome(() => read.environmentOf(own, clear, additions).map((entry) => entry.toString('latin1')))
+    outcome(() => environmentOf(own, clear, additions).map((entry) => entry.toString('latin1')))
 
   it('inherits and replaces in place', () => {
     assert.deepEqual(shown(false, ['A=2', 'B=x=y']), ['PATH=/bin', 'A=2', 'TERM=xterm', 'E=', 'B=x=y'])
   })
 
   it('keeps bytes that are no UTF-8', () => {
-    assert.deepEqual(read.environmentOf([Buffer.from('A=\xff', 'latin1')], false, ['B=\udcfe']), [
+    assert.deepEqual(environmentOf([Buffer.from('A=\xff', 'latin1')], false, ['B=\udcfe']), [
       Buffer.from('A=\xff', 'latin1'),
       Buffer.from('B=\xfe', 'latin1'),
     ])
@@ -163,50 +172,6 @@ describe('environmentOf', () => {
     assert.equal(shown(false, ['=x']), 'UsageError: --env: "=x" is not K=V')
   })
 })
-
-describe('parseAttributeName', () => {
-  it('takes whole names below trusted.', () => {
-    assert.equal(read.parseAttributeName('setxattr-allow', 'trusted.overlay.redirect'), 'trusted.overlay.redirect')
-  })
-
-  for (const text of [
-    '',
-    'trusted.',
-    'trusted.*',
-    'user.x',
-    'trusted',
-    'trusted.a b',
-    'trusted.\u00fc',
-    `trusted.${'x'.repeat(240)}`,
-  ]) {
-    it(`refuses ${JSON.stringify(text.slice(0, 20))}`, () => {
-      assert.throws(() => read.parseAttributeName('setxattr-allow', text), /is not the name of a trusted attribute/)
-    })
-  }
-
-  it('refuses security.* and says why', () => {
-    assert.throws(
-      () => read.parseAttributeName('setxattr-allow', 'security.capability'),
-      (error: UsageError) => error.hints.some((hint) => hint.includes('the host itself would act on it')),
-    )
-  })
-})
-
-table('parsePriority', read.parsePriority, [
-  ['1', 1],
-  ['99', 99],
-  ['0', 'UsageError: --flag: "0" is not a real-time priority'],
-  ['100', 'UsageError: --flag: "100" is not a real-time priority'],
-  ['-1', 'UsageError: --flag: "-1" is not a real-time priority'],
-])
-
-table('parseModuleName', read.parseModuleName, [
-  ['nf-nat-ftp', 'nf_nat_ftp'],
-  ['loop', 'loop'],
-  ['loop.ko/', 'UsageError: --flag: "loop.ko/" is not the name of a kernel module'],
-  ['-r', 'UsageError: --flag: "-r" is not the name of a kernel module'],
-  ['', 'UsageError: --flag: "" is not the name of a kernel module'],
-])
 
 const device = (path: string, mode?: number, owner?: {uid: number; gid: number}) => ({
   path: Buffer.from(path),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 
-import type {Flag} from '../../../../src/cli/flags/index.js'
+import {asTyped, choice} from '../../../../src/flag.js'
+import type {Flag} from '../../../../src/flag.js'
 import {parseLine} from '../../../../src/cli/line/operands.js'
 import {UsageError} from '../../../../src/errors.js'
 
@@ -9,10 +10,10 @@ const flags: readonly Flag[] = [
   {...common, name: 'quiet', char: 'q', kind: 'switch'},
   {...common, name: 'verbose', char: 'v', kind: 'switch'},
   {...common, name: 'mknod', kind: 'switch'},
-  {...common, name: 'name', char: 'n', kind: 'value', placeholder: 'NAME'},
-  {...common, name: 'format', kind: 'value', options: ['text', 'json']},
-  {...common, name: 'bind', kind: 'list'},
-  {...common, name: 'types', kind: 'list', separator: ','},
+  {...common, name: 'name', char: 'n', kind: 'value', placeholder: 'NAME', parse: asTyped},
+  {...common, name: 'format', kind: 'value', placeholder: 'FORMAT', ...choice('text', 'json')},
+  {...common, name: 'bind', kind: 'list', placeholder: 'SRC', parse: asTyped},
+  {...common, name: 'types', kind: 'list', separator: ',', placeholder: 'TYPE', parse: asTyped},
 ]
 
 function words(line: string): readonly string[] {

@@ -1,7 +1,7 @@
 // What the new mount calls may do for a container: the pure half of index.ts.
 
 import type {AttributeChange, ConfigText, ConfigValue} from './context-arguments.js'
-import type {MountPolicy} from '../../../policy.js'
+import type {MountPolicy} from '../policy.js'
 import type {CallerFacts, FamilyOptions, Verdict} from '../../../family.js'
 import type {Unread} from '../../../caller/tolerant.js'
 import {decideNewMount, fuseHelper} from '../decide.js'

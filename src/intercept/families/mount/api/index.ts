@@ -6,7 +6,7 @@ import {attributeChange, configCommand, configValue, contextText} from './contex
 import type {MountState} from '../kernel-mount.js'
 import {performFsmount, performMountSetattr, performMoveMount} from './detached.js'
 import {performFsconfig, performFsopen, performFspick} from './configure.js'
-import type {MountPolicy} from '../../../policy.js'
+import type {MountPolicy} from '../policy.js'
 import {defineSyscall} from '../../../family.js'
 import type {AnyCall, FamilyOptions, Verdict} from '../../../family.js'
 import {

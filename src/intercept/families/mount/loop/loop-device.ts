@@ -13,7 +13,7 @@ import {
   openat,
   read,
 } from '../../../../ffi/libc.js'
-import type {Device} from '../../../policy.js'
+import type {Device} from '../../../../kernel/device-numbers.js'
 
 // include/uapi/linux/loop.h
 export const LOOP_CTL_GET_FREE = 0x4c82

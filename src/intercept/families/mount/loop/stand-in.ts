@@ -14,7 +14,7 @@ import {
 } from '../../../../ffi/libc.js'
 import {fstat} from '../../../../ffi/mount.js'
 import type {Statx} from '../../../../ffi/mount.js'
-import type {Device} from '../../../policy.js'
+import type {Device} from '../../../../kernel/device-numbers.js'
 import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
 import type {OwnCapabilities} from '../../../caller/own-capabilities.js'
 import type {Caller, Performed} from '../../../family.js'

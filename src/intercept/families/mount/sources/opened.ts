@@ -8,7 +8,7 @@ import {fstat} from '../../../../ffi/mount.js'
 import {openNamed} from '../../../../host/open.js'
 import {display} from '../../../../host/path-bytes.js'
 import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
-import type {Device} from '../../../policy.js'
+import type {Device} from '../../../../kernel/device-numbers.js'
 
 const S_IFMT = 0o170_000
 const S_IFBLK = 0o060_000

@@ -20,8 +20,8 @@ describe('device', () => {
     assert.deepEqual(parseDevice('c:4095:1048575'), {type: 'c', major: 4095, minor: 1_048_575})
   })
 
-  it('reads the numbers of a node of the host', () => {
-    assert.deepEqual(parseDevice('/dev/null'), {type: 'c', major: 1, minor: 3})
+  it('takes the path of a node of the host', () => {
+    assert.deepEqual(parseDevice('/dev/null'), {path: '/dev/null'})
   })
 
   for (const text of ['', 'c', 'c:1', 'p:1:3', 'c:1:3:4', 'c:-1:3', 'c:1:x', 'c:4096:0', 'c:0:1048576', 'dev/null']) {
@@ -29,11 +29,6 @@ describe('device', () => {
       assert.throws(() => parseDevice(text), UsageError)
     })
   }
-
-  it('refuses a path that is no device node', () => {
-    assert.throws(() => parseDevice('/dev'), /not a device node/)
-    assert.throws(() => parseDevice('/dev/there-is-no-such-node'), UsageError)
-  })
 
   it('decodes every 32-bit number and encodes it again', () => {
     fc.assert(

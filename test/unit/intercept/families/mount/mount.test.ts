@@ -19,7 +19,7 @@ import {
 } from '../../../../../src/intercept/families/mount/options.js'
 import {layersOf} from '../../../../../src/intercept/families/mount/overlay/layers.js'
 import {isSystemError} from '../../../../../src/ffi/errors.js'
-import type {MountPolicy} from '../../../../../src/intercept/policy.js'
+import type {MountPolicy} from '../../../../../src/intercept/families/mount/policy.js'
 import type {CallerFacts} from '../../../../../src/intercept/family.js'
 import {decideMount} from '../../../../../src/intercept/families/mount/decide.js'
 
