@@ -1,7 +1,7 @@
 // What a run leaves in its state for exec, beside the policy. Plain data: bytes are base64.
 
 import {LaunchError} from '../errors.js'
-import type {LaunchPlan} from './plan.js'
+import type {SuperBlocks} from '../intercept/container.js'
 import type {RunState} from './state.js'
 
 export interface Control {
@@ -11,30 +11,37 @@ export interface Control {
   readonly hostname: string
   readonly network: 'host' | 'none'
   readonly hasRootfs: boolean
+  readonly superBlocks?: SuperBlocks
 }
 
-export function encodeControl(
-  {denyFilter, workdir, hostname, network}: Pick<LaunchPlan, 'denyFilter' | 'hostname' | 'network' | 'workdir'>,
-  hasRootfs: boolean,
-): RunState['control'] {
+export function encodeControl({
+  denyFilter,
+  workdir,
+  hostname,
+  network,
+  hasRootfs,
+  superBlocks,
+}: Control): RunState['control'] {
   return {
     denyFilter: denyFilter.toString('base64'),
     workdir: workdir.toString('base64'),
     hostname,
     network,
     hasRootfs,
+    superBlocks,
   }
 }
 
 /** Throws LaunchError where it was written by another version. */
 export function decodeControl({name, control}: RunState): Control {
-  const {denyFilter, workdir, hostname, network, hasRootfs} = control
+  const {denyFilter, workdir, hostname, network, hasRootfs, superBlocks} = control
   if (
     typeof denyFilter !== 'string' ||
     typeof workdir !== 'string' ||
     typeof hostname !== 'string' ||
     (network !== 'host' && network !== 'none') ||
-    typeof hasRootfs !== 'boolean'
+    typeof hasRootfs !== 'boolean' ||
+    (superBlocks !== undefined && !isSuperBlocks(superBlocks))
   )
     throw new LaunchError(`cannot read the state of ${name}: another version of interceptor wrote it`, {
       hints: ['use the version that started it'],
@@ -45,5 +52,12 @@ export function decodeControl({name, control}: RunState): Control {
     hostname,
     network,
     hasRootfs,
+    ...(superBlocks && {superBlocks}),
   }
+}
+
+function isSuperBlocks(value: unknown): value is SuperBlocks {
+  if (typeof value !== 'object' || value === null) return false
+  const {host, mapped} = value as Partial<Record<keyof SuperBlocks, unknown>>
+  return [host, mapped].every((list) => Array.isArray(list) && list.every((device) => typeof device === 'string'))
 }

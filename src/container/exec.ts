@@ -168,6 +168,7 @@ class Exec {
       gidMap,
       rootless,
       startedMs: Number(init.startTime) * 10,
+      ...(this.#control.superBlocks && {superBlocks: this.#control.superBlocks}),
       cgroup: describeCgroup(init.pid),
     }
   }

@@ -22,6 +22,7 @@ import {launch, type ContainerEnd, type LaunchedContainer} from './launch/index.
 import {impossibilityNotes} from './unsupported.js'
 import {restoreOpenFiles} from './launch/limits.js'
 import type {LaunchPlan} from './plan.js'
+import {superBlocksAtLaunch} from './filesystem/super-blocks.js'
 import {prepareFilesystem, type PreparedFilesystem} from './filesystem/prepare.js'
 import {entryWarnings, requireEntered} from './userns/entry-advice.js'
 import type {Entry} from './userns/reexecute.js'
@@ -170,12 +171,19 @@ class Run {
     const {uidMap, gidMap, name, rootless} = plan
     const {initPid, namespaces, startedMs, listener} = launched
     const init = identify(initPid)
-    if (init !== undefined)
-      this.#state?.update({init, control: encodeControl(plan, this.#options.container.rootfs !== undefined)})
+    const superBlocks = superBlocksAtLaunch(initPid, plan.filesystem)
+    if (init !== undefined) {
+      const hasRootfs = this.#options.container.rootfs !== undefined
+      this.#state?.update({init, control: encodeControl({...plan, hasRootfs, ...(superBlocks && {superBlocks})})})
+    }
     await this.#reporter.start({...plan, initPid, policy, ...(file !== undefined && {configuration: file})})
     if (listener !== undefined) {
       const cgroup = this.#cgroup?.description
-      const container = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...(cgroup && {cgroup})}
+      const container = {
+        ...{name, initPid, namespaces, uidMap, gidMap, rootless, startedMs},
+        ...(cgroup && {cgroup}),
+        ...(superBlocks && {superBlocks}),
+      }
       const [spawner] = this.#spawner ?? []
       const beginning = await this.#supervisor?.attach({
         listener,

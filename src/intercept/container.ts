@@ -18,6 +18,14 @@ export interface CgroupDescription {
   readonly unified?: {readonly top: string; readonly own: string}
 }
 
+/** Super blocks before anything of the container had run, as major:minor of proc_pid_mountinfo(5). */
+export interface SuperBlocks {
+  /** Mounted on the host, or seen in the container and not made for it. */
+  readonly host: readonly string[]
+  /** Those of them that show ids of the container wherever a mount of them maps ids at all. */
+  readonly mapped: readonly string[]
+}
+
 export interface ContainerDescription {
   readonly name: string
   /** Pid of the container's init, as the supervisor sees it. */
@@ -33,4 +41,6 @@ export interface ContainerDescription {
   readonly startedMs: number
   /** Descriptor of the supervisor's: has programs started in the container. */
   readonly spawner?: number
+  /** Where it is not known all is the host's. */
+  readonly superBlocks?: SuperBlocks
 }

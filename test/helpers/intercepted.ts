@@ -6,6 +6,7 @@ import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 
 import type {ContainerCgroup} from '../../src/container/cgroup/index.js'
+import {superBlocksAtLaunch} from '../../src/container/filesystem/super-blocks.js'
 import {launch} from '../../src/container/launch/index.js'
 import type {ContainerEnd} from '../../src/container/launch/index.js'
 import type {FilesystemStep, LaunchPlan} from '../../src/container/plan.js'
@@ -68,7 +69,9 @@ export async function runIntercepted(
   const {name, uidMap, gidMap, rootless} = plan
   if (listener !== undefined) {
     const cgroups = cgroup === undefined ? {} : {cgroup: cgroup.description}
-    const described = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs, ...cgroups}
+    const superBlocks = superBlocksAtLaunch(initPid, plan.filesystem)
+    const facts = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs}
+    const described = {...facts, ...cgroups, ...(superBlocks && {superBlocks})}
     void supervisor.attach({listener, container: described})
   }
   container.go()

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import {chmodSync, mkdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {interceptorIn} from '../helpers/program.js'
+import {INTERCEPTOR, interceptorIn, succeed} from '../helpers/program.js'
 import type {Ended} from '../helpers/program.js'
 import {skipUnlessPrivileged, skipUnlessPrograms} from '../helpers/skip.js'
 import {temporaryDirectories} from '../helpers/temporary.js'
@@ -177,6 +177,40 @@ done = True
 thread.join()
 `)
     assert.equal(stdout, '')
+  })
+
+  it('reads nothing of what the host had mounted when it began, and has unmounted since', () => {
+    const other = temporary()
+    const top = temporary()
+    chmodSync(top, 0o755)
+    const attack = `
+held = os.open(host, os.O_PATH)
+attempt('before', ('lowerdir', host))
+print('ready')
+open('ready', 'w').close()
+while not os.path.exists('go'): time.sleep(0.02)
+for title, options in {
+    'by name': [('lowerdir', host)],
+    'by descriptor': [(FD, 'lowerdir+', held)],
+    'below an own one': [('lowerdir', 'empty:' + host)],
+    'data': [('lowerdir+', 'empty'), ('datadir+', host)],
+}.items(): attempt(title, *options)
+subprocess.run(['mount', '--bind', host + '/inner', 'data'])
+attempt('a part of it', ('lowerdir', 'data'))
+fresh()
+subprocess.run(['mount', '-t', 'overlay', 'x', '-o', f'lowerdir={host},upperdir=upper,workdir=work,metacopy=on', 'm'], capture_output=True)
+if '${SECRET}' in read(): print('READ by mount(2)')
+print(os.path.exists(host + '/inner'))
+`
+    writeFileSync(join(top, 'attack.py'), `import time\n${PRELUDE}${attack}`)
+    const script = `
+      mount -t tmpfs none ${other}; chmod 755 ${other}; mkdir ${other}/inner
+      for name in secret inner/secret; do echo '${SECRET}' > ${other}/$name; chmod 600 ${other}/$name; done
+      "$@" & child=$!
+      while ! [ -e ready ] && kill -0 $child; do sleep 0.05; done
+      umount ${other}; : > go; wait $child`
+    const command = [INTERCEPTOR, 'run', '--mount-allowed', 'overlay', '--', 'python3', 'attack.py', other]
+    assert.equal(succeed({cwd: top}, 'sh', '-euc', script, 'sh', process.execPath, ...command), 'ready\nTrue\n')
   })
 
   it('keeps the rights over layers that are all its own, however they were named', () => {

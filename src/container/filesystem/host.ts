@@ -23,6 +23,8 @@ export interface MountPoint {
   readonly path: Buffer
   readonly type: string
   readonly idmapped: boolean
+  /** Of the super block, as major:minor. */
+  readonly device: string
 }
 
 export interface Host {
@@ -51,7 +53,7 @@ export function physicalCurrentDirectory(): Buffer {
   return readlinkSync('/proc/self/cwd', {encoding: 'buffer'})
 }
 
-/** Fields of proc_pid_mountinfo(5): 5 mount point, 6 options of the mount, then tags up to `-`, and the type. */
+/** Fields of proc_pid_mountinfo(5): 3 device, 5 mount point, 6 options of the mount, then tags up to `-`, and the type. */
 export function parseMountInfo(text: Buffer): readonly MountPoint[] {
   return text
     .toString('latin1')
@@ -59,9 +61,10 @@ export function parseMountInfo(text: Buffer): readonly MountPoint[] {
     .flatMap((line) => {
       const words = line.split(' ')
       const separator = words.indexOf('-', 6)
-      const [path, options, type] = [words[4], words[5], words[separator + 1]]
-      if (separator < 0 || path === undefined || options === undefined || type === undefined) return []
-      return [{path: unescapeOctal(path), type, idmapped: options.split(',').includes('idmapped')}]
+      const [device, path, options, type] = [words[2], words[4], words[5], words[separator + 1]]
+      if (separator < 0 || device === undefined || path === undefined) return []
+      if (options === undefined || type === undefined) return []
+      return [{path: unescapeOctal(path), type, idmapped: options.split(',').includes('idmapped'), device}]
     })
 }
 

@@ -71,7 +71,7 @@ export function makeMount(
   state: MountState,
 ): (MadeMount & {readonly kind: 'made'}) | Extract<Performed, {kind: 'failed' | 'refuse'}> {
   const type = request.type.toString('latin1')
-  if (type === 'overlay') return {kind: 'made', ...mountOverlay(request, caller, state.workshop)}
+  if (type === 'overlay') return {kind: 'made', ...mountOverlay(request, caller, state)}
   const {fsuid: uid, fsgid: gid} = caller.credentials
   const data = withOwnOptions(request.data, type, {uid, gid}, state.container)
   if (data === undefined) return invalid('an id in the options is none of the container')

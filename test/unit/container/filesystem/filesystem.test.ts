@@ -249,12 +249,14 @@ describe('planFilesystem', () => {
   })
 
   it('takes mounts below along only where they can be idmapped', () => {
-    const mount = (type: string, idmapped = false): MountPoint => ({path: Buffer.from('/srv/build/m'), type, idmapped})
+    const mount = (type: string, idmapped = false): MountPoint => {
+      return {path: Buffer.from('/srv/build/m'), type, idmapped, device: '8:1'}
+    }
     assert.equal(show({mounts: [mount('xfs')]})[1], CWD_STEP)
     const alone = 'bind /srv/build /srv/build idmap nodev'
     assert.equal(show({mounts: [mount('proc')]})[1], alone)
     assert.equal(show({mounts: [mount('ext4', true)]})[1], alone)
-    assert.equal(show({mounts: [{path: Buffer.from('/srv/builds'), type: 'proc', idmapped: false}]})[1], CWD_STEP)
+    assert.equal(show({mounts: [{...mount('proc'), path: Buffer.from('/srv/builds')}]})[1], CWD_STEP)
   })
 
   it('shows what may be mounted, unless it is to be seen anyway', () => {

@@ -37,8 +37,8 @@ describe('parseMountInfo', () => {
       '36 35 98:0 /mnt1 /mnt/a\\040b\\134\xff rw,noatime,idmapped master:1 shared:2 - ext3 /dev/root rw\n' +
       '37 35 98:0 / /x rw - proc none rw\nbroken\n'
     assert.deepEqual(parseMountInfo(Buffer.from(text, 'latin1')), [
-      {path: Buffer.from('/mnt/a b\\\xff', 'latin1'), type: 'ext3', idmapped: true},
-      {path: Buffer.from('/x'), type: 'proc', idmapped: false},
+      {path: Buffer.from('/mnt/a b\\\xff', 'latin1'), type: 'ext3', idmapped: true, device: '98:0'},
+      {path: Buffer.from('/x'), type: 'proc', idmapped: false, device: '98:0'},
     ])
   })
 })

@@ -33,7 +33,7 @@ import {withSource} from '../kernel-mount.js'
 import type {MountState} from '../kernel-mount.js'
 import {dangerOf, hugetlbValue, ownOptions} from '../options.js'
 import {layersOf} from '../overlay/layers.js'
-import {createOverlay, setOverlayDescriptor, setOverlayOption} from '../overlay/overlay-mount.js'
+import {OverlayContext} from '../overlay/overlay-mount.js'
 
 const ADMIN = capabilityMask(CAP_SYS_ADMIN)
 export const STRATEGY = 'kernel'
@@ -155,7 +155,7 @@ function setOption(
   if (type === undefined && name === 'idmapped' && given === undefined) return done(context, state)
   if (name === 'source' && type !== undefined) return setSource(context, given, state)
   if (type === 'overlay') {
-    setOverlayOption(context.fd, option, caller, context)
+    overlayContext(context, caller, state).set(option)
     return done(context, state)
   }
   // ovl_parse_param(): an overlay that is mounted has its directories for good.
@@ -170,6 +170,10 @@ function setOption(
   })
   if (name === 'ro' || name === 'rw') context.set(CONTEXT_FLAG.readOnly, name === 'ro')
   return done(context, state)
+}
+
+function overlayContext(context: FsContext, caller: Caller, {container}: MountState): OverlayContext {
+  return new OverlayContext(context.fd, caller, container.superBlocks, context)
 }
 
 /** Kept until the file system is made, when it is looked up and checked: vfs_parse_fs_param_source(). */
@@ -188,7 +192,7 @@ function setDescriptor(context: FsContext, {key, aux}: FsconfigValues, caller: C
   const fd = caller.openDescriptor(aux)
   const type = typeOf(context, state)
   if (type !== 'overlay') return noSuchKind(type)
-  setOverlayDescriptor(context.fd, {key: name, fd}, caller, context)
+  overlayContext(context, caller, state).setDescriptor({key: name, fd})
   return done(context, state)
 }
 
@@ -228,7 +232,7 @@ function create(context: FsContext, type: string, cmd: number, caller: Caller, s
       const reason = 'a directory that was named before could not be used'
       return {kind: 'failed', errno: ERRNO.EINVAL, strategy: STRATEGY, reason}
     }
-    createOverlay(context.fd, {source, command: cmd}, caller, context)
+    overlayContext(context, caller, state).create(source, cmd)
     return done(context, state)
   }
   const flags = context.has(CONTEXT_FLAG.readOnly) ? MS_RDONLY : 0

@@ -4,6 +4,7 @@ import {readFileSync} from 'node:fs'
 
 import {ERRNO, SystemError} from '../../../../ffi/errors.js'
 import {fstat} from '../../../../ffi/mount.js'
+import type {SuperBlocks} from '../../../container.js'
 import type {Caller} from '../../../family.js'
 import type {MountOption} from '../options.js'
 
@@ -89,10 +90,13 @@ function invalid(): SystemError {
 }
 
 /**
- * Whether the files there are the container's by their mount: of a file system that the host does not have mounted, or
- * one whose ids are mapped for the container, so that others have no owner there (capable_wrt_inode_uidgid()).
+ * Whether the files there are the container's: of super blocks that were made for it or in it after it was launched, or
+ * of mounts whose ids are mapped for it, so that others have no owner there (capable_wrt_inode_uidgid()). What is mounted
+ * on the host now says nothing of what was when the container began.
+ * @param known of the container's description; without it nothing is the container's.
  */
-export function areOwn(directories: readonly number[], caller: Caller): boolean {
+export function areOwn(directories: readonly number[], caller: Caller, known: SuperBlocks | undefined): boolean {
+  if (known === undefined) return false
   const theirs = new Map(
     mountsOf(readFileSync(`/proc/${caller.tid}/mountinfo`, 'latin1')).map((mount) => [mount.id, mount]),
   )
@@ -100,13 +104,18 @@ export function areOwn(directories: readonly number[], caller: Caller): boolean 
   const hosts = mountsOf(readFileSync('/proc/thread-self/mountinfo', 'latin1'))
   return directories.every((fd) => {
     const mount = theirs.get(fstat(fd).mountId)
-    if (mount === undefined) return false
-    const same = hosts.filter(({device}) => device === mount.device)
-    return same.length === 0 || (mount.isMapped && !same.some(({isMapped}) => isMapped))
+    return mount !== undefined && isOwn(mount, known, hosts)
   })
 }
 
-interface MountLine {
+/** `hosts`: what the host has mounted now. */
+export function isOwn({device, isMapped}: MountLine, known: SuperBlocks, hosts: readonly MountLine[]): boolean {
+  if (known.host.includes(device)) return isMapped && known.mapped.includes(device)
+  // An image that was mounted for the container is the host's too where that has mounted it since.
+  return hosts.every((mount) => mount.device !== device)
+}
+
+export interface MountLine {
   readonly id: number
   /** Of the super block: what stat(2) shows may be another (btrfs). */
   readonly device: string

@@ -25,15 +25,16 @@ import {
   fsmount,
   fsopen,
 } from '../../../../ffi/mount.js'
+import type {SuperBlocks} from '../../../container.js'
 import type {Caller} from '../../../family.js'
 import {CONTEXT_FLAG} from '../api/contexts.js'
 import {MS_NOUSER, UNLOCKED_ATTRIBUTES, mountAttributes, superBlockWords} from '../flags.js'
-import type {NewMount} from '../kernel-mount.js'
+import type {MountState, NewMount} from '../kernel-mount.js'
 import {areOwn, layersOf} from './layers.js'
 import type {Layer} from './layers.js'
 import {parseOptions} from '../options.js'
 import type {MountOption} from '../options.js'
-import type {MadeMount, Workshop} from '../private-mount-namespace.js'
+import type {MadeMount} from '../private-mount-namespace.js'
 
 const ADMIN = capabilityMask(CAP_SYS_ADMIN)
 const CAP_SETFCAP = 31
@@ -74,20 +75,18 @@ export interface OverlayMarks {
   set(flag: number, on: boolean): void
 }
 
-export function mountOverlay(request: NewMount, caller: Caller, workshop: Workshop): MadeMount {
+export function mountOverlay(request: NewMount, caller: Caller, {workshop, container}: MountState): MadeMount {
   const {source, flags, data} = request
   if ((flags & MS_NOUSER) !== 0) throw new SystemError('mount', ERRNO.EINVAL)
   const attributes = (mountAttributes(flags) & ~UNLOCKED_ATTRIBUTES) | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID
-  const marks = new Marks()
   const context = caller.act(ADMIN, undefined, () => fsopen('overlay', FSOPEN_CLOEXEC))
   try {
+    const overlay = new OverlayContext(context, caller, container.superBlocks, new Marks())
     caller.act(ADMIN, undefined, () => {
       for (const word of superBlockWords(flags)) fsconfig(context, FSCONFIG_SET_FLAG, word, null, 0)
     })
-    for (const option of data === null ? [] : parseOptions(data, 'overlay')) {
-      setOverlayOption(context, option, caller, marks)
-    }
-    createOverlay(context, {source: source ?? Buffer.from('none'), command: FSCONFIG_CMD_CREATE}, caller, marks)
+    for (const option of data === null ? [] : parseOptions(data, 'overlay')) overlay.set(option)
+    overlay.create(source ?? Buffer.from('none'), FSCONFIG_CMD_CREATE)
     const tree = caller.act(ADMIN, undefined, () => fsmount(context, FSMOUNT_CLOEXEC, attributes))
     return {tree: workshop.lock(tree, flags), isShifted: true}
   } finally {
@@ -95,103 +94,106 @@ export function mountOverlay(request: NewMount, caller: Caller, workshop: Worksh
   }
 }
 
-/** Sets one option, and marks what it may have led to before the kernel is asked: a call that fails leaves much behind. */
-export function setOverlayOption(context: number, option: MountOption, caller: Caller, marks: OverlayMarks): void {
-  if (HARMLESS_KEYS.has(option.key)) {
-    caller.act(ADMIN, undefined, () => set(context, option))
-    return
+interface Directory {
+  readonly key: string
+  readonly fd: number
+}
+
+/** A context of fsopen(2) for an overlay that a caller is making. */
+export class OverlayContext {
+  readonly #fd: number
+  readonly #caller: Caller
+  readonly #superBlocks: SuperBlocks | undefined
+  readonly #marks: OverlayMarks
+
+  /** `fd` stays the caller's. `superBlocks`: of the container's description. */
+  constructor(fd: number, caller: Caller, superBlocks: SuperBlocks | undefined, marks: OverlayMarks) {
+    this.#fd = fd
+    this.#caller = caller
+    this.#superBlocks = superBlocks
+    this.#marks = marks
   }
-  untilDone(marks, () => {
-    const layers = layersOf(option)
-    if (layers !== undefined) {
-      setLayers(context, option, layers, caller, marks)
+
+  /** Marks what an option may lead to before the kernel is asked: a call that fails leaves much behind. */
+  set(option: MountOption): void {
+    if (HARMLESS_KEYS.has(option.key)) {
+      this.#caller.act(ADMIN, undefined, () => set(this.#fd, option))
       return
     }
-    marks.set(CONTEXT_FLAG.foreignLayer, true)
-    caller.act(0n, undefined, () => set(context, option))
-  })
-}
-
-/** FSCONFIG_SET_FD: a directory of the caller's (Linux 6.13). */
-export function setOverlayDescriptor(
-  context: number,
-  {key, fd}: {readonly key: string; readonly fd: number},
-  caller: Caller,
-  marks: OverlayMarks,
-): void {
-  untilDone(marks, () => addLayers(context, [{key, fd}], caller, marks))
-}
-
-/**
- * Makes the overlay, with LAYER_CAPABILITIES where nothing but directories of the container may have become a layer.
- * `command`: FSCONFIG_CMD_CREATE or its like.
- */
-export function createOverlay(
-  context: number,
-  {source, command}: {readonly source: Buffer | null; readonly command: number},
-  caller: Caller,
-  marks: OverlayMarks,
-): void {
-  if (marks.has(CONTEXT_FLAG.failedLayer)) throw new SystemError('fsconfig', ERRNO.EINVAL)
-  const capabilities = marks.has(CONTEXT_FLAG.foreignLayer) ? ADMIN : LAYER_CAPABILITIES
-  if (source !== null) {
-    caller.act(ADMIN, undefined, () => fsconfig(context, FSCONFIG_SET_STRING, 'source', cString(source), 0))
+    this.#untilDone(() => {
+      const layers = layersOf(option)
+      if (layers !== undefined) {
+        this.#setLayers(option, layers)
+        return
+      }
+      this.#marks.set(CONTEXT_FLAG.foreignLayer, true)
+      this.#caller.act(0n, undefined, () => set(this.#fd, option))
+    })
   }
-  // In the caller's place: kernels before 6.5 look the directories up only now.
-  caller.inPlace(() => caller.act(capabilities, undefined, () => fsconfig(context, command, null, null, 0)))
-}
 
-/** ovl_parse_param_lowerdir() keeps the layers before the one that fails: no overlay is made of such a rest. */
-function untilDone(marks: OverlayMarks, action: () => void): void {
-  const hadFailed = marks.has(CONTEXT_FLAG.failedLayer)
-  marks.set(CONTEXT_FLAG.failedLayer, true)
-  action()
-  marks.set(CONTEXT_FLAG.failedLayer, hadFailed)
-}
+  /** FSCONFIG_SET_FD: a directory of the caller's (Linux 6.13). */
+  setDescriptor(directory: Directory): void {
+    this.#untilDone(() => this.#add([directory]))
+  }
 
-/** By descriptor, since a path may lead elsewhere when the kernel looks it up once more. */
-function setLayers(
-  context: number,
-  option: MountOption,
-  layers: readonly Layer[],
-  caller: Caller,
-  marks: OverlayMarks,
-): void {
-  if (!takesDescriptors(caller)) {
-    marks.set(CONTEXT_FLAG.foreignLayer, true)
-    caller.inPlace(() => caller.act(0n, undefined, () => setPaths(context, option, layers)))
-    return
+  /**
+   * Makes the overlay, with LAYER_CAPABILITIES where nothing but directories of the container may have become a layer.
+   * `command`: FSCONFIG_CMD_CREATE or its like.
+   */
+  create(source: Buffer | null, command: number): void {
+    if (this.#marks.has(CONTEXT_FLAG.failedLayer)) throw new SystemError('fsconfig', ERRNO.EINVAL)
+    const capabilities = this.#marks.has(CONTEXT_FLAG.foreignLayer) ? ADMIN : LAYER_CAPABILITIES
+    const [caller, fd] = [this.#caller, this.#fd]
+    if (source !== null) {
+      caller.act(ADMIN, undefined, () => fsconfig(fd, FSCONFIG_SET_STRING, 'source', cString(source), 0))
+    }
+    // In the caller's place: kernels before 6.5 look the directories up only now.
+    caller.inPlace(() => caller.act(capabilities, undefined, () => fsconfig(fd, command, null, null, 0)))
   }
-  const directories = layers.map(({key, path}) => {
-    return {key, fd: caller.openPath(AT_FDCWD, Buffer.from(path, 'latin1'), {follow: true})}
-  })
-  if (option.key === 'lowerdir') {
-    // Drops what was there. The value is no path.
-    caller.act(0n, undefined, () => setString(context, 'lowerdir', ''))
-    marks.set(CONTEXT_FLAG.lowerAtOnce, false)
-  }
-  addLayers(context, directories, caller, marks)
-  if (option.key === 'lowerdir') marks.set(CONTEXT_FLAG.lowerAtOnce, layers.length > 0)
-}
 
-function addLayers(
-  context: number,
-  directories: readonly {readonly key: string; readonly fd: number}[],
-  caller: Caller,
-  marks: OverlayMarks,
-): void {
-  // ovl_mount_dir_check(): those that are named one by one can't follow those that were named together.
-  if (marks.has(CONTEXT_FLAG.lowerAtOnce) && directories.some(({key}) => key.endsWith('+'))) {
-    throw new SystemError('fsconfig', ERRNO.EINVAL)
+  /** ovl_parse_param_lowerdir() keeps the layers before the one that fails: no overlay is made of such a rest. */
+  #untilDone(action: () => void): void {
+    const hadFailed = this.#marks.has(CONTEXT_FLAG.failedLayer)
+    this.#marks.set(CONTEXT_FLAG.failedLayer, true)
+    action()
+    this.#marks.set(CONTEXT_FLAG.failedLayer, hadFailed)
   }
-  const fds = directories.map(({fd}) => fd)
-  if (!areOwn(fds, caller)) marks.set(CONTEXT_FLAG.foreignLayer, true)
-  // In the caller's place: /proc/mounts shows the paths as they are from there.
-  caller.inPlace(() =>
-    caller.act(0n, undefined, () => {
-      for (const {key, fd} of directories) fsconfig(context, FSCONFIG_SET_FD, key, null, fd)
-    }),
-  )
+
+  /** By descriptor, since a path may lead elsewhere when the kernel looks it up once more. */
+  #setLayers(option: MountOption, layers: readonly Layer[]): void {
+    const [caller, fd] = [this.#caller, this.#fd]
+    if (!takesDescriptors(caller)) {
+      this.#marks.set(CONTEXT_FLAG.foreignLayer, true)
+      caller.inPlace(() => caller.act(0n, undefined, () => setPaths(fd, option, layers)))
+      return
+    }
+    const directories = layers.map(({key, path}) => {
+      return {key, fd: caller.openPath(AT_FDCWD, Buffer.from(path, 'latin1'), {follow: true})}
+    })
+    if (option.key === 'lowerdir') {
+      // Drops what was there. The value is no path.
+      caller.act(0n, undefined, () => setString(fd, 'lowerdir', ''))
+      this.#marks.set(CONTEXT_FLAG.lowerAtOnce, false)
+    }
+    this.#add(directories)
+    if (option.key === 'lowerdir') this.#marks.set(CONTEXT_FLAG.lowerAtOnce, layers.length > 0)
+  }
+
+  #add(directories: readonly Directory[]): void {
+    const [caller, context] = [this.#caller, this.#fd]
+    // ovl_mount_dir_check(): those that are named one by one can't follow those that were named together.
+    if (this.#marks.has(CONTEXT_FLAG.lowerAtOnce) && directories.some(({key}) => key.endsWith('+'))) {
+      throw new SystemError('fsconfig', ERRNO.EINVAL)
+    }
+    const fds = directories.map(({fd}) => fd)
+    if (!areOwn(fds, caller, this.#superBlocks)) this.#marks.set(CONTEXT_FLAG.foreignLayer, true)
+    // In the caller's place: /proc/mounts shows the paths as they are from there.
+    caller.inPlace(() =>
+      caller.act(0n, undefined, () => {
+        for (const {key, fd} of directories) fsconfig(context, FSCONFIG_SET_FD, key, null, fd)
+      }),
+    )
+  }
 }
 
 let descriptorsAreTaken: boolean | undefined
