@@ -111,6 +111,7 @@ describe('npm test', () => {
   it('closes with the counts, and fails where a test failed', () => {
     const ended = script('test.mjs', 'fixtures/failing.test.ts')
     assert.equal(closing(ended), '1 passed, 1 failed, 1 skipped')
+    assert.match(ended.stdout, /^Failed:\n {2}test\/fixtures\/failing\.test\.ts: .* fails$/mu)
     assert.equal(ended.status, 1)
   })
 
@@ -118,6 +119,15 @@ describe('npm test', () => {
     const ended = script('test.mjs', 'fixtures', '--grep', 'passes', '--reporter', 'dot')
     assert.equal(closing(ended), '1 passed, 0 failed, 0 skipped')
     assert.equal(ended.status, 0)
+  })
+
+  it('runs files apart, so many at once, and counts them all', () => {
+    const files = ['unit/kernel/calls.test.ts', 'fixtures/failing.test.ts']
+    const ended = script('test.mjs', ...files, '--jobs', '2', '--grep', 'passes|fails')
+    assert.equal(closing(ended), '1 passed, 1 failed, 0 skipped')
+    const wrong = script('test.mjs', '--jobs', 'many')
+    assert.match(wrong.stderr, /^interceptor: --jobs takes a number above 0, not many$/mu)
+    assert.equal(wrong.status, 1)
   })
 
   it('fails where no test was run', () => {
@@ -129,6 +139,6 @@ describe('npm test', () => {
   it('names the folders where one does not exist', () => {
     const {status, stderr} = script('test.mjs', 'units')
     assert.equal(status, 1)
-    assert.match(stderr, /^interceptor: cannot find tests units\nhint: .*unit, live, hostile, cli, e2e$/mu)
+    assert.match(stderr, /^interceptor: cannot find tests units\nhint: .*e2e, hostile, live, cli, unit$/mu)
   })
 })
