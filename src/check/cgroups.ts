@@ -6,8 +6,8 @@ import type {CgroupOptions} from '../container/cgroup/index.js'
 import type {ContainerOptions} from '../container/run-options.js'
 import {findHierarchies, thisHost} from '../container/cgroup/tree.js'
 import {InterceptorError} from '../errors.js'
-import {good, limited, missing} from './finding.js'
-import type {Finding} from './finding.js'
+import {good, limited, missing} from '../intercept/finding.js'
+import type {Finding} from '../intercept/finding.js'
 
 /** As the flags have them; undefined: not asked for. */
 export type Limits = Pick<ContainerOptions, 'cpus' | 'memoryBytes' | 'pids'>

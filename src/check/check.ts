@@ -2,23 +2,15 @@
 
 import {ownStanding, isPrivileged} from '../container/userns/privileges.js'
 import {ownSurroundings} from '../container/userns/host-restrictions.js'
-import type {MountPolicy} from '../intercept/families/mount/policy.js'
+import {unifiedMountPoint} from '../container/cgroup/tree.js'
 import type {Policy} from '../intercept/policy.js'
 import {checkCgroups} from './cgroups.js'
 import type {Limits} from './cgroups.js'
 import {checkFamilies} from './families.js'
-import type {FamilyFinding, Finding, Task} from './finding.js'
-import {good, missing} from './finding.js'
+import type {FamilyFinding, Finding} from '../intercept/finding.js'
+import {good, missing} from '../intercept/finding.js'
 import {checkNotifier} from './kernel.js'
-import {
-  checkContainer,
-  checkFileSystems,
-  checkFuse,
-  checkIds,
-  checkNamespaces,
-  checkRights,
-  checkSurroundings,
-} from './machine.js'
+import {checkContainer, checkIds, checkNamespaces, checkRights, checkSurroundings} from './machine.js'
 import {tryCurrentDirectory, tryNode} from './trial.js'
 import type {Trial} from './trial.js'
 
@@ -30,6 +22,12 @@ export interface CheckRequest {
   readonly configuration: string | undefined
   /** Lines about configuration files that were passed over. */
   readonly notes: readonly string[]
+}
+
+/** One thing to find out. They are done one after the other. */
+export interface Task {
+  readonly title: string
+  readonly find: () => Promise<readonly Finding[]> | readonly Finding[]
 }
 
 export interface CheckPlan {
@@ -50,7 +48,6 @@ export function planCheck({policy, limits, configuration, notes}: CheckRequest):
   const standing = ownStanding()
   const rootless = !isPrivileged(standing)
   const surroundings = ownSurroundings()
-  const mount = policy['mount'] as MountPolicy | undefined
   let trial: Trial | undefined
   const tried = async (): Promise<Trial> => (trial ??= await tryNode())
   const tasks: readonly Task[] = [
@@ -69,10 +66,15 @@ export function planCheck({policy, limits, configuration, notes}: CheckRequest):
     },
     {title: 'cgroups', find: () => checkCgroups(rootless, limits)},
     {
-      title: 'file systems',
-      find: () => [checkFuse(mount?.fuse ?? {}), ...checkFileSystems(mount?.allowed ?? [])],
+      title: 'families',
+      find: async () =>
+        checkFamilies({
+          policy,
+          rootless,
+          hasUnifiedHierarchy: unifiedMountPoint() !== undefined,
+          trial: await tried(),
+        }),
     },
-    {title: 'families', find: async () => checkFamilies({policy, rootless, trial: await tried()})},
     // Last: see there.
     {title: 'notifications', find: checkNotifier},
   ]

@@ -4,8 +4,8 @@ import {close} from '../ffi/libc.js'
 import {installEmptyListener, Notifier, setSyncWakeUp} from '../ffi/seccomp.js'
 import {ERRNO, errnoText, SystemError} from '../ffi/errors.js'
 import {probeNotifier} from '../intercept/filter/probe.js'
-import {good, limited, missing} from './finding.js'
-import type {Finding} from './finding.js'
+import {good, limited, missing} from '../intercept/finding.js'
+import type {Finding} from '../intercept/finding.js'
 
 /**
  * Puts a filter that allows everything on this thread, so it comes last: an ordinary user can't start newuidmap(1)

@@ -1,19 +1,16 @@
 // The rights of this process, and what around it takes some of them away.
 
-import {accessSync, constants, existsSync, readFileSync} from 'node:fs'
+import {readFileSync} from 'node:fs'
 
 import {describeCapabilities} from './capability-names.js'
 import {entryWarnings, outerContainerHints} from '../container/userns/entry-advice.js'
-import {withAdministration} from '../container/launch/environment.js'
-import {absentFileSystems} from '../container/unsupported.js'
 import {readIdSources, subordinateRanges} from '../container/userns/idmap.js'
-import {presenceOf} from '../container/kernel-modules.js'
 import {chooseMaps} from '../container/userns/reexecute.js'
 import type {Standing} from '../container/userns/privileges.js'
 import {isPrivileged} from '../container/userns/privileges.js'
 import type {Surroundings} from '../container/userns/host-restrictions.js'
-import {good, limited, missing} from './finding.js'
-import type {Finding} from './finding.js'
+import {good, limited, missing} from '../intercept/finding.js'
+import type {Finding} from '../intercept/finding.js'
 import type {Trial} from './trial.js'
 
 export function checkRights(standing: Standing): Finding {
@@ -81,59 +78,6 @@ export function checkSurroundings(surroundings: Surroundings): readonly Finding[
   ]
   const hints = outerContainerHints(surroundings, {isCallRefused: false})
   return [lsm, limited('surroundings', found.join(', '), ...hints)]
-}
-
-/** /dev/fuse, and the programs that the policy hands mounts to. */
-export function checkFuse(handlers: Readonly<Record<string, string>>): Finding {
-  const absent = [...new Set(Object.values(handlers))].filter((program) => !isProgram(program))
-  if (absent.length > 0)
-    return missing(
-      'FUSE',
-      `${absent.join(', ')} not found on PATH`,
-      `an administrator can install ${absent.join(', ')}`,
-    )
-  const device = canOpen('/dev/fuse')
-  const named = Object.entries(handlers).map(([type, program]) => `${type} by ${program}`)
-  if (device) return good('FUSE', named.length === 0 ? '/dev/fuse can be opened' : named.join(', '))
-  const text = "/dev/fuse can't be opened"
-  const advice = `an administrator can run: ${existsSync('/dev/fuse') ? 'chmod 666 /dev/fuse' : 'modprobe fuse'}`
-  return named.length > 0 ? missing('FUSE', text, advice) : limited('FUSE', text, advice)
-}
-
-/** Types that the policy lets the kernel mount: known already, or a module is there for them. */
-export function checkFileSystems(allowed: readonly string[]): readonly Finding[] {
-  const name = 'file systems'
-  const mount = {allowed, fuse: {}, shift: false, sources: []}
-  const [absent] = absentFileSystems({mount})
-  if (absent !== undefined) return [missing(name, absent.text, ...absent.advice)]
-  const unknown = allowed.filter((type) => presenceOf(type) === 'unknown')
-  if (unknown.length > 0)
-    return [
-      limited(name, `this kernel may have to load ${unknown.join(', ')}, and its modules are not to be seen here`),
-    ]
-  return allowed.length === 0 ? [] : [good(name, allowed.join(', '))]
-}
-
-export function isProgram(name: string): boolean {
-  const candidates = name.includes('/')
-    ? [name]
-    : withAdministration(process.env['PATH'] ?? '')
-        .split(':')
-        .map((directory) => `${directory || '.'}/${name}`)
-  return candidates.some((path) => allows(path, constants.X_OK))
-}
-
-export function canOpen(path: string): boolean {
-  return allows(path, constants.R_OK | constants.W_OK)
-}
-
-function allows(path: string, mode: number): boolean {
-  try {
-    accessSync(path, mode)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function readText(path: string): string | undefined {

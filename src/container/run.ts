@@ -19,7 +19,7 @@ import {commandEnvironment, variable} from './launch/environment.js'
 import {chooseIdMaps, ownIdMaps, toHost, type IdMaps} from './userns/idmap.js'
 import type {Export} from './export/index.js'
 import {launch, type ContainerEnd, type LaunchedContainer} from './launch/index.js'
-import {impossibilityNotes} from './unsupported.js'
+import {unsupportedNotes} from './unsupported.js'
 import {restoreOpenFiles} from './launch/limits.js'
 import type {LaunchPlan} from './plan.js'
 import {superBlocksAtLaunch} from './filesystem/super-blocks.js'
@@ -142,7 +142,7 @@ class Run {
     const plan = this.#plan(this.#state, maps, filesystem, terminal)
     const warnings = [
       ...entryWarnings(this.#entry),
-      ...impossibilityNotes(policy, this.#rootless),
+      ...unsupportedNotes(FAMILIES, policy, this.#rootless),
       ...filesystem.warnings,
       ...this.#cgroup.warnings,
     ]

@@ -2,6 +2,7 @@
 
 import type {ContainerDescription} from './container.js'
 import type {FlagValues} from '../flag.js'
+import type {CheckCircumstances, Service, Unsupported} from './finding.js'
 import type {Policy, PolicyDeclaration} from './policy.js'
 import type {Preparation, PreparationRequest} from './preparation.js'
 
@@ -243,6 +244,10 @@ export interface FamilyDeclaration<P, S, D = undefined, K = undefined> {
   readonly policy: PolicyDeclaration<P>
   /** The family's part of a policy, undefined when it is off; left out: the member of its name. */
   select?(policy: Policy): P | undefined
+  /** What the policy asks for that cannot work here. Only what is certain: a run that never comes to it is a good one. */
+  unsupported?(policy: P, options: FamilyOptions): readonly Unsupported[]
+  /** Which strategy would serve here, tried where it can be; left out: the first. */
+  check?(policy: P | undefined, circumstances: CheckCircumstances): Service
   /** What `policy.fromFlags` cannot tell, because code must be loaded for it. Throws UsageError. */
   load?(values: FlagValues): Promise<P | undefined>
   calls(policy: P, options: FamilyOptions): readonly AnyCall<P, S>[]

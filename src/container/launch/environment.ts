@@ -1,18 +1,11 @@
 // The environment of the command: what was inherited, with what is different in the container.
 
+import {withAdministration} from '../../host/programs.js'
+
 /** Value of a variable; undefined where it is not set. */
 export function variable(environment: readonly Buffer[], name: string): Buffer | undefined {
   const prefix = Buffer.from(`${name}=`)
   return environment.findLast((entry) => entry.subarray(0, prefix.length).equals(prefix))?.subarray(prefix.length)
-}
-
-/** Where Debian keeps the administrator's programs: its ordinary users' PATH lacks them (ENV_PATH of login.defs(5)). */
-const ADMINISTRATION = ['/usr/local/sbin', '/usr/sbin', '/sbin']
-
-/** `path`, a value of PATH, with the directories of administration that it lacks at its end. */
-export function withAdministration(path: string): string {
-  const own = path.split(':')
-  return [...own, ...ADMINISTRATION.filter((directory) => !own.includes(directory))].join(':')
 }
 
 export interface EnvironmentOptions {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 
 import {concludeCheck} from '../../../src/check/check.js'
-import {checkFamilies} from '../../../src/check/families.js'
-import type {FamilyFinding} from '../../../src/check/finding.js'
-import {good, missing} from '../../../src/check/finding.js'
-import {checkContainer, checkFileSystems, checkFuse, checkIds, checkNamespaces} from '../../../src/check/machine.js'
+import {checkFamilies as checkFamiliesIn} from '../../../src/check/families.js'
+import type {Circumstances} from '../../../src/check/families.js'
+import {checkContainer, checkIds, checkNamespaces} from '../../../src/check/machine.js'
 import type {Trial} from '../../../src/check/trial.js'
+import type {FamilyFinding, Finding} from '../../../src/intercept/finding.js'
+import {good, missing} from '../../../src/intercept/finding.js'
 import {describeCapabilities} from '../../../src/check/capability-names.js'
 import {checkJson, checkText} from '../../../src/render/checklist.js'
 import {plainStyle} from '../../../src/render/style.js'
@@ -31,10 +32,13 @@ const surroundings = {
   container: undefined,
 } as const
 
-function family(name: string, families: readonly FamilyFinding[]): FamilyFinding {
-  const found = families.find((each) => each.name === name)
-  assert.ok(found !== undefined)
-  return found
+const checkFamilies = (circumstances: Omit<Circumstances, 'hasUnifiedHierarchy'>) =>
+  checkFamiliesIn({hasUnifiedHierarchy: true, ...circumstances})
+
+function family(name: string, found: readonly (FamilyFinding | Finding)[]): FamilyFinding {
+  const own = found.find((each): each is FamilyFinding => each.name === name && 'flag' in each)
+  assert.ok(own !== undefined)
+  return own
 }
 
 describe('families that are checked', () => {
@@ -49,7 +53,9 @@ describe('families that are checked', () => {
   })
 
   it('are missing where no container can be made', () => {
-    for (const {state} of checkFamilies({policy: {}, rootless: true, trial: broken})) assert.equal(state, 'missing')
+    const found = checkFamilies({policy: {}, rootless: true, trial: broken}).filter((each) => 'flag' in each)
+    assert.ok(found.length > 5)
+    for (const {state} of found) assert.equal(state, 'missing')
   })
 
   it('are missing where only root could have them', () => {
@@ -99,10 +105,18 @@ describe('findings of check', () => {
   })
 
   it('name programs and file systems that are not there', () => {
-    assert.match(checkFuse({ext4: 'no-such-program'}).text, /^no-such-program not found/u)
-    const [found] = checkFileSystems(['tmpfs', 'nosuchfs'])
-    assert.deepEqual([found?.state, found?.text], ['missing', 'this kernel has no nosuchfs'])
-    assert.deepEqual(checkFileSystems([]), [])
+    const found = (mount: object) =>
+      checkFamilies({
+        policy: {mount: {allowed: [], fuse: {}, shift: false, sources: [], ...mount}},
+        rootless: false,
+        trial,
+      })
+        .filter((each) => !('flag' in each))
+        .map(({name, state, text}) => `${name} ${state}: ${text}`)
+    const [fuse, systems] = found({fuse: {ntfs: 'no-such-program'}, allowed: ['tmpfs', 'nosuchfs']})
+    assert.equal(fuse, 'FUSE missing: no-such-program not found on PATH')
+    assert.equal(systems, 'file systems missing: this kernel has no nosuchfs')
+    assert.equal(found({}).length, 1)
   })
 
   it('describe capabilities by the shorter list', () => {

@@ -17,6 +17,7 @@ import {uint32} from '../../caller/argument-kinds.js'
 import {BPF_COMMAND, bpfAttr, bpfCommand} from './attr.js'
 import type {BpfAttr} from './attr.js'
 import {CgroupSubtree} from './cgroup-subtree.js'
+import {checkPrograms, unsupportedPrograms} from './check.js'
 import {bpfPolicy} from './policy.js'
 import type {BpfPolicy} from './policy.js'
 import {ProgramBudget, isThere} from './program-budget.js'
@@ -251,6 +252,8 @@ export const bpfFamily = defineFamily<BpfPolicy, BpfState>({
     },
   ],
   policy: bpfPolicy,
+  unsupported: unsupportedPrograms,
+  check: checkPrograms,
   calls: () => [bpf],
   // Device programs need cgroups that the container can open and make.
   prepare: ({devices}, {rootless}) => ({ownCgroup: devices && !rootless}),

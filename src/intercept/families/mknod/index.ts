@@ -8,6 +8,7 @@ import {bindNode, makeRealNode, nameWithSlash, named} from './make-node.js'
 import type {MknodState} from './make-node.js'
 import {NodeStore} from './node-store.js'
 import {OwnCapabilities} from '../../caller/own-capabilities.js'
+import {checkNodes} from './check.js'
 import {mknodPolicy} from './policy.js'
 import type {MknodPolicy} from './policy.js'
 import {defineFamily, defineSyscall} from '../../family.js'
@@ -44,6 +45,7 @@ export const mknodFamily = defineFamily<MknodPolicy, MknodState>({
     },
   ],
   policy: mknodPolicy,
+  check: checkNodes,
   calls: (policy, options) => [mknod, mknodat, ...followUpCalls(policy, options)],
   prepare: ({devices}) => ({
     opensNodes: true,

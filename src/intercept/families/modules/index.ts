@@ -10,6 +10,7 @@ import {HostModules} from './host-modules.js'
 import {UnpackError, bytesOfFile, bytesOfMemory, compressionOf, withUnpacked} from './module-bytes.js'
 import {moduleName, normalModuleName} from './module-name.js'
 import type {ModuleBytes} from './module-name.js'
+import {checkModules, unsupportedModules} from './check.js'
 import {modulePolicy} from './policy.js'
 import type {ModulePolicy} from './policy.js'
 import {defineFamily, defineSyscall} from '../../family.js'
@@ -64,6 +65,8 @@ export const moduleFamily = defineFamily<ModulePolicy, ModuleState, SharedArrayB
     },
   ],
   policy: modulePolicy,
+  unsupported: unsupportedModules,
+  check: checkModules,
   calls: () => [finitModule, initModule],
   attach: () => ({shared: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)}),
   start: ({names}, {rootless}, lock = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) => ({

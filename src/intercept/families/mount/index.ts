@@ -19,6 +19,7 @@ import {closeSources, openSources} from './sources/opened.js'
 import type {OpenedSource} from './sources/opened.js'
 import {Workshop} from './private-mount-namespace.js'
 import {OwnCapabilities} from '../../caller/own-capabilities.js'
+import {checkMounts, unsupportedMounts} from './check.js'
 import {mountPolicy} from './policy.js'
 import type {MountPolicy} from './policy.js'
 import {defineFamily, defineSyscall} from '../../family.js'
@@ -61,6 +62,8 @@ export const mountFamily = defineFamily<MountPolicy, MountState, MountMemory, Mo
     },
   ],
   policy: mountPolicy,
+  unsupported: (policy, options) => unsupportedMounts(policy, options),
+  check: checkMounts,
   calls: (policy, options) => [
     mountCall(options),
     ...newMountCalls(options),

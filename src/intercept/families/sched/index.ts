@@ -8,6 +8,7 @@ import {abort, geteuid} from '../../../ffi/libc.js'
 import {getScheduler, setAttributes, setParameter, setScheduler} from '../../../ffi/scheduler.js'
 import {int32, showFlags, uint32} from '../../caller/argument-kinds.js'
 import type {ContainerDescription} from '../../container.js'
+import {checkPriorities} from './check.js'
 import {schedPolicy} from './policy.js'
 import type {SchedPolicy} from './policy.js'
 import {defineFamily, defineSyscall} from '../../family.js'
@@ -65,6 +66,7 @@ export const schedFamily = defineFamily<SchedPolicy, SchedState>({
     },
   ],
   policy: schedPolicy,
+  check: checkPriorities,
   calls: () => [schedSetscheduler, schedSetparam, schedSetattr],
   prepare: () => ({realtime: true}),
   start: (_policy, container) => ({container}),

@@ -13,6 +13,7 @@ import {
   size,
   string,
 } from '../../caller/argument-kinds.js'
+import {checkAttributes} from './check.js'
 import {setxattrPolicy} from './policy.js'
 import type {SetxattrPolicy} from './policy.js'
 import {defineFamily, defineSyscall} from '../../family.js'
@@ -57,6 +58,7 @@ export const setxattrFamily = defineFamily<SetxattrPolicy, AttributeState>({
     },
   ],
   policy: setxattrPolicy,
+  check: checkAttributes,
   calls: (_policy, {rootless}) => [
     ...pathCalls('', true, rootless),
     ...pathCalls('l', false, rootless),

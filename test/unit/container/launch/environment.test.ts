@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 
-import {commandEnvironment, withAdministration} from '../../../../src/container/launch/environment.js'
+import {commandEnvironment} from '../../../../src/container/launch/environment.js'
+import {withAdministration} from '../../../../src/host/programs.js'
 
 const DEBIAN_USER = '/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games'
 const SBIN = '/usr/local/sbin:/usr/sbin:/sbin'
