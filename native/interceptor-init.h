@@ -81,8 +81,8 @@ enum plan_flags {
 };
 
 enum record_kind {
-	RECORD_ROOT = 1, /* source */
-	RECORD_BIND, /* source, target */
+	RECORD_ROOT = 1, /* source, identity of what it must be (DEV:INODE) or nothing */
+	RECORD_BIND, /* source, target, identity as above */
 	RECORD_MOUNT, /* type, target, then pairs of option and value */
 	RECORD_DIRECTORY, /* target */
 	RECORD_FILE, /* target */

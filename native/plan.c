@@ -15,7 +15,7 @@ enum { PLAN_SIZE_MAX = 16 << 20, RECORDS_MAX = 65536, SOCK_FILTER_SIZE = 8, BPF_
 static bool record_is_valid(const struct record *record)
 {
 	static const unsigned char strings[RECORD_LIMIT] = {
-		[RECORD_ROOT] = 1,	  [RECORD_BIND] = 2,	    [RECORD_MOUNT] = 2,	    [RECORD_DIRECTORY] = 1,
+		[RECORD_ROOT] = 2,	  [RECORD_BIND] = 3,	    [RECORD_MOUNT] = 2,	    [RECORD_DIRECTORY] = 1,
 		[RECORD_FILE] = 1,	  [RECORD_SYMLINK] = 2,	    [RECORD_SEAL] = 1,	    [RECORD_STAGE] = 1,
 		[RECORD_HOSTNAME] = 1,	  [RECORD_WORKDIR] = 1,	    [RECORD_ENVIRONMENT] = 1, [RECORD_ARGUMENT] = 1,
 		[RECORD_CANDIDATE] = 1,	  [RECORD_REMOVE] = 1,	    [RECORD_NODE] = 4,

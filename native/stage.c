@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
@@ -37,6 +38,24 @@ static void attach(int tree, int root, const struct record *step, const char *pa
 	close(target);
 }
 
+/* Somebody may have put something else at the path of what was looked at before. */
+static void require_identity(int fd, const struct record *step)
+{
+	const char *wanted = record_string(step, step->kind == RECORD_ROOT ? 1 : 2);
+	char found[64];
+	struct stat status;
+
+	if (!*wanted)
+		return;
+	if (fstat(fd, &status) < 0)
+		fail(STAGE_SOURCE, step->step);
+	snprintf(found, sizeof(found), "%llu:%llu", (unsigned long long)status.st_dev, (unsigned long long)status.st_ino);
+	if (strcmp(found, wanted) != 0) {
+		errno = ESTALE;
+		fail(STAGE_SOURCE, step->step);
+	}
+}
+
 /*
  * A detached copy of the source with its flags set. Private, not a slave: what the host mounts later would otherwise
  * appear below a read-only root with the host's flags.
@@ -49,6 +68,7 @@ static int source_open(const struct record *step, int user_namespace)
 
 	if (tree < 0)
 		fail(STAGE_SOURCE, step->step);
+	require_identity(tree, step);
 	if (sys_mount_setattr(tree, recursive, &attr) < 0)
 		fail(STAGE_FLAGS, step->step);
 	if (step->flags & RECORD_IDMAP) {

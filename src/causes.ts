@@ -32,6 +32,11 @@ function causeText(cause: unknown): string {
   return WORDS[cause.code] ?? errnoText(-cause.errno)
 }
 
+/** What a system call that failed means to a person: `the file system is read-only`. */
+export function causeOf({code, errno}: SystemError): string {
+  return WORDS[code] ?? errnoText(errno)
+}
+
 function isNodeSystemError(error: Error): error is Error & {readonly code: string; readonly errno: number} {
   return 'code' in error && typeof error.code === 'string' && 'errno' in error && typeof error.errno === 'number'
 }

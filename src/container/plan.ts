@@ -12,6 +12,14 @@ export interface MountFlags {
 }
 
 /**
+ * The person named this source: it was opened before anything was planned, and nothing else is mounted in its place,
+ * whatever another container has made its path lead to. `identity`: `DEV:INODE` of stat(2).
+ */
+export interface Named {
+  readonly identity: string
+}
+
+/**
  * Steps that build the container's file system, carried out in order by interceptor-init. `target` is an absolute path
  * in the container, resolved below its root without leaving it. Paths are bytes: they need not be UTF-8.
  *
@@ -26,6 +34,7 @@ export type FilesystemStep =
       readonly idmap: boolean
       readonly recursive: boolean
       readonly flags: MountFlags
+      readonly named?: Named
     }
   | {
       readonly kind: 'bind'
@@ -36,6 +45,7 @@ export type FilesystemStep =
       readonly flags: MountFlags
       /** In the second group, over a file system of the container's own. */
       readonly inside?: true
+      readonly named?: Named
     }
   /** Owned by the container's root. `sizeBytes` 0: the kernel's default. */
   | {

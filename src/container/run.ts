@@ -23,6 +23,7 @@ import {unsupportedNotes} from './unsupported.js'
 import {restoreOpenFiles} from './launch/limits.js'
 import type {LaunchPlan} from './plan.js'
 import {superBlocksAtLaunch} from './filesystem/super-blocks.js'
+import {NamedPlaces} from './filesystem/named-places.js'
 import {prepareFilesystem, type PreparedFilesystem} from './filesystem/prepare.js'
 import {entryWarnings, requireEntered} from './userns/entry-advice.js'
 import type {Entry} from './userns/reexecute.js'
@@ -56,6 +57,7 @@ class Run {
   #cgroup: ContainerCgroup | undefined
   #launched: LaunchedContainer | undefined
   #families: PreparedFamilies | undefined
+  #places: NamedPlaces | undefined
   #export: Export | undefined
   /** Ours, and that of the container until it is launched. */
   #spawner: readonly [ours: number, theirs: number] | undefined
@@ -108,6 +110,7 @@ class Run {
     this.#families?.close()
     for (const fd of this.#spawner ?? []) close(fd)
     this.#state?.release()
+    this.#places?.close()
   }
 
   async #launch(): Promise<LaunchedContainer> {
@@ -121,12 +124,16 @@ class Run {
       own: ownIdMaps,
     })
     const terminal = standardTerminal()
+    const places = new NamedPlaces()
+    this.#places = places
     const devices = container.devices.map(({path}) => path)
     const families = prepareFamilies(FAMILIES, policy, {rootless: this.#rootless, devices})
     this.#families = families
+    places.openAll(container, families.shown)
     const filesystem = prepareFilesystem({
       container,
       families,
+      places,
       rootless: this.#rootless,
       writesAsRoot: !this.#rootless || toHost(ownIdMaps().uidMap, 0) === 0,
       maps,
@@ -147,7 +154,7 @@ class Run {
       ...this.#cgroup.warnings,
     ]
     for (const warning of warnings) await this.#reporter.note(warning)
-    this.#export = await this.#prepareExport(filesystem, maps)
+    this.#export = await this.#prepareExport(filesystem, places, maps)
     if (!this.#rootless) renewMoves(hierarchies)
     const launching = launch(plan, {
       mapped: (pid) => {
@@ -160,6 +167,7 @@ class Run {
     removeStaleCgroups(host, hierarchies)
     const launched = await launching
     this.#launched = launched
+    places.close()
     await this.#begin(launched, plan)
     return launched
   }
@@ -200,11 +208,11 @@ class Run {
     for (const note of beginning.notes) await this.#reporter.note(note)
   }
 
-  async #prepareExport({currentDirectory, steps}: PreparedFilesystem, maps: IdMaps): Promise<Export | undefined> {
+  async #prepareExport({steps}: PreparedFilesystem, places: NamedPlaces, maps: IdMaps): Promise<Export | undefined> {
     const {export: asked} = this.#options
     if (asked === undefined) return undefined
     const {Export} = await import('./export/index.js')
-    return Export.prepare({...asked, currentDirectory, steps, maps, devices: this.#families?.archived ?? []})
+    return Export.prepare({...asked, places, steps, maps, devices: this.#families?.archived ?? []})
   }
 
   async #writeExport(end: ContainerEnd): Promise<void> {
@@ -224,8 +232,8 @@ class Run {
     families: PreparedFamilies,
     {terminal, maps, hierarchies}: {terminal: Buffer | undefined; maps: IdMaps; hierarchies: Hierarchies},
   ): ContainerCgroup {
-    const {memoryBytes, pids, cpus, devices} = this.#options.container
-    const nodes = [...devices.map(({path}) => path), ...(terminal === undefined ? [] : [terminal])]
+    const {memoryBytes, pids, cpus} = this.#options.container
+    const nodes = [...(this.#places?.devices ?? []), ...(terminal === undefined ? [] : [terminal])]
     const root = {uid: toHost(maps.uidMap, 0) ?? 0, gid: toHost(maps.gidMap, 0) ?? 0}
     const options: CgroupOptions = {
       name,

@@ -1,13 +1,15 @@
 // Opens what a person named on the host: once, component by component, past no link that a container may have made.
 
+import {causeOf} from '../causes.js'
 import {UsageError} from '../errors.js'
-import {ERRNO, SystemError, errnoText} from '../ffi/errors.js'
+import {ERRNO, SystemError, isSystemError} from '../ffi/errors.js'
 import {O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, AT_FDCWD, closeQuietly, openat, readlinkat} from '../ffi/libc.js'
 import {fstat, fstatfs} from '../ffi/mount.js'
-import {ROOT, components, display, isAbsolute, join, parent} from './path-bytes.js'
+import {ROOT, absolute, components, display, isAbsolute, join, parent} from './path-bytes.js'
 import {isIn, isSystem} from './system-directories.js'
 
 const PATH_MAX = 4096
+const SLASH = 0x2f
 /** MAXSYMLINKS of include/linux/namei.h. */
 const LINKS_MAX = 40
 const S_IFMT = 0o170_000
@@ -65,8 +67,73 @@ export function openHostPath(path: Buffer): number {
  * @throws UsageError that names the flag, and the link where one is in the way
  */
 export function openNamed(flag: string, path: Buffer): number {
+  return naming(flag, path, () => openHostPath(path))
+}
+
+/** The same for what need not be there yet: undefined where there is nothing, and no link on the way. */
+export function openNamedIfThere(flag: string, path: Buffer): number | undefined {
+  return naming(flag, path, () => openIfThere(path))
+}
+
+/** A file that is to be written: what stands at its name, if anything does, and the directory where it belongs. */
+export interface NamedFile {
+  /** O_PATH descriptors, for the taker to close. */
+  readonly directory: number
+  readonly existing: number | undefined
+  /** Never `.` or `..`. */
+  readonly name: Buffer
+}
+
+/**
+ * The place of a file that a flag names, absolute or relative to the current directory.
+ *
+ * @throws UsageError where there is no such directory, where the name is one, and where a link is in the way
+ */
+export function openNamedFile(flag: string, path: Buffer): NamedFile {
+  const whole = absolute(path, textOf(AT_FDCWD, '/proc/self/cwd'))
+  const name = whole.subarray(whole.lastIndexOf(SLASH) + 1)
+  if (['', '.', '..'].includes(name.toString('latin1')))
+    throw new UsageError(`cannot use --${flag} ${display(path)}: it is a directory`)
+  return naming(flag, path, () => {
+    const directory = openDirectoryOf(path, whole.subarray(0, whole.length - name.length))
+    try {
+      return {directory, existing: openIfThere(whole), name}
+    } catch (error) {
+      closeQuietly(directory)
+      throw error
+    }
+  })
+}
+
+function openDirectoryOf(path: Buffer, directory: Buffer): number {
+  try {
+    return openHostPath(directory)
+  } catch (error) {
+    if (!isSystemError(error, ERRNO.ENOENT)) throw error
+    throw new UsageError(`cannot write ${display(path)}: its directory is not there`, {
+      hints: [`make it first: mkdir -p ${display(directory)}`],
+    })
+  }
+}
+
+/** For node:fs: the file `name` in the directory that `directory` is a descriptor of, or that descriptor's own file. */
+export function pathOf(descriptor: number, name?: Buffer): Buffer {
+  const own = Buffer.from(`/proc/self/fd/${descriptor}`)
+  return name === undefined ? own : join(own, name)
+}
+
+function openIfThere(path: Buffer): number | undefined {
   try {
     return openHostPath(path)
+  } catch (error) {
+    if (isSystemError(error, ERRNO.ENOENT)) return undefined
+    throw error
+  }
+}
+
+function naming<T>(flag: string, path: Buffer, action: () => T): T {
+  try {
+    return action()
   } catch (error) {
     if (error instanceof LinkInTheWay) {
       throw new UsageError(`cannot use --${flag} ${display(path)}: ${error.message}`, {
@@ -74,7 +141,7 @@ export function openNamed(flag: string, path: Buffer): number {
       })
     }
     if (!(error instanceof SystemError)) throw error
-    const cause = error.errno === ERRNO.ENOENT ? 'there is nothing of that name' : errnoText(error.errno)
+    const cause = error.errno === ERRNO.ENOENT ? 'there is nothing of that name' : causeOf(error)
     throw new UsageError(`cannot use --${flag} ${display(path)}: ${cause}`)
   }
 }

@@ -2,11 +2,12 @@
 // a placeholder can't keep.
 
 import {randomBytes} from 'node:crypto'
-import {accessSync, constants, lstatSync} from 'node:fs'
+import {accessSync, closeSync, constants, fstatSync} from 'node:fs'
 import type {FileHandle} from 'node:fs/promises'
 import {open, rename, unlink} from 'node:fs/promises'
 
 import {LaunchError} from '../errors.js'
+import {openNamedFile, pathOf} from '../host/open.js'
 import type {ManifestEntry} from '../intercept/family.js'
 import {toJson} from './json.js'
 import {printable} from './printable.js'
@@ -91,26 +92,27 @@ export class ManifestFile {
 
   /** Before anything is launched, so that a mistake costs no build. */
   static async open(path: Buffer): Promise<ManifestFile> {
-    const slash = path.lastIndexOf('/')
-    const name = path.subarray(slash + 1)
-    const parent = slash === -1 ? Buffer.from('.') : path.subarray(0, Math.max(slash, 1))
     const shown = printable(path.toString())
-    if (name.length === 0 || name.equals(Buffer.from('.')) || name.equals(Buffer.from('..'))) {
-      throw new LaunchError(`cannot write the manifest ${shown}: it is a directory`)
-    }
+    const {directory, existing, name} = openNamedFile('manifest', path)
     try {
-      accessSync(parent, constants.W_OK)
-      // A link is replaced, also one to a directory.
-      if (lstatSync(path, {throwIfNoEntry: false})?.isDirectory() === true)
-        throw new LaunchError(`cannot write the manifest ${shown}: it is a directory`)
-      return new ManifestFile(await open(parent, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.from(name), shown)
+      const stats = existing === undefined ? undefined : fstatSync(existing)
+      if (stats?.isFile() === false) {
+        const kind = stats.isDirectory() ? 'a directory' : 'no regular file'
+        throw new LaunchError(`cannot write the manifest ${shown}: it is ${kind}`)
+      }
+      accessSync(pathOf(directory), constants.W_OK)
+      const {O_DIRECTORY, O_RDONLY} = constants
+      return new ManifestFile(await open(pathOf(directory), O_RDONLY | O_DIRECTORY), Buffer.from(name), shown)
     } catch (cause) {
       if (cause instanceof LaunchError) throw cause
       throw new LaunchError(`cannot write the manifest ${shown}`, {cause})
+    } finally {
+      closeSync(directory)
+      if (existing !== undefined) closeSync(existing)
     }
   }
 
-  /** Writes and closes. A symbolic link that stands at the name is replaced, not followed. */
+  /** Writes and closes. A symbolic link that stands at the name by now is replaced, not followed. */
   async replace(text: string): Promise<void> {
     const temporary = this.#at(Buffer.from(`.interceptor-${randomBytes(8).toString('hex')}`))
     try {
@@ -131,7 +133,7 @@ export class ManifestFile {
   }
 
   #at(name: Buffer): Buffer {
-    return Buffer.concat([Buffer.from(`/proc/self/fd/${this.#directory.fd}/`), name])
+    return pathOf(this.#directory.fd, name)
   }
 }
 

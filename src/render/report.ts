@@ -1,11 +1,12 @@
 // Everything that a run tells: owns the log, the counters, the manifest and the last words.
 
-import {constants} from 'node:fs'
+import {closeSync, constants} from 'node:fs'
 import type {FileHandle} from 'node:fs/promises'
 import {open} from 'node:fs/promises'
 
 import type {OutputOptions, Reporter, RunEnd, StartSummary} from '../container/run-options.js'
 import {EXIT, LaunchError} from '../errors.js'
+import {openNamedFile, pathOf} from '../host/open.js'
 import {revealSecrets} from '../intercept/caller/secrets.js'
 import {isTold} from '../intercept/decision.js'
 import type {Decision, DecisionBatch, Outcome, Wanted} from '../intercept/decision.js'
@@ -56,14 +57,19 @@ export async function openReport(options: ReportOptions): Promise<RunReport> {
   if (showSecrets) revealSecrets()
   const terminal = new Sink({fd: standardError, name: 'standard error', isRaw: options.isRaw})
   const file = logFile === undefined ? undefined : await openLog(logFile)
-  return new RunReport(options, {
-    terminal,
-    log:
-      file === undefined ? terminal : new Sink({fd: file.fd, name: printable(String(logFile)), isRaw: options.isRaw}),
-    logFile: file,
-    manifest: manifest === undefined ? undefined : await ManifestFile.open(manifest),
-    style: file === undefined ? await styleFor(options.isTerminal(standardError)) : plainStyle,
-  })
+  try {
+    return new RunReport(options, {
+      terminal,
+      log:
+        file === undefined ? terminal : new Sink({fd: file.fd, name: printable(String(logFile)), isRaw: options.isRaw}),
+      logFile: file,
+      manifest: manifest === undefined ? undefined : await ManifestFile.open(manifest),
+      style: file === undefined ? await styleFor(options.isTerminal(standardError)) : plainStyle,
+    })
+  } catch (error) {
+    await file?.close()
+    throw error
+  }
 }
 
 export class RunReport implements Reporter {
@@ -132,8 +138,11 @@ export class RunReport implements Reporter {
   }
 
   async end(end: RunEnd): Promise<RunEnd> {
-    await this.#lastWords(end)
-    await this.#parts.logFile?.close()
+    try {
+      await this.#lastWords(end)
+    } finally {
+      await this.#parts.logFile?.close()
+    }
     await this.#writeManifest()
     const refused = this.#options.output.failOnRefused && this.counts.refused > 0
     return refused && end.kind === 'exited' && end.status === 0 ? {kind: 'exited', status: EXIT.refused} : end
@@ -193,16 +202,22 @@ export class RunReport implements Reporter {
   }
 }
 
+/** Appending: two descriptors of one file, or a truncation by somebody else, leave no holes. */
 async function openLog(path: Buffer): Promise<FileHandle> {
-  // Appending: two descriptors of one file, or a truncation by somebody else, leave no holes. An earlier container may
-  // have left a link in its tree; only the system's own, such as /dev/stderr, are followed.
-  const {O_APPEND, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY} = constants
-  const follow = /^\/(?:dev|proc)\//.test(path.toString('latin1')) ? 0 : O_NOFOLLOW
+  const {O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_TRUNC, O_WRONLY} = constants
+  const {directory, existing, name} = openNamedFile('log-file', path)
   try {
-    return await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | follow, 0o644)
+    if (existing === undefined) {
+      return await open(pathOf(directory, name), O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0o644)
+    }
+    // Opening a FIFO would wait for a reader; without one this is ENXIO (fifo(7)).
+    return await open(pathOf(existing), O_WRONLY | O_TRUNC | O_APPEND | O_NONBLOCK)
   } catch (cause) {
-    const hints = hasCode(cause, 'ELOOP') ? ['it is a symbolic link: name the file itself'] : []
+    const hints = hasCode(cause, 'ENXIO') ? ['nobody reads from it: start the reader first, or name a file'] : []
     throw new LaunchError(`cannot write the log ${printable(path.toString())}`, {cause, hints})
+  } finally {
+    closeSync(directory)
+    if (existing !== undefined) closeSync(existing)
   }
 }
 

@@ -4,6 +4,7 @@ import {closeSync, constants, openSync} from 'node:fs'
 
 import {LaunchError, UsageError} from '../../errors.js'
 import {SystemError} from '../../ffi/errors.js'
+import {close} from '../../ffi/libc.js'
 import {RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV, openat2} from '../../ffi/mount.js'
 import {idInside} from '../../intercept/caller/id-map.js'
 import {DEFAULT_DEVICES} from '../../kernel/device-numbers.js'
@@ -11,7 +12,9 @@ import type {Device} from '../../kernel/device-numbers.js'
 import type {ExportIds} from './attributes.js'
 import {ExportOutput} from './output.js'
 import {exportTree} from './tree.js'
+import {openNamedIfThere} from '../../host/open.js'
 import {thisHost} from '../filesystem/host.js'
+import type {NamedPlaces} from '../filesystem/named-places.js'
 import type {IdMaps} from '../userns/idmap.js'
 import {resolveOnHost} from '../filesystem/mount-points.js'
 import {absolute, below, components, display} from '../../host/path-bytes.js'
@@ -22,7 +25,8 @@ export interface ExportRequest {
   readonly file: Buffer
   /** Directory of the host; it may be made by the command. */
   readonly root: Buffer
-  readonly currentDirectory: Buffer
+  /** What was opened for the container. */
+  readonly places: NamedPlaces
   readonly steps: readonly FilesystemStep[]
   readonly maps: IdMaps
   /** What mknod may make. */
@@ -59,14 +63,18 @@ export class Export {
    */
   static prepare(request: ExportRequest): Export {
     const shown = display(request.root)
-    const path = resolveOnHost(thisHost, absolute(request.root, request.currentDirectory)).path
+    const {places} = request
+    const named = absolute(request.root, places.currentDirectory)
+    const there = openNamedIfThere('export-root', named)
+    if (there !== undefined) close(there)
+    const path = resolveOnHost(thisHost, named).path
     const step = stepAround(path, request.steps)
     const base = step?.source ?? path
     const rest = (below(path, base) ?? []).flatMap((name) => [Buffer.from('/'), name]).slice(1)
     const {O_DIRECTORY, O_RDONLY} = constants
     let directory: number
     try {
-      directory = openSync(base, O_RDONLY | O_DIRECTORY)
+      directory = openSync(places.fileOf(base), O_RDONLY | O_DIRECTORY)
     } catch (cause) {
       throw new UsageError(`cannot export ${shown}`, {
         cause,

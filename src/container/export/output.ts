@@ -1,22 +1,15 @@
 // Where an archive goes: a file that appears when it is whole, or a stream that is written as it comes.
 
 import {randomBytes} from 'node:crypto'
-import {
-  accessSync,
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
+import {accessSync, closeSync, constants, fstatSync, openSync, renameSync, unlinkSync, writeSync} from 'node:fs'
 
 import {isTerminal} from '../../ffi/terminal.js'
 import {LaunchError, UsageError} from '../../errors.js'
 import {AT_FDCWD, AT_SYMLINK_FOLLOW, O_DIRECTORY, POLLOUT, linkat, poll} from '../../ffi/libc.js'
+import {openNamedFile, pathOf} from '../../host/open.js'
 import {display} from '../../host/path-bytes.js'
+import {isIn} from '../../host/system-directories.js'
+import {pathOfDescriptor} from '../../intercept/caller/descriptor-path.js'
 
 const STANDARD_OUTPUT = 1
 const CHUNK = 256 * 1024
@@ -54,22 +47,35 @@ export class ExportOutput {
       })
     }
     const shown = display(target)
+    const {directory, existing, name} = openNamedFile('export', target)
     try {
-      const status = statSync(target, {throwIfNoEntry: false})
-      if (status?.isDirectory() === true) throw new UsageError(`cannot export to ${shown}: it is a directory`)
-      if (status?.isFile() === false) return new ExportOutput(shown, openSync(target, constants.O_WRONLY))
-      const slash = target.lastIndexOf('/')
-      const parent = slash === -1 ? Buffer.from('.') : target.subarray(0, Math.max(slash, 1))
-      accessSync(parent, constants.W_OK)
+      if (existing !== undefined && !fstatSync(existing).isFile()) return ExportOutput.#stream(shown, existing)
+      accessSync(pathOf(directory), constants.W_OK)
       return new ExportOutput(shown, -1, {
-        directory: openSync(parent, constants.O_RDONLY | constants.O_DIRECTORY),
-        name: target.subarray(slash + 1),
+        directory: openSync(pathOf(directory), constants.O_RDONLY | constants.O_DIRECTORY),
+        name,
         temporary: Buffer.from(`.interceptor-${randomBytes(8).toString('hex')}`),
       })
     } catch (cause) {
       if (cause instanceof UsageError) throw cause
       throw new LaunchError(`cannot export to ${shown}`, {cause})
+    } finally {
+      closeSync(directory)
+      if (existing !== undefined) closeSync(existing)
     }
+  }
+
+  /** A FIFO, or a device that was named where devices are: a node elsewhere may be one that a container made. */
+  static #stream(shown: string, existing: number): ExportOutput {
+    const stats = fstatSync(existing)
+    if (stats.isDirectory()) throw new UsageError(`cannot export to ${shown}: it is a directory`)
+    if ((stats.isBlockDevice() || stats.isCharacterDevice()) && !isIn(pathOfDescriptor(existing), '/dev')) {
+      throw new UsageError(`cannot export to ${shown}: it is a device node outside /dev`, {
+        hints: ['name the node in /dev, if the archive is to overwrite the device'],
+      })
+    }
+    // Opening a FIFO would wait for a reader; without one this is ENXIO (fifo(7)).
+    return new ExportOutput(shown, openSync(pathOf(existing), constants.O_WRONLY | constants.O_NONBLOCK))
   }
 
   /** Bytes that were given so far. */
@@ -162,5 +168,5 @@ function openNamed(place: Place): number {
 }
 
 function at({directory}: Place, name: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name])
+  return pathOf(directory, name)
 }

@@ -1,6 +1,6 @@
 // What planning the container's file system reads of the host: the small impure half of index.ts.
 
-import {lstatSync, readdirSync, readFileSync, readlinkSync, type Stats} from 'node:fs'
+import {lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats} from 'node:fs'
 
 import {decodeDevice} from '../../kernel/device-numbers.js'
 import type {Device} from '../../kernel/device-numbers.js'
@@ -13,7 +13,7 @@ export interface FileFacts {
   readonly mode: number
   readonly uid: number
   readonly gid: number
-  /** Device and inode: equal exactly for one and the same file. */
+  /** Device and inode, `DEV:INODE` as stat(2) has them: equal exactly for one and the same file. */
   readonly identity: string
   /** Of a device node alone. */
   readonly device?: Device
@@ -38,7 +38,7 @@ export interface Host {
 export const thisHost: Host = {
   lstat(path) {
     try {
-      return factsOf(lstatSync(path, {throwIfNoEntry: true}))
+      return factsOf(lstatSync(path, {throwIfNoEntry: true, bigint: true}))
     } catch {
       return undefined
     }
@@ -46,11 +46,6 @@ export const thisHost: Host = {
   readlink: (path) => readlinkSync(path, {encoding: 'buffer'}),
   list: (directory) => readdirSync(directory, {encoding: 'buffer'}),
   mountPoints: () => parseMountInfo(readFileSync('/proc/self/mountinfo')),
-}
-
-/** The current directory as the kernel names it, which process.cwd() garbles where it is no UTF-8. */
-export function physicalCurrentDirectory(): Buffer {
-  return readlinkSync('/proc/self/cwd', {encoding: 'buffer'})
 }
 
 /** Fields of proc_pid_mountinfo(5): 3 device, 5 mount point, 6 options of the mount, then tags up to `-`, and the type. */
@@ -76,7 +71,7 @@ function unescapeOctal(text: string): Buffer {
   )
 }
 
-export function factsOf(stats: Stats): FileFacts {
+export function factsOf(stats: BigIntStats): FileFacts {
   const type: FileType = stats.isDirectory()
     ? 'directory'
     : stats.isSymbolicLink()
@@ -92,10 +87,10 @@ export function factsOf(stats: Stats): FileFacts {
   const isDevice = type === 'block' || type === 'character'
   return {
     type,
-    mode: mode & 0o7777,
-    uid,
-    gid,
+    mode: Number(mode) & 0o7777,
+    uid: Number(uid),
+    gid: Number(gid),
     identity: `${dev}:${ino}`,
-    ...(isDevice && {device: {type: type === 'block' ? 'b' : 'c', ...decodeDevice(rdev)}}),
+    ...(isDevice && {device: {type: type === 'block' ? 'b' : 'c', ...decodeDevice(Number(rdev))}}),
   }
 }

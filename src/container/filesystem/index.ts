@@ -110,14 +110,15 @@ function rootStep(options: FilesystemOptions, host: Host): FilesystemStep {
   if (rootfs === undefined)
     // nosuid costs nothing: setuid bits of owners that are not mapped are ignored anyway (bprm_fill_uid in fs/exec.c).
     return {kind: 'root', source: ROOT, idmap: false, recursive: true, flags: SHOWN}
-  if (host.lstat(rootfs)?.type !== 'directory')
-    throw new UsageError(`cannot use --rootfs ${display(rootfs)}: it is not a directory`)
+  const named = host.lstat(rootfs)
+  if (named?.type !== 'directory') throw new UsageError(`cannot use --rootfs ${display(rootfs)}: it is not a directory`)
   return {
     kind: 'root',
     source: rootfs,
     idmap: !rootless,
     recursive: isRecursive(rootfs, !rootless, host),
     flags: {nodev: !options.opensNodes},
+    named: {identity: named.identity},
   }
 }
 
@@ -256,14 +257,22 @@ function treeRequest(
   options: FilesystemOptions,
   host: Host,
 ): MountRequest {
-  const type = host.lstat(source)?.type
-  if (type === 'block' || type === 'character') return bindNodeRequest(source, target)
+  const named = host.lstat(source)
+  const type = named?.type
+  if (type === 'block' || type === 'character') return bindNodeRequest(source, target, named)
   const flags: MountFlags = {...(readOnly ? {readOnly: true} : {}), nodev: !options.opensNodes}
   return {
     target,
     mount(points) {
       const at = points.ensure(target, type === 'directory' ? 'directory' : 'file')
-      points.bind({source, target: at, idmap, recursive: isRecursive(source, idmap, host), flags})
+      points.bind({
+        source,
+        target: at,
+        idmap,
+        recursive: isRecursive(source, idmap, host),
+        flags,
+        ...(named && {named: {identity: named.identity}}),
+      })
     },
   }
 }

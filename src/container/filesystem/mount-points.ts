@@ -80,7 +80,7 @@ export class MountPoints {
     this.#covers.push({kind: 'fresh', target})
   }
 
-  bind(step: {source: Buffer; target: Buffer; idmap: boolean; recursive: boolean; flags: MountFlags}): void {
+  bind(step: Omit<Extract<FilesystemStep, {kind: 'bind'}>, 'inside' | 'kind'>): void {
     this.steps.push({kind: 'bind', ...step})
     const {source, target} = step
     this.#covers.push(

@@ -2,7 +2,7 @@
 
 import {UsageError} from '../../errors.js'
 import type {IdMapExtent} from '../../intercept/container.js'
-import type {FilesystemStep} from '../plan.js'
+import type {FilesystemStep, Named} from '../plan.js'
 import type {DeviceOption} from '../run-options.js'
 import {toHost} from '../userns/idmap.js'
 import type {Host} from './host.js'
@@ -28,7 +28,7 @@ export function deviceRequest({path, mode, owner}: DeviceOption, options: NodeOp
   const {path: source, facts} = resolveOnHost(host, named)
   if (facts?.device === undefined) throw new UsageError(`cannot use --device ${display(path)}: it is no device node`)
   const target = normal('--device', named)
-  if (options.rootless) return bindNodeRequest(source, target)
+  if (options.rootless) return bindNodeRequest(source, target, facts)
   const {uid, gid} = owner ?? {uid: 0, gid: 0}
   const [hostUid, hostGid] = [toHost(options.uidMap, uid), toHost(options.gidMap, gid)]
   if (hostUid === undefined || hostGid === undefined)
@@ -59,11 +59,20 @@ function madeNodeRequest(target: Buffer, node: MadeNode): MountRequest {
   }
 }
 
-export function bindNodeRequest(source: Buffer, target: Buffer): MountRequest {
-  return {target, mount: (points) => bindNode(points, source, target)}
+/** `named`: where a person named the node. */
+export function bindNodeRequest(source: Buffer, target: Buffer, named?: Named): MountRequest {
+  return {target, mount: (points) => bindNode(points, source, target, named)}
 }
 
-export function bindNode(points: MountPoints, source: Buffer, target: Buffer): void {
+export function bindNode(points: MountPoints, source: Buffer, target: Buffer, named?: Named): void {
   const at = points.ensure(target, 'file')
-  points.bind({source, target: at, idmap: false, recursive: false, flags: {nosuid: true, noexec: true}})
+  const flags = {nosuid: true, noexec: true}
+  points.bind({
+    source,
+    target: at,
+    idmap: false,
+    recursive: false,
+    flags,
+    ...(named && {named: {identity: named.identity}}),
+  })
 }

@@ -1,11 +1,13 @@
 // From what was asked for to the plan of the file system: looks at the host, applies the guard, plans.
 
 import {accessSync, constants, readFileSync, statSync} from 'node:fs'
-import {UsageError} from '../../errors.js'
+import {LaunchError, UsageError} from '../../errors.js'
 import type {PreparedFamilies} from '../../intercept/engine/prepared.js'
 import {planFilesystem, type FilesystemPlan} from './index.js'
 import {homesOf, refusal, setuidWarning} from './writable-roots.js'
-import {factsOf, physicalCurrentDirectory, thisHost, type FileFacts} from './host.js'
+import {factsOf, thisHost, type FileFacts} from './host.js'
+import type {NamedPlaces} from './named-places.js'
+import type {FilesystemStep} from '../plan.js'
 import type {IdMaps} from '../userns/idmap.js'
 import type {ContainerOptions} from '../run-options.js'
 import {resolveOnHost} from './mount-points.js'
@@ -22,6 +24,8 @@ export interface FilesystemRequest {
   readonly maps: IdMaps
   /** Device path of the terminal among the standard streams. */
   readonly terminal: Buffer | undefined
+  /** All that `container` and the families name, and the current directory. */
+  readonly places: NamedPlaces
   /** HOME of the environment. */
   readonly home: Buffer | undefined
   /** Where the container gets its own cgroup of the unified hierarchy. */
@@ -36,14 +40,13 @@ export interface PreparedFilesystem extends FilesystemPlan {
 
 /** Throws UsageError where a path can't be had, or where writing to it would endanger the host. */
 export function prepareFilesystem(request: FilesystemRequest): PreparedFilesystem {
-  const currentDirectory = physicalCurrentDirectory()
-  const {container, families, rootless, writesAsRoot, terminal} = request
-  const rootfs = container.rootfs && resolveOnHost(thisHost, absolute(container.rootfs, currentDirectory)).path
+  const {container, families, places, rootless, writesAsRoot, terminal} = request
+  const {currentDirectory} = places
+  const host = places.over(thisHost)
+  const rootfs = container.rootfs && resolveOnHost(host, absolute(container.rootfs, currentDirectory)).path
   const refused = (directory: Buffer) =>
     refusal({directory, rootless: !writesAsRoot, homes: homes(request.home), stat: followed})
   if (rootfs !== undefined) {
-    if (followed(rootfs) === undefined)
-      throw new UsageError(`cannot use --rootfs ${display(rootfs)}: there is nothing of that name`)
     const cause = refused(rootfs)
     if (cause !== undefined) throw new UsageError(`cannot use --rootfs ${display(rootfs)}: ${cause}`)
   }
@@ -67,8 +70,9 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
       opensNodes: families.opensNodes,
       terminal,
     },
-    thisHost,
+    host,
   )
+  requireOpened(plan.steps, places)
   const written = rootfs ?? (bindCurrentDirectory ? currentDirectory : undefined)
   const warning =
     written === undefined || !writesAsRoot || container.readOnly ? undefined : setuidWarning(written, followed)
@@ -98,6 +102,14 @@ function canOpen(path: Buffer): boolean {
     return true
   } catch {
     return false
+  }
+}
+
+/** While it was planned, another container may have changed where a path leads to. */
+function requireOpened(steps: readonly FilesystemStep[], {descriptors}: NamedPlaces): void {
+  for (const step of steps) {
+    if (!('named' in step) || descriptors.has(step.source.toString('latin1'))) continue
+    throw new LaunchError(`cannot use ${display(step.source)}: something else was put in its place meanwhile`)
   }
 }
 
@@ -132,7 +144,7 @@ function homes(home: Buffer | undefined): readonly Buffer[] {
 
 function followed(path: Buffer): FileFacts | undefined {
   try {
-    return factsOf(statSync(path))
+    return factsOf(statSync(path, {bigint: true}))
   } catch {
     return undefined
   }

@@ -117,9 +117,9 @@ function recordsOf(plan: LaunchPlan, stage: string): readonly NativeRecord[] {
 function stepRecord(step: FilesystemStep, plan: LaunchPlan): NativeRecord {
   switch (step.kind) {
     case 'root':
-      return {kind: RECORDS.root, ...bindOptions(step), strings: [step.source]}
+      return {kind: RECORDS.root, ...bindOptions(step), strings: [step.source, step.named?.identity ?? '']}
     case 'bind':
-      return {kind: RECORDS.bind, ...bindOptions(step), strings: [step.source, step.target]}
+      return {kind: RECORDS.bind, ...bindOptions(step), strings: [step.source, step.target, step.named?.identity ?? '']}
     case 'tmpfs':
       return mountRecord('tmpfs', step.target, 0, attributes(step.flags), [
         ['mode', step.mode.toString(8)],

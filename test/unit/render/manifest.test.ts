@@ -137,7 +137,9 @@ describe('ManifestFile', () => {
   })
 
   it('fails before the run where the directory is missing or the name is none', async () => {
-    await assert.rejects(ManifestFile.open(Buffer.from(join(directory, 'no', 'm.json'))), {name: 'LaunchError'})
+    await assert.rejects(ManifestFile.open(Buffer.from(join(directory, 'no', 'm.json'))), {
+      message: /: its directory is not there$/,
+    })
     await assert.rejects(ManifestFile.open(Buffer.from(`${directory}/`)), {message: /: it is a directory$/})
   })
 })

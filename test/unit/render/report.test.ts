@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import {execFileSync} from 'node:child_process'
 import {mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -179,8 +180,17 @@ describe('openReport', () => {
   it('refuses a log that can not be opened', async () => {
     const output = {...plain, logFile: Buffer.from(join(directory, 'none', 'log'))}
     await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false}), {
+      message: `cannot write ${join(directory, 'none', 'log')}: its directory is not there`,
+    })
+  })
+
+  it('does not wait for somebody to read a FIFO', async () => {
+    const fifo = join(directory, 'fifo')
+    execFileSync('mkfifo', [fifo])
+    const output = {...plain, logFile: Buffer.from(fifo)}
+    await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false}), {
       name: 'LaunchError',
-      message: `cannot write the log ${join(directory, 'none', 'log')}`,
+      hints: ['nobody reads from it: start the reader first, or name a file'],
     })
   })
 
@@ -190,8 +200,8 @@ describe('openReport', () => {
     symlinkSync(victim, join(directory, 'link'))
     const output = {...plain, logFile: Buffer.from(join(directory, 'link'))}
     await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false}), {
-      name: 'LaunchError',
-      hints: ['it is a symbolic link: name the file itself'],
+      name: 'UsageError',
+      hints: [`name the place that it leads to, if you trust it: readlink -f ${join(directory, 'link')}`],
     })
     assert.equal(readFileSync(victim, 'utf8'), 'safe')
   })
