@@ -108,9 +108,9 @@ expect('ENOTBLK', b'fifo', b'm', b'ext4')
 expect('ENOTBLK', b'/dev/null', b'm', b'ext4')
 expect('EPERM|ENXIO', sys.argv[2].encode(), b'm', b'ext4') if os.path.exists(sys.argv[2]) else None
 expect('ENODEV', device, b'm', b'nosuchtype')
-for data in (b'nosuchoption', b'errors=maybe', b'noatime=', b'sb=99999999999', b'data=\\xff\\xfe', b'%s%n', b'usrquota=' + b'x' * 300, b'=,=,nosuch'):
+for data in (b'nosuchoption', b'errors=maybe', b'noatime=', b'data=\\xff\\xfe', b'%s%n', b'usrquota=' + b'x' * 300, b'=,=,nosuch'):
     expect('EINVAL', device, b'm', b'ext4', 0, data)
-for data in (b'errors=panic', b'journal_dev=0x801', b'journal_path=/dev/vda'):
+for data in (b'errors=panic', b'sb=99999999999', b'journal_dev=0x801', b'journal_path=/dev/vda'):
     expect('EPERM', device, b'm', b'ext4', 0, data)
 for data in (b'', b',,,', b'=', b'errors=continue'):
     expect('ok', device, b'm', b'ext4', 0, data)

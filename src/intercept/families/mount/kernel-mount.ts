@@ -2,7 +2,7 @@
 
 import {CAP_SYS_ADMIN, capabilityMask} from '../../../ffi/credentials.js'
 import {ERRNO, SystemError} from '../../../ffi/errors.js'
-import {AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_RDONLY, closeQuietly, cString, openat} from '../../../ffi/libc.js'
+import {AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_RDONLY, closeQuietly, cString, openat, pread} from '../../../ffi/libc.js'
 import {
   FSCONFIG_CMD_RECONFIGURE,
   FSCONFIG_SET_FLAG,
@@ -37,6 +37,7 @@ import type {MountOption} from './options.js'
 import {mountOverlay} from './overlay/overlay-mount.js'
 import {needsDevice, openImage} from './sources/sources.js'
 import type {MountSource, MountSources} from './sources/sources.js'
+import {mayLeadElsewhere, strangeDeviceOf} from './sources/super-block.js'
 import type {StandIns} from './loop/stand-in.js'
 import type {MadeMount, Workshop} from './private-mount-namespace.js'
 
@@ -108,6 +109,8 @@ export function withSource<T>(
   if (source?.kind === 'refuse') return source
   const {device, release} = deviceOf(source, request, caller, state)
   try {
+    const strange = device === undefined ? undefined : strangeDevice(type, device, state)
+    if (strange !== undefined) return {kind: 'refuse', errno: ERRNO.EPERM, reason: strange}
     caller.assertAlive()
     const result = action(device)
     if (source?.kind === 'stand-in' && request.source !== null)
@@ -115,6 +118,20 @@ export function withSource<T>(
     return result
   } finally {
     release()
+  }
+}
+
+/** Read from the device, as the kernel will: an image begins where its loop device does. */
+function strangeDevice(type: string, device: Device, {workshop}: MountState): string | undefined {
+  if (!mayLeadElsewhere(type)) return undefined
+  const fd = workshop.openDevice(device, O_RDONLY)
+  try {
+    return strangeDeviceOf(type, (offset, length) => {
+      const bytes = Buffer.alloc(length)
+      return bytes.subarray(0, pread(fd, bytes, length, offset))
+    })
+  } finally {
+    closeQuietly(fd)
   }
 }
 

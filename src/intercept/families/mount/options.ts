@@ -55,6 +55,8 @@ export function dangerOf(options: readonly MountOption[]): string | undefined {
     if (value === 'panic' || (key === 'fatal_errors' && value !== undefined))
       return `${key}=${value} would stop the host when the file system is damaged`
     if (DEVICE_KEYS.has(key)) return `the option ${key} names one more device, which nobody has checked`
+    // ext4(5): the one at the usual place is the one that was looked at (super-block.ts).
+    if (key === 'sb') return 'the option sb names another super block, which nobody has checked'
     if (DESCRIPTOR_KEYS.has(key)) return `the option ${key} names a descriptor, which would not be the caller's`
   }
   return undefined
