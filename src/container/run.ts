@@ -139,7 +139,7 @@ class Run {
       maps,
       terminal,
       home: variable(this.#options.environment, 'HOME'),
-      cgroups: families.ownCgroup ? unifiedMountPoint() : undefined,
+      cgroups: families.ownCgroup === undefined ? undefined : unifiedMountPoint(),
     })
     this.#state = StateRecord.claim(this.#stateDirectory(), container.name, {policy, rootless: this.#rootless})
     if (!this.#rootless) renewMoves(hierarchies)
@@ -240,7 +240,7 @@ class Run {
       rootless: this.#rootless,
       realtime: families.realtime,
       devices: [...families.deviceRules, ...deviceRules(nodes)],
-      ...(families.ownCgroup && {delegateTo: root}),
+      ...(families.ownCgroup !== undefined && {delegateTo: {...root, flag: families.ownCgroup}}),
       ...(memoryBytes !== undefined && {memoryBytes}),
       ...(pids !== undefined && {pids}),
       ...(cpus !== undefined && {cpus}),

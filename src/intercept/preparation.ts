@@ -37,8 +37,8 @@ export interface Preparation<K = undefined> {
   readonly archived?: readonly Device[]
   /** Real-time scheduling policies work in its cgroup. */
   readonly realtime?: boolean
-  /** Its own cgroup of version 2, which its root may open and divide; not for an ordinary user's. */
-  readonly ownCgroup?: boolean
+  /** The flag for which it gets its own cgroup of version 2, which its root may open and divide; not an ordinary user's. */
+  readonly ownCgroup?: string | undefined
   /** The supervisor can have programs started in it: `spawner` of the ContainerDescription. */
   readonly spawner?: boolean
   /** For `attach`. */

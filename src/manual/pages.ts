@@ -44,6 +44,7 @@ function fillIn(sources: ManualSources, name: string, commands: readonly (readon
         .filter(({flag}) => flag !== '')
         .map(familyEntry)
         .join('\n'),
+    lxd: () => sources.families.flatMap(lxdEntry).join('\n'),
     keys: () => configurationKeys.map(keyEntry).join('\n'),
     pages: () =>
       seeAlso(
@@ -119,6 +120,17 @@ function placeholderOf(text: string): string {
     .split(/([A-Z][A-Z_]*)/)
     .map((part, index) => (index % 2 === 1 ? `\\fI${part}\\fP` : literal(part)))
     .join('')
+}
+
+/** The keys of LXD and Incus for one family; those behind the first one count while that one switches it on. */
+function lxdEntry({policy: {lxd}}: AnyFamily): readonly string[] {
+  if (lxd === undefined) return []
+  const {switch: first, others = []} = lxd
+  const keys = [first, ...others].map(({key}) => bold(key)).join(', ')
+  const flags = [first, ...others].flatMap(({flag}) => flag ?? []).map(({name}) => `--${name}`)
+  const on = first.words === undefined ? 'on' : `\`${first.words.on}\``
+  const rest = others.length === 0 ? '' : ` What follows the first key counts where that is ${on}.`
+  return [tagged(keys, [prose(`As ${flags.join(', ')}.${rest}`)])]
 }
 
 /** A key of a configuration file, in the words of its flag. */

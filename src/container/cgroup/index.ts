@@ -90,11 +90,10 @@ export function planCgroup(options: CgroupOptions, hierarchies: Hierarchies, hos
     })
   }
   if (options.delegateTo !== undefined && unified === undefined) {
+    const {flag} = options.delegateTo
     throw new UnavailableError(
-      'cannot give the container a cgroup for --bpf: no cgroup hierarchy of version 2 is mounted',
-      {
-        hints: ['Mount one: mount -t cgroup2 none /sys/fs/cgroup/unified', 'Leave out --bpf-devices'],
-      },
+      `cannot give the container a cgroup for ${flag}: no cgroup hierarchy of version 2 is mounted`,
+      {hints: ['Mount one: mount -t cgroup2 none /sys/fs/cgroup/unified', `Leave out ${flag}`]},
     )
   }
   const inUnified = wanted.filter((name) => !v1.has(name))

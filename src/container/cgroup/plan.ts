@@ -13,8 +13,8 @@ export interface CgroupOptions {
   readonly realtime?: boolean
   /** Beside BASE_DEVICES: allowlisted ones, and the container's terminal. */
   readonly devices?: readonly DeviceRule[]
-  /** The container may make cgroups below its own in the unified hierarchy: ids of its root outside. */
-  readonly delegateTo?: {readonly uid: number; readonly gid: number}
+  /** The container may make cgroups below its own in the unified hierarchy: ids of its root outside, and the flag that asks. */
+  readonly delegateTo?: {readonly uid: number; readonly gid: number; readonly flag: string}
   readonly rootless: boolean
 }
 

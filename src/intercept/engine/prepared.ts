@@ -35,7 +35,7 @@ export function prepareFamilies(
     archived: all.flatMap(({archived = []}) => archived),
     opensNodes: all.some(({opensNodes}) => opensNodes === true),
     realtime: all.some(({realtime}) => realtime === true),
-    ownCgroup: all.some(({ownCgroup}) => ownCgroup === true),
+    ownCgroup: all.find(({ownCgroup}) => ownCgroup !== undefined)?.ownCgroup,
     spawner: all.some(({spawner}) => spawner === true),
     kept: Object.fromEntries(prepared.map(({name, own}) => [name, own.kept])),
     close,

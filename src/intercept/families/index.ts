@@ -2,9 +2,9 @@
 
 import type {AnyFamily} from '../family.js'
 import {bpfFamily} from './bpf/index.js'
-import {moduleFamily} from './modules/index.js'
 import {handlerFamily} from './handler/index.js'
 import {mknodFamily} from './mknod/index.js'
+import {moduleFamily} from './modules/index.js'
 import {mountFamily} from './mount/index.js'
 import {schedFamily} from './sched/index.js'
 import {seccompFamily} from './seccomp/index.js'
@@ -13,9 +13,9 @@ import {sysinfoFamily} from './sysinfo/index.js'
 
 export const FAMILIES: readonly AnyFamily[] = [
   bpfFamily,
-  moduleFamily,
   handlerFamily,
   mknodFamily,
+  moduleFamily,
   mountFamily,
   schedFamily,
   seccompFamily,

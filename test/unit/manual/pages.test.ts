@@ -72,6 +72,8 @@ describe('the manual', () => {
   it('names every key of the configuration', () => {
     const missing = configurationKeys.filter(({name}) => !page('interceptor.yaml.5').includes(`\n${name}: `))
     assert.deepEqual(missing, [])
+    const lxd = FAMILIES.flatMap(({lxdKeys}) => lxdKeys).filter((key) => !page('interceptor.yaml.5').includes(key))
+    assert.deepEqual(lxd, [])
     assert.doesNotMatch(page('interceptor.yaml.5'), /May be repeated|: VALUE$|FS\[/m)
   })
 

@@ -256,7 +256,7 @@ export const bpfFamily = defineFamily<BpfPolicy, BpfState>({
   check: checkPrograms,
   calls: () => [bpf],
   // Device programs need cgroups that the container can open and make.
-  prepare: ({devices}, {rootless}) => ({ownCgroup: devices && !rootless}),
+  prepare: ({devices}, {rootless}) => ({ownCgroup: devices && !rootless ? '--bpf-devices' : undefined}),
   start(_policy, {cgroup, rootless}) {
     const own = cgroup?.unified?.own
     const isAlive = (id: number): boolean => isThere(() => close(openProgram(id)))

@@ -24,7 +24,7 @@ describe('prepareFamilies', () => {
       archived: [],
       opensNodes: false,
       realtime: false,
-      ownCgroup: false,
+      ownCgroup: undefined,
       spawner: false,
       kept: {},
     })
@@ -41,9 +41,9 @@ describe('prepareFamilies', () => {
   })
 
   it('gives device programs a cgroup of their own, but not those of an ordinary user', () => {
-    assert.equal(prepare({bpf: {devices: true}}).ownCgroup, true)
-    assert.equal(prepare({bpf: {devices: true}}, asUser).ownCgroup, false)
-    assert.equal(prepare({bpf: {devices: false}}).ownCgroup, false)
+    assert.equal(prepare({bpf: {devices: true}}).ownCgroup, '--bpf-devices')
+    assert.equal(prepare({bpf: {devices: true}}, asUser).ownCgroup, undefined)
+    assert.equal(prepare({bpf: {devices: false}}).ownCgroup, undefined)
   })
 
   it('asks for real-time bandwidth and for a spawner where a family needs them', () => {
