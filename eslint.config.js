@@ -92,7 +92,7 @@ export default defineConfig(
   layer(
     [
       'src/flag.ts',
-      'src/intercept/{family,policy,policy-order,preparation,decision,container}.ts',
+      'src/intercept/{family,policy,preparation,decision,combine,container}.ts',
       'src/intercept/families/*/policy.ts',
       'src/intercept/filter/{filter,bpf-vm}.ts',
       'src/intercept/caller/argument-kinds.ts',

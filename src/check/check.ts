@@ -3,6 +3,7 @@
 import {ownStanding, isPrivileged} from '../container/userns/privileges.js'
 import {ownSurroundings} from '../container/userns/host-restrictions.js'
 import {unifiedMountPoint} from '../container/cgroup/tree.js'
+import {Composition} from '../intercept/composition.js'
 import type {Policy} from '../intercept/policy.js'
 import {checkCgroups} from './cgroups.js'
 import type {Limits} from './cgroups.js'
@@ -68,9 +69,7 @@ export function planCheck({policy, limits, configuration, notes}: CheckRequest):
     {
       title: 'families',
       find: async () =>
-        checkFamilies({
-          policy,
-          rootless,
+        checkFamilies(new Composition({policy, rootless}), {
           hasUnifiedHierarchy: unifiedMountPoint() !== undefined,
           trial: await tried(),
         }),

@@ -1,14 +1,13 @@
 // Which strategy of each family would serve here, for the policy as given.
 
+import type {Composition} from '../intercept/composition.js'
 import {FAMILIES} from '../intercept/families/index.js'
 import type {AnyFamily} from '../intercept/family.js'
 import type {CheckCircumstances, FamilyFinding, Finding, Service} from '../intercept/finding.js'
 import {cannotServe, serves} from '../intercept/finding.js'
-import type {Policy} from '../intercept/policy.js'
 import type {Trial} from './trial.js'
 
-export interface Circumstances extends CheckCircumstances {
-  readonly policy: Policy
+export interface Circumstances extends Omit<CheckCircumstances, 'rootless'> {
   readonly trial: Trial
 }
 
@@ -16,11 +15,14 @@ export interface Circumstances extends CheckCircumstances {
  * What families rest on, and then each of them, in the order of their names. A family that was asked for and is `missing`
  * makes the whole check fail. One without a flag is on beside the others, and has nothing to tell.
  */
-export function checkFamilies(circumstances: Circumstances): readonly (FamilyFinding | Finding)[] {
+export function checkFamilies(
+  {families, rootless}: Composition,
+  circumstances: Circumstances,
+): readonly (FamilyFinding | Finding)[] {
   const checked = FAMILIES.filter(({flag}) => flag !== '').map((family) => {
-    const part: unknown = family.select(circumstances.policy)
-    const {findings = [], ...service} = family.check?.(part, circumstances) ?? serves()
-    return {family, asked: part !== undefined, findings, service}
+    const enabled = families.find((each) => each.family === family)
+    const {findings = [], ...service} = family.check?.(enabled?.policy, {...circumstances, rootless}) ?? serves()
+    return {family, asked: enabled !== undefined, findings, service}
   })
   return [
     ...checked.flatMap(({findings}) => findings),

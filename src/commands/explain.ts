@@ -10,7 +10,7 @@ import type {JudgedUnder} from '../cli/line/explain-flags.js'
 import {explain as flags} from '../cli/flags/explain.js'
 import {output} from '../cli/flags/output.js'
 import {flagValues, oclifFlags} from '../cli/flags/oclif.js'
-import {loadPolicy, toPolicy} from '../cli/line/policy.js'
+import {loadPolicy} from '../cli/line/policy.js'
 import {containerOptions} from '../cli/line/run-line.js'
 import {chooseIdMaps} from '../container/userns/idmap.js'
 import {isPrivileged, ownStanding} from '../container/userns/privileges.js'
@@ -68,9 +68,7 @@ export class Explain extends Command {
     const loaded = await loadPolicy(values)
     const under = judgedUnder(configured)
     const good = await explain(request, {
-      policy: toPolicy(values, loaded),
       adviser: adviserFor(values, under, loaded),
-      options: {rootless: under.rootless},
       write: (data) => new Promise((resolve) => process.stdout.write(data, () => resolve())),
       nearest,
     })
@@ -79,15 +77,15 @@ export class Explain extends Command {
 }
 
 /** What a run would be started with, here and by this user. Throws UsageError where it could not be. */
-function judgedUnder({values, syscalls, idMap}: Configured): JudgedUnder {
+function judgedUnder({values, denied, idMap}: Configured): JudgedUnder {
   const standing = ownStanding()
   const rootless = !isPrivileged(standing)
   const container = containerOptions(values)
   chooseIdMaps({rootless, given: container, raw: idMap, own: () => mapsToEnter(standing)})
   return {
     rootless,
-    denied: syscalls && {defaults: syscalls.denyDefault, extra: syscalls.rules},
-    facts: callerOf(container.user),
+    denied,
+    caller: callerOf(container.user),
   }
 }
 

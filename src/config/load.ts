@@ -6,7 +6,7 @@ import {basename, extname, join, resolve} from 'node:path'
 import {UsageError} from '../errors.js'
 import type {Flag} from '../flag.js'
 import type {ConfigurationDocument} from './document.js'
-import type {LxdConfiguration, SyscallRules} from './lxd-keys.js'
+import type {LxdConfiguration} from './lxd-keys.js'
 import type {OpenFile} from './places.js'
 import {
   closeFile,
@@ -41,7 +41,7 @@ export interface LoadedConfiguration {
   /** Absolute; undefined where there is none. */
   readonly file: string | undefined
   readonly values: ConfigurationValues
-  readonly syscalls: SyscallRules | undefined
+  readonly denied: LxdConfiguration['denied']
   readonly idMap: LxdConfiguration['idMap']
   /** Lines for the person, without our name. */
   readonly notes: readonly string[]
@@ -69,7 +69,7 @@ export async function loadConfiguration(request: ConfigurationRequest): Promise<
   return found === undefined ? {...NOTHING, notes} : interpret(found, 'system', request, notes)
 }
 
-const NOTHING = {file: undefined, values: {}, syscalls: undefined, idMap: undefined} as const
+const NOTHING = {file: undefined, values: {}, denied: undefined, idMap: undefined} as const
 const NOT_DATA = new Set(['.cjs', '.cts', '.js', '.jsx', '.mjs', '.mts', '.ts', '.tsx', '.toml'])
 
 async function named(file: string): Promise<ConfigurationDocument> {

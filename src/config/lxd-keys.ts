@@ -6,23 +6,17 @@ import type {IdMapExtent} from '../intercept/container.js'
 import {FAMILIES} from '../intercept/families/index.js'
 import type {LxdKeys} from '../intercept/policy.js'
 import {nearest} from '../nearest.js'
-import type {Rule} from '../intercept/filter/filter.js'
+import type {ConfiguredDenial} from '../intercept/filter/filter.js'
 import {parseDenyRules} from './lxc-rules.js'
 import {isMembers, wrong} from './document.js'
 import type {ConfigurationDocument, Members, Place} from './document.js'
 import {parseRawIdMap} from './raw-idmap.js'
 
-/** security.syscalls.deny and deny_default, for the filter that denies. */
-export interface SyscallRules {
-  readonly rules: readonly Rule[]
-  readonly denyDefault: boolean
-}
-
 export interface LxdConfiguration {
   readonly values: Readonly<Record<string, string | true | readonly string[]>>
   /** Where each of the values comes from. */
   readonly places: Readonly<Record<string, Place>>
-  readonly syscalls: SyscallRules | undefined
+  readonly denied: ConfiguredDenial | undefined
   /** raw.idmap: ids to be mapped otherwise than the rest. */
   readonly idMap: {readonly uid: readonly IdMapExtent[]; readonly gid: readonly IdMapExtent[]} | undefined
   /** Keys without a meaning for one command. */
@@ -89,12 +83,12 @@ class Reading {
     this.#limits()
     this.#environment()
     this.#devices()
-    const syscalls = this.#syscalls()
+    const denied = this.#denied()
     const raw = this.#texts.get('raw.idmap')
     this.#texts.delete('raw.idmap')
     const idMap = raw && parseRawIdMap(raw.text, (cause) => this.#wrong(raw.place, cause))
     for (const [key, {text, place}] of this.#texts) this.#rest(key, text, place)
-    return {values: this.#values, places: this.#places, syscalls, idMap, passed: this.#passed}
+    return {values: this.#values, places: this.#places, denied, idMap, passed: this.#passed}
   }
 
   #take(key: string, value: unknown, place: Place): void {
@@ -163,7 +157,7 @@ class Reading {
     this.#set('env', variables, entries[0]?.[1].place)
   }
 
-  #syscalls(): SyscallRules | undefined {
+  #denied(): ConfiguredDenial | undefined {
     const lines = (key: string) => {
       const entry = this.#pull(`security.syscalls.${key}`)
       return entry && {place: entry.place, rules: entry.text.split('\n').filter((line) => line.trim() !== '')}
@@ -186,7 +180,7 @@ class Reading {
     const rules = parseDenyRules(deny?.rules ?? [], (cause) =>
       this.#wrong(deny?.place ?? [], `security.syscalls.deny: ${cause}`),
     )
-    return {rules, denyDefault: denyDefault !== false}
+    return {rules, defaults: denyDefault !== false}
   }
 
   #devices(): void {

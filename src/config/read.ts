@@ -80,7 +80,7 @@ export async function interpretConfiguration(
   return {
     file,
     values: resolvePaths(values, keys, {file, confined: origin === 'project', line}),
-    syscalls: lxd.syscalls,
+    denied: lxd.denied,
     idMap: lxd.idMap,
     notes,
     line,

@@ -7,12 +7,9 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {LaunchError, UnavailableError, UsageError} from '../errors.js'
 import {close, pidfd_open} from '../ffi/libc.js'
 import type {ContainerDescription} from '../intercept/container.js'
-import {FAMILIES} from '../intercept/families/index.js'
-import {notifyFilter} from '../intercept/filter/filter.js'
-import {beyond} from '../intercept/policy-order.js'
+import {Composition} from '../intercept/composition.js'
 import type {Policy} from '../intercept/policy.js'
 import {probeNotifier} from '../intercept/filter/probe.js'
-import {enabledCalls} from '../intercept/engine/registry.js'
 import {createSupervisor, type Supervisor} from '../intercept/engine/supervisor.js'
 import {describeCgroup, joinCgroupOf} from './cgroup/of.js'
 import {reportEnd} from './launch/command-end.js'
@@ -39,8 +36,8 @@ export interface Target {
   readonly state: RunState
   readonly init: ProcessIdentity
   readonly pidfd: number
-  /** What the command may have done for it: the container's policy, or less. */
-  readonly policy: Policy
+  /** What the command may have done for it: the container's, or less. */
+  readonly composition: Composition
 }
 
 /**
@@ -55,13 +52,15 @@ export async function openTarget(container: string, asked: Policy | undefined, e
     stateDirectory({uid: entry?.uid ?? standing.uid, runtimeDirectory: process.env['XDG_RUNTIME_DIR']}),
     container,
   )
-  const {init, name, supervisor, policy} = state
+  const {init, name, supervisor, policy, rootless} = state
   if (state.pidNamespace !== readlinkSync('/proc/self/ns/pid'))
     throw new LaunchError(`cannot enter ${name}: it was started in another pid namespace`, {
       hints: ['run exec where interceptor run was started'],
     })
   if (init === undefined) throw new LaunchError(`cannot enter ${name}: it is still being made`, {hints: ['try again']})
-  const excess = asked === undefined ? [] : beyond(FAMILIES, asked, policy)
+  const given = new Composition({policy, rootless})
+  const composition = asked === undefined ? given : new Composition({policy: asked, rootless})
+  const excess = composition.beyond(given)
   if (excess.length > 0)
     throw new UsageError(`cannot allow more than ${name} was started with: ${excess.join(', ')}`, {
       hints: ['flags of exec can only narrow what the container may do; leave them out, or start it with them'],
@@ -71,9 +70,9 @@ export async function openTarget(container: string, asked: Policy | undefined, e
     if (entry !== undefined) throw cannotEnter(name)
     await enterNamespaceOf(hold(supervisor, name))
   }
-  if (!state.rootless && !isPrivileged(standing))
+  if (!rootless && !isPrivileged(standing))
     throw new UnavailableError(`cannot enter ${name}: root started it`, {hints: ['be root with all its capabilities']})
-  return {state, init, pidfd: hold(init, name), policy: asked ?? policy}
+  return {state, init, pidfd: hold(init, name), composition}
 }
 
 /** Runs the command to its end, and ends what it left behind. */
@@ -101,12 +100,10 @@ class Exec {
     this.#target = target
     this.#reporter = reporter
     this.#control = decodeControl(target.state)
-    const {policy, state} = target
-    const {rootless} = state
-    if (enabledCalls(FAMILIES, policy, {rootless}).length === 0) return
+    const {composition} = target
+    if (composition.calls.size === 0) return
     this.#supervisor = createSupervisor({
-      policy,
-      rootless,
+      composition,
       wanted: reporter.wanted,
       onBatch: (batch) => reporter.batch(batch),
       onFatal: (error) => {
@@ -138,11 +135,11 @@ class Exec {
   }
 
   async #launch(): Promise<LaunchedContainer> {
-    const {init, policy} = this.#target
+    const {init, composition} = this.#target
     const plan = this.#plan()
     const launched = await launch(plan, {mapped: (pid) => this.#join(pid), stopped: stopWithCommand})
     this.#launched = launched
-    await this.#reporter.start({...plan, initPid: init.pid, policy})
+    await this.#reporter.start({...plan, initPid: init.pid, policy: composition.policy})
     const {listener, namespaces} = launched
     if (listener !== undefined) await this.#supervisor?.attach({listener, container: this.#describe(plan, namespaces)})
     return launched
@@ -174,7 +171,7 @@ class Exec {
   }
 
   #plan(): LaunchPlan {
-    const {state, init, pidfd, policy} = this.#target
+    const {state, init, pidfd, composition} = this.#target
     const {command, environment, user} = this.#options
     const {denyFilter, hostname, hasRootfs, workdir: ownWorkdir} = this.#control
     const {name, rootless} = state
@@ -199,7 +196,7 @@ class Exec {
       command,
       ignoredSignals: ignoredSignals(),
       denyFilter,
-      notifyFilter: notifyFilter(enabledCalls(FAMILIES, policy, {rootless}))?.bytes,
+      notifyFilter: composition.notify?.bytes,
       waitKillable: probeNotifier().waitKillable,
       terminal: undefined,
       remove: [],

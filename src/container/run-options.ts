@@ -2,7 +2,7 @@
 
 import type {IdMapExtent} from '../intercept/container.js'
 import type {DecisionBatch, Wanted} from '../intercept/decision.js'
-import type {Rule} from '../intercept/filter/filter.js'
+import type {ConfiguredDenial} from '../intercept/filter/filter.js'
 import type {Policy} from '../intercept/policy.js'
 import type {ManifestEntry} from '../intercept/family.js'
 
@@ -95,8 +95,8 @@ export interface RunConfiguration {
   readonly file: string | undefined
   /** Lines for the person, without our name. */
   readonly notes: readonly string[]
-  /** Further rules of what is denied, and whether the default ones hold. */
-  readonly syscalls: {readonly rules: readonly Rule[]; readonly denyDefault: boolean} | undefined
+  /** Undefined: what is denied by default, and no more. */
+  readonly denied: ConfiguredDenial | undefined
   /** Ids that are mapped otherwise than the rest. */
   readonly idMap: {readonly uid: readonly IdMapExtent[]; readonly gid: readonly IdMapExtent[]} | undefined
 }

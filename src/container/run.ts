@@ -2,10 +2,8 @@
 
 import {socketPair} from '../ffi/descriptors.js'
 import {close} from '../ffi/libc.js'
-import {FAMILIES} from '../intercept/families/index.js'
-import {denyFilter, notifyFilter} from '../intercept/filter/filter.js'
+import type {Composition} from '../intercept/composition.js'
 import {probeNotifier} from '../intercept/filter/probe.js'
-import {enabledCalls} from '../intercept/engine/registry.js'
 import {prepareFamilies, type PreparedFamilies} from '../intercept/engine/prepared.js'
 import {createSupervisor, type Supervisor} from '../intercept/engine/supervisor.js'
 import type {Beginning} from '../intercept/family.js'
@@ -37,9 +35,14 @@ import {identify, StateRecord, stateDirectory} from './state.js'
  *
  * @throws InterceptorError when it could not be started, or when supervision could not go on.
  */
-export async function runContainer(options: RunOptions, reporter: Reporter, entry?: Entry): Promise<RunEnd> {
+export async function runContainer(
+  options: RunOptions,
+  composition: Composition,
+  reporter: Reporter,
+  entry?: Entry,
+): Promise<RunEnd> {
   if (entry !== undefined) requireEntered(entry)
-  const run = new Run(options, reporter, entry)
+  const run = new Run(options, composition, reporter, entry)
   try {
     return await run.toTheEnd()
   } finally {
@@ -49,9 +52,9 @@ export async function runContainer(options: RunOptions, reporter: Reporter, entr
 
 class Run {
   readonly #options: RunOptions
+  readonly #composition: Composition
   readonly #reporter: Reporter
   readonly #entry: Entry | undefined
-  readonly #rootless: boolean
   readonly #supervisor: Supervisor | undefined
   #state: StateRecord | undefined
   #cgroup: ContainerCgroup | undefined
@@ -64,18 +67,15 @@ class Run {
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
 
-  constructor(options: RunOptions, reporter: Reporter, entry: Entry | undefined) {
+  constructor(options: RunOptions, composition: Composition, reporter: Reporter, entry: Entry | undefined) {
     this.#options = options
+    this.#composition = composition
     this.#reporter = reporter
     this.#entry = entry
-    const rootless = entry !== undefined
-    this.#rootless = rootless
-    const {policy} = options
-    if (enabledCalls(FAMILIES, policy, {rootless}).length === 0) return
+    if (composition.calls.size === 0) return
     // First of all: the worker starts while the container is planned and made.
     this.#supervisor = createSupervisor({
-      policy,
-      rootless,
+      composition,
       wanted: reporter.wanted,
       onBatch: (batch) => reporter.batch(batch),
       onFatal: (error) => this.#abort(error),
@@ -114,11 +114,12 @@ class Run {
   }
 
   async #launch(): Promise<LaunchedContainer> {
-    const {container, policy, configuration} = this.#options
+    const {container, configuration} = this.#options
+    const {policy, rootless} = this.#composition
     const host = thisHost()
     const hierarchies = findHierarchies(host)
     const maps = chooseIdMaps({
-      rootless: this.#rootless,
+      rootless,
       given: container,
       raw: configuration?.idMap,
       own: ownIdMaps,
@@ -127,35 +128,35 @@ class Run {
     const places = new NamedPlaces()
     this.#places = places
     const devices = container.devices.map(({path}) => path)
-    const families = prepareFamilies(FAMILIES, policy, {rootless: this.#rootless, devices})
+    const families = prepareFamilies(this.#composition.families, {rootless, devices})
     this.#families = families
     places.openAll(container, families.shown)
     const filesystem = prepareFilesystem({
       container,
       families,
       places,
-      rootless: this.#rootless,
-      writesAsRoot: !this.#rootless || toHost(ownIdMaps().uidMap, 0) === 0,
+      rootless,
+      writesAsRoot: !rootless || toHost(ownIdMaps().uidMap, 0) === 0,
       maps,
       terminal,
       home: variable(this.#options.environment, 'HOME'),
       cgroups: families.ownCgroup === undefined ? undefined : unifiedMountPoint(),
     })
-    this.#state = StateRecord.claim(this.#stateDirectory(), container.name, {policy, rootless: this.#rootless})
-    if (!this.#rootless) renewMoves(hierarchies)
+    this.#state = StateRecord.claim(this.#stateDirectory(), container.name, {policy, rootless})
+    if (!rootless) renewMoves(hierarchies)
     this.#cgroup = this.#makeCgroup(this.#state.state.name, families, {terminal, maps, hierarchies})
     this.#state.update({cgroups: this.#cgroup.directories})
     if (families.spawner) this.#spawner = socketPair()
     const plan = this.#plan(this.#state, maps, filesystem, terminal)
     const warnings = [
       ...entryWarnings(this.#entry),
-      ...unsupportedNotes(FAMILIES, policy, this.#rootless),
+      ...unsupportedNotes(this.#composition),
       ...filesystem.warnings,
       ...this.#cgroup.warnings,
     ]
     for (const warning of warnings) await this.#reporter.note(warning)
     this.#export = await this.#prepareExport(filesystem, places, maps)
-    if (!this.#rootless) renewMoves(hierarchies)
+    if (!rootless) renewMoves(hierarchies)
     const launching = launch(plan, {
       mapped: (pid) => {
         this.#cgroup?.join(pid)
@@ -174,7 +175,7 @@ class Run {
 
   /** From here on calls are answered; only then the command may start. */
   async #begin(launched: LaunchedContainer, plan: LaunchPlan): Promise<void> {
-    const {policy} = this.#options
+    const {policy} = this.#composition
     const file = this.#options.configuration?.file
     const {uidMap, gidMap, name, rootless} = plan
     const {initPid, namespaces, startedMs, listener} = launched
@@ -237,7 +238,7 @@ class Run {
     const root = {uid: toHost(maps.uidMap, 0) ?? 0, gid: toHost(maps.gidMap, 0) ?? 0}
     const options: CgroupOptions = {
       name,
-      rootless: this.#rootless,
+      rootless: this.#composition.rootless,
       realtime: families.realtime,
       devices: [...families.deviceRules, ...deviceRules(nodes)],
       ...(families.ownCgroup !== undefined && {delegateTo: {...root, flag: families.ownCgroup}}),
@@ -249,12 +250,12 @@ class Run {
   }
 
   #plan(state: StateRecord, maps: IdMaps, filesystem: PreparedFilesystem, terminal: Buffer | undefined): LaunchPlan {
-    const {container, policy, command, environment, configuration} = this.#options
-    const syscalls = configuration?.syscalls
+    const {container, command, environment} = this.#options
+    const {rootless, deny, notify} = this.#composition
     const {name} = state.state
     return {
       name,
-      rootless: this.#rootless,
+      rootless,
       ...maps,
       filesystem: filesystem.steps,
       network: container.network,
@@ -270,11 +271,8 @@ class Run {
       }),
       command,
       ignoredSignals: ignoredSignals(),
-      denyFilter: denyFilter({
-        modules: policy['modules'] !== undefined,
-        ...(syscalls && {defaults: syscalls.denyDefault, extra: syscalls.rules}),
-      }).bytes,
-      notifyFilter: notifyFilter(enabledCalls(FAMILIES, policy, {rootless: this.#rootless}))?.bytes,
+      denyFilter: deny.bytes,
+      notifyFilter: notify?.bytes,
       waitKillable: probeNotifier().waitKillable,
       stdoutToStderr: this.#options.export?.file.equals(Buffer.from('-')) === true,
       ...(this.#spawner && {spawner: this.#spawner[1]}),

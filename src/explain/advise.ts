@@ -85,7 +85,7 @@ function familyFlags(call: ParsedCall, abi: Abi, {families, withFlags}: Adviser)
     for (const words of [[flag], [flag, 'NAME']]) {
       const judge = withFlags([words])
       if (judge === undefined) continue
-      if (!judge.names().includes(call.name)) break
+      if (!judge.composition.calls.has(call.name)) break
       const {outcome, family} = judge.judge(call, abi)
       if (outcome === 'unknown' || (family === name && outcome !== 'kernel')) return [words]
       break

@@ -4,8 +4,7 @@ import {createReadStream} from 'node:fs'
 import {createInterface} from 'node:readline'
 import {UsageError} from '../errors.js'
 import {cListing, disassemble, hexListing} from '../intercept/filter/disassemble.js'
-import type {Policy} from '../intercept/policy.js'
-import type {Abi, CallerFacts, FamilyOptions} from '../intercept/family.js'
+import type {Abi, CallerFacts} from '../intercept/family.js'
 import type {Program} from '../intercept/filter/bpf.js'
 import {syscallNames} from '../kernel/calls/index.js'
 import {toJson} from '../render/json.js'
@@ -13,7 +12,7 @@ import {adviseCall} from './advise.js'
 import type {Advised, Adviser} from './advise.js'
 import {FileJudge} from './files.js'
 import type {FileFormat, JudgedCall} from './files.js'
-import type {Judge} from './judge.js'
+import type {Composition} from '../intercept/composition.js'
 import {overview} from './overview.js'
 import {NotationError, parseCall} from './strace-notation.js'
 import {callLines, fileLine, fileReportLines, overviewLines, showFlags} from './text.js'
@@ -30,9 +29,7 @@ export interface ExplainRequest {
 }
 
 export interface ExplainContext {
-  readonly policy: Policy
   readonly adviser: Adviser
-  readonly options: FamilyOptions
   /** Resolves when more may be written. */
   readonly write: (data: Uint8Array | string) => Promise<void>
   /** The nearest right word. */
@@ -45,12 +42,12 @@ export async function explain(request: ExplainRequest, context: ExplainContext):
   const judge = adviser.withFlags([])
   if (judge === undefined) throw new Error('the policy as configured is not valid')
   if (request.filter !== undefined) {
-    await write(filterText(judge, request.filter, request.json))
+    await write(filterText(judge.composition, request.filter, request.json))
     return true
   }
   if (request.file !== undefined) return explainFile(request, request.file, context)
-  if (request.calls.length > 0) return explainCalls(request, context, judge.facts)
-  const all = overview(adviser.families, context.policy, judge, context.options)
+  if (request.calls.length > 0) return explainCalls(request, context, judge.caller)
+  const all = overview(adviser.families, judge.composition)
   await write(request.json ? document({v: 1, ...all}) : lines(overviewLines(all)))
   return true
 }
@@ -61,7 +58,7 @@ const CHUNK = 65_536
 const lines = (all: readonly string[]): string => all.map((line) => `${line}\n`).join('')
 const document = (value: unknown): string => `${JSON.stringify(toJson(value))}\n`
 
-function filterText({deny, notify}: Judge, form: FilterForm, json: boolean): Uint8Array | string {
+function filterText({deny, notify}: Composition, form: FilterForm, json: boolean): Uint8Array | string {
   const both: readonly (readonly [string, Program])[] = [
     ['deny', deny],
     ...(notify === undefined ? [] : [['notify', notify] as const]),

@@ -71,7 +71,10 @@ export class FileJudge {
     this.#options = options
     this.#strace = new StraceReader(options.native)
     this.#declared = declaredCalls(options.adviser)
-    this.#interesting = new Set([...(options.adviser.withFlags([])?.denied ?? []), ...this.#declared.keys()])
+    this.#interesting = new Set([
+      ...(options.adviser.withFlags([])?.composition.denied ?? []),
+      ...this.#declared.keys(),
+    ])
   }
 
   read(line: string): void {
@@ -154,7 +157,7 @@ function declaredCalls({families, withFlags}: Adviser): ReadonlyMap<string, Argu
   const declared = new Map<string, Arguments>()
   for (const {flag} of families) {
     const judge = withFlags([[flag]]) ?? withFlags([[flag, 'NAME']])
-    for (const name of judge?.names() ?? []) declared.set(name, judge?.declared(name) ?? {})
+    for (const [name, {call}] of judge?.composition.calls ?? []) declared.set(name, call.arguments as Arguments)
   }
   return declared
 }

@@ -1,23 +1,13 @@
 // What would be answered to a call: through the real filters in our own machine, then by the family's own decide().
 
 import {isSystemError} from '../ffi/errors.js'
+import {deciding} from '../intercept/combine.js'
+import type {Composition} from '../intercept/composition.js'
 import {actionOf} from '../intercept/filter/bpf.js'
-import type {Action, Instruction, Program} from '../intercept/filter/bpf.js'
+import type {Action, Instruction} from '../intercept/filter/bpf.js'
 import {checkProgram, runFilters} from '../intercept/filter/bpf-vm.js'
-import {denyFilter, denyRules, notifyFilter} from '../intercept/filter/filter.js'
-import type {DenyOptions} from '../intercept/filter/filter.js'
-import type {Policy} from '../intercept/policy.js'
-import type {
-  Abi,
-  AnyCall,
-  AnyFamily,
-  CallerFacts,
-  FamilyOptions,
-  Arguments,
-  Json,
-  Verdict,
-} from '../intercept/family.js'
-import {AUDIT_ARCH, callNumber, machineAbis} from '../kernel/calls/index.js'
+import type {Abi, AnyFamily, Arguments, CallerFacts, Json, Verdict} from '../intercept/family.js'
+import {AUDIT_ARCH, callNumber} from '../kernel/calls/index.js'
 import {applyRules} from './rules.js'
 import type {PolicyRule} from './rules.js'
 import {UnknownArgument, imagine} from './registers.js'
@@ -67,21 +57,6 @@ export interface Judgement {
   readonly shown: string | undefined
 }
 
-export interface JudgeOptions extends FamilyOptions {
-  readonly families: readonly AnyFamily[]
-  readonly policy: Policy
-  /** What a configuration changes of what is denied. */
-  readonly denied?: Pick<DenyOptions, 'defaults' | 'extra'> | undefined
-  readonly facts?: CallerFacts
-  readonly abis?: readonly Abi[]
-}
-
-interface Covered {
-  readonly call: AnyCall
-  readonly family: AnyFamily
-  readonly part: unknown
-}
-
 /** Root of the container with all its capabilities. */
 export const CONTAINER_ROOT: CallerFacts = {
   uid: 0,
@@ -96,49 +71,21 @@ export function callerOf({uid, gid}: {readonly uid: number; readonly gid: number
 }
 
 export class Judge {
-  readonly deny: Program
-  /** Names of the calls that the deny filter answers, some of them under a condition. */
-  readonly denied: readonly string[]
-  readonly notify: Program | undefined
-  readonly policy: Policy
-  readonly facts: CallerFacts
-  readonly #covered = new Map<string, Covered>()
+  readonly composition: Composition
+  /** Who makes the calls that are judged. */
+  readonly caller: CallerFacts
   readonly #programs: readonly (readonly Instruction[])[]
 
-  constructor(options: JudgeOptions) {
-    const {families, policy, rootless, denied, facts = CONTAINER_ROOT, abis = machineAbis(process.arch)} = options
-    this.policy = policy
-    this.facts = facts
-    for (const family of families) {
-      const part: unknown = family.select(policy)
-      if (part === undefined) continue
-      for (const call of family.calls(part, {rootless})) this.#covered.set(call.name, {call, family, part})
-    }
-    const deny: DenyOptions = {abis, modules: policy['modules'] !== undefined, ...denied}
-    this.deny = denyFilter(deny)
-    this.denied = denyRules(deny).flatMap(({name}) => name ?? [])
-    this.notify = notifyFilter(
-      [...this.#covered.values()].map(({call}) => call),
-      abis,
-    )
-    this.#programs = [this.deny, ...(this.notify === undefined ? [] : [this.notify])].map(
-      ({instructions}) => instructions,
-    )
+  constructor(composition: Composition, caller = CONTAINER_ROOT) {
+    this.composition = composition
+    this.caller = caller
+    const {deny, notify} = composition
+    this.#programs = [deny, ...(notify === undefined ? [] : [notify])].map(({instructions}) => instructions)
     for (const program of this.#programs) checkProgram(program)
   }
 
-  /** Names of the calls that an enabled family declares. */
-  names(): readonly string[] {
-    return [...this.#covered.keys()]
-  }
-
-  /** The arguments of a call as its family declares them. */
-  declared(name: string): Arguments | undefined {
-    return this.#covered.get(name)?.call.arguments as Arguments | undefined
-  }
-
   judge(call: ParsedCall, abi: Abi): Judgement {
-    const number = callNumber(abi, this.#covered.get(call.name)?.call ?? call)
+    const number = callNumber(abi, this.composition.calls.get(call.name)?.call ?? call)
     const base: Judgement = {
       syscall: call.name,
       abi,
@@ -199,10 +146,10 @@ export class Judge {
   }
 
   #decide(base: Judgement, imagined: Imagined): Judgement {
-    const covered = this.#covered.get(base.syscall)
-    if (covered === undefined) return {...base, reason: 'no family declares it'}
-    const {call, family, part} = covered
-    const known = {...base, family: family.name}
+    const composed = this.composition.calls.get(base.syscall)
+    if (composed === undefined) return {...base, reason: 'no family declares it'}
+    const {call, parts} = composed
+    const known = {...base, family: parts[0]?.family.name}
     if (call.early !== undefined) {
       return {
         ...known,
@@ -211,8 +158,9 @@ export class Judge {
       }
     }
     const read: Record<string, unknown> = {}
+    const entries = Object.entries(call.arguments as Arguments)
     try {
-      for (const [name, argument] of Object.entries(call.arguments as Arguments)) {
+      for (const [name, argument] of entries) {
         read[name] = argument.read(imagined.registers, imagined.memory, base.abi)
       }
     } catch (error) {
@@ -220,11 +168,12 @@ export class Judge {
       if (isSystemError(error)) return {...known, reason: 'what an argument points to is not in the notation'}
       throw error
     }
-    const entries = Object.entries(call.arguments as Arguments)
     const values = Object.fromEntries(entries.map(([name, argument]) => [name, argument.json(read[name], read)]))
     const shown = `${base.syscall}(${entries.map(([name, argument]) => argument.show(read[name], read)).join(', ')})`
-    const decide = (policy: unknown): Verdict => call.decide(read, this.facts, policy)
-    return {...known, values, shown, rules: applyRules(part, decide), ...answerOf(decide(part))}
+    const {part, verdict} = deciding(parts, read, this.caller)
+    const decide = (policy: unknown): Verdict => part.call.decide(read, this.caller, policy)
+    const rules = applyRules(part.policy, decide)
+    return {...known, family: part.family.name, values, shown, rules, ...answerOf(verdict)}
   }
 }
 

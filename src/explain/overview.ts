@@ -3,11 +3,10 @@
 import {actionOf} from '../intercept/filter/bpf.js'
 import type {Program} from '../intercept/filter/bpf.js'
 import {runProgram} from '../intercept/filter/bpf-vm.js'
-import {notifyFilter, showComparison} from '../intercept/filter/filter.js'
-import type {Policy} from '../intercept/policy.js'
-import type {Abi, AnyCall, AnyFamily, FamilyOptions, Strategy} from '../intercept/family.js'
-import {AUDIT_ARCH, callNumber, machineAbis, syscallNames, syscallNumber} from '../kernel/calls/index.js'
-import type {Judge} from './judge.js'
+import {showComparison} from '../intercept/filter/filter.js'
+import type {Composition} from '../intercept/composition.js'
+import type {Abi, AnyCall, AnyFamily, Strategy} from '../intercept/family.js'
+import {AUDIT_ARCH, callNumber, syscallNames, syscallNumber} from '../kernel/calls/index.js'
 import {applyRules} from './rules.js'
 
 export interface CallOverview {
@@ -51,21 +50,16 @@ export interface Overview {
   readonly filters: readonly FilterOverview[]
 }
 
-export function overview(
-  families: readonly AnyFamily[],
-  policy: Policy,
-  judge: Judge,
-  options: FamilyOptions,
-  abis: readonly Abi[] = machineAbis(process.arch),
-): Overview {
+/** `families`: those that there are, on or off. */
+export function overview(families: readonly AnyFamily[], composition: Composition): Overview {
+  const {abis, deny, notify} = composition
   const filters = [
-    {name: 'deny' as const, program: judge.deny},
-    ...(judge.notify === undefined ? [] : [{name: 'notify' as const, program: judge.notify}]),
+    {name: 'deny' as const, program: deny},
+    ...(notify === undefined ? [] : [{name: 'notify' as const, program: notify}]),
   ]
-  const enabled = families.flatMap((family) => callsOf(family, policy, options))
   return {
     families: families
-      .map((family) => describeFamily(family, policy, options, abis, enabled))
+      .map((family) => describeFamily(family, composition))
       .filter(({flag, enabled}) => flag !== '' || enabled),
     filters: filters.map(({name, program}) => ({
       name,
@@ -75,47 +69,39 @@ export function overview(
   }
 }
 
-function describeFamily(
-  family: AnyFamily,
-  policy: Policy,
-  options: FamilyOptions,
-  abis: readonly Abi[],
-  all: readonly AnyCall[],
-): FamilyOverview {
-  const part: unknown = family.select(policy)
+function describeFamily(family: AnyFamily, composition: Composition): FamilyOverview {
   const {name, summary, flag, lxdKeys, strategies} = family
-  const rules = applyRules(part, () => ({kind: 'continue', reason: ''}))
+  const enabled = composition.families.find((each) => each.family === family)
+  const rules = applyRules(enabled?.policy, () => ({kind: 'continue', reason: ''}))
   const members = [...new Set(rules.map(({member}) => member))]
+  const own = [...composition.calls.values()].flatMap(({parts}) => parts.filter((part) => part.family === family))
   return {
     name,
     summary,
     flag,
-    enabled: part !== undefined,
+    enabled: enabled !== undefined,
     lxdKeys,
     strategies,
     policy: members.map((member) => ({
       member,
       entries: rules.filter((rule) => rule.member === member).map(({entry}) => entry),
     })),
-    calls: callsOf(family, policy, options).map((call) => describeCall(call, abis)),
-    cost: part === undefined ? undefined : filterCost(callsOf(family, policy, options), all, abis),
+    calls: own.map(({call}) => describeCall(call, composition.abis)),
+    cost: enabled === undefined ? undefined : filterCost(composition, composition.without(name)),
   }
 }
 
-function callsOf(family: AnyFamily, policy: Policy, options: FamilyOptions): readonly AnyCall[] {
-  const part: unknown = family.select(policy)
-  return part === undefined ? [] : family.calls(part, options)
-}
-
-/** The filter as it is, less the one without these calls. */
-function filterCost(own: readonly AnyCall[], all: readonly AnyCall[], abis: readonly Abi[]): FilterCost {
-  const names = new Set(own.map(({name}) => name))
-  const programs = [all, all.filter(({name}) => !names.has(name))].map((calls) => notifyFilter(calls, abis))
-  const [withThem = 0, without = 0] = programs.map((program) => program?.instructions.length ?? 0)
-  const [slower = 0, faster = 0] = programs.map((program) =>
-    program === undefined ? 0 : costOf(program, abis[0] ?? 'x86_64').average,
-  )
-  return {instructions: withThem - without, passing: Math.round((slower - faster) * 10) / 10}
+/** The filter as it is, less the one without the family. */
+function filterCost(whole: Composition, without: Composition): FilterCost {
+  const [abi = 'x86_64'] = whole.abis
+  const [more, less] = [whole.notify, without.notify].map((program) => ({
+    instructions: program?.instructions.length ?? 0,
+    passing: program === undefined ? 0 : costOf(program, abi).average,
+  })) as [FilterCost, FilterCost]
+  return {
+    instructions: more.instructions - less.instructions,
+    passing: Math.round((more.passing - less.passing) * 10) / 10,
+  }
 }
 
 function describeCall({name, number, condition, lane = 'hot', early}: AnyCall, abis: readonly Abi[]): CallOverview {

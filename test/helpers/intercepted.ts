@@ -10,12 +10,10 @@ import {superBlocksAtLaunch} from '../../src/container/filesystem/super-blocks.j
 import {launch} from '../../src/container/launch/index.js'
 import type {ContainerEnd} from '../../src/container/launch/index.js'
 import type {FilesystemStep, LaunchPlan} from '../../src/container/plan.js'
+import {Composition} from '../../src/intercept/composition.js'
 import {isTold} from '../../src/intercept/decision.js'
 import type {Decision} from '../../src/intercept/decision.js'
-import {FAMILIES} from '../../src/intercept/families/index.js'
-import {notifyFilter} from '../../src/intercept/filter/filter.js'
 import type {Policy} from '../../src/intercept/policy.js'
-import {enabledCalls} from '../../src/intercept/engine/registry.js'
 import {createSupervisor} from '../../src/intercept/engine/supervisor.js'
 import {bytes, planOf, steps} from './launch-plan.js'
 
@@ -42,9 +40,9 @@ export async function runIntercepted(
   const quiet: Record<string, number> = {}
   const fatal: Error[] = []
   let kill: () => void = () => undefined
+  const composition = new Composition({policy, rootless: false})
   const supervisor = createSupervisor({
-    policy,
-    rootless: false,
+    composition,
     onBatch(batch) {
       decisions.push(...batch.decisions.filter(isTold))
       for (const [name, count] of Object.entries(batch.quiet)) quiet[name] = (quiet[name] ?? 0) + count
@@ -54,11 +52,10 @@ export async function runIntercepted(
       kill()
     },
   })
-  const filter = notifyFilter(enabledCalls(FAMILIES, policy, {rootless: false}))
   const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
   const plan = planOf(['sh', '-c', `exec ${words} > ${WORK}/.output 2>&1`], {
     filesystem: [...steps(), work(directory), ...extraSteps],
-    notifyFilter: filter?.bytes,
+    notifyFilter: composition.notify?.bytes,
     waitKillable: true,
     workdir: bytes(WORK),
     ...changes,

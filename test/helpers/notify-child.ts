@@ -11,8 +11,7 @@ import {fileURLToPath} from 'node:url'
 import {close, pidfd_getfd, pidfd_open} from '../../src/ffi/libc.js'
 import {isTold} from '../../src/intercept/decision.js'
 import type {CountedDecision, Decision, Wanted} from '../../src/intercept/decision.js'
-import {notifyFilter} from '../../src/intercept/filter/filter.js'
-import {enabledCalls} from '../../src/intercept/engine/registry.js'
+import {Composition} from '../../src/intercept/composition.js'
 import {createSupervisor} from '../../src/intercept/engine/supervisor.js'
 import type {Supervisor} from '../../src/intercept/engine/supervisor.js'
 import type {AnyFamily} from '../../src/intercept/family.js'
@@ -69,8 +68,7 @@ export class NotifyChild {
     this.#listener = pidfd_getfd(pidfd, fd)
     close(pidfd)
     this.supervisor = createSupervisor({
-      policy: {},
-      rootless: false,
+      composition: new Composition({policy: {}, rootless: false}),
       familyModules: [options.module],
       ...(options.stuckMs === undefined ? {} : {stuckMs: options.stuckMs}),
       ...(options.wanted === undefined ? {} : {wanted: options.wanted}),
@@ -102,7 +100,7 @@ export class NotifyChild {
   static async start(program: string, options: NotifyChildOptions): Promise<NotifyChild> {
     const directory = mkdtempSync(join(tmpdir(), 'notify-'))
     const filter = join(directory, 'filter')
-    writeFileSync(filter, notifyFilter(enabledCalls([options.family], {}, {rootless: false}))!.bytes)
+    writeFileSync(filter, new Composition({policy: {}, rootless: false, families: [options.family]}).notify!.bytes)
     const map = `${MAP.inside}:${MAP.outside}:${MAP.count}`
     const child = spawn(program, [filter, map], {stdio: ['pipe', 'pipe', 'inherit']})
     const lines = createInterface({input: child.stdout})[Symbol.asyncIterator]()

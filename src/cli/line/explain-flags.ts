@@ -3,15 +3,20 @@
 import {UsageError} from '../../errors.js'
 import type {Adviser, FlagWords} from '../../explain/advise.js'
 import {Judge} from '../../explain/judge.js'
-import type {JudgeOptions} from '../../explain/judge.js'
+import {Composition} from '../../intercept/composition.js'
+import type {CompositionRequest} from '../../intercept/composition.js'
 import {FAMILIES} from '../../intercept/families/index.js'
+import type {CallerFacts} from '../../intercept/family.js'
 import type {Policy} from '../../intercept/policy.js'
 import type {FlagValues} from '../../flag.js'
 import {flagsOf} from '../flags/index.js'
 import {toPolicy} from './policy.js'
 
 /** What a judgement depends on beside flags. */
-export type JudgedUnder = Omit<JudgeOptions, 'abis' | 'families' | 'policy'>
+export interface JudgedUnder extends Pick<CompositionRequest, 'denied' | 'rootless'> {
+  /** Root of the container, when left out. */
+  readonly caller?: CallerFacts
+}
 
 /** Combinations that are kept, so that a file of calls with ever new advice needs bounded memory. */
 const KEPT_MAX = 256
@@ -34,13 +39,13 @@ export function adviserFor(values: FlagValues, options: JudgedUnder, loaded?: Po
 function judgeWith(
   values: FlagValues,
   flags: readonly FlagWords[],
-  options: JudgedUnder,
+  {caller, ...request}: JudgedUnder,
   loaded: Policy | undefined,
 ): Judge | undefined {
   const merged = withWords(values, flags)
   if (merged === undefined) return undefined
   try {
-    return new Judge({families: FAMILIES, policy: toPolicy(merged, loaded), ...options})
+    return new Judge(new Composition({policy: toPolicy(merged, loaded), ...request}), caller)
   } catch (error) {
     // What was typed is checked before anything is tried out.
     if (error instanceof UsageError && flags.length > 0) return undefined

@@ -6,7 +6,8 @@ import {resolve} from 'node:path'
 import {UsageError} from '../../errors.js'
 import {listOf} from '../../flag.js'
 import type {FlagValues} from '../../flag.js'
-import {enabledCalls} from '../../intercept/engine/registry.js'
+import {Composition} from '../../intercept/composition.js'
+import type {AnyFamily} from '../../intercept/family.js'
 import {FAMILIES} from '../../intercept/families/index.js'
 import type {Policy, PolicyContext} from '../../intercept/policy.js'
 import {decodeDevice} from '../../kernel/device-numbers.js'
@@ -35,7 +36,7 @@ export async function loadPolicy(values: FlagValues): Promise<Policy> {
     const part: unknown = await family.load?.(values)
     if (part === undefined) continue
     loaded[family.name] = part
-    refuseTwice(family.flag, namesOf({[family.name]: part}, family.name), namesOf(toPolicy(values)))
+    refuseTwice(family.flag, namesOf({[family.name]: part}, [family]), namesOf(toPolicy(values), FAMILIES))
   }
   return loaded
 }
@@ -48,11 +49,10 @@ function refuseTwice(flag: string, own: ReadonlySet<string>, others: ReadonlySet
   })
 }
 
-/** Names of the calls that the policy has answered, by one family or by all, however interceptor is started. */
-function namesOf(policy: Policy, name?: string): ReadonlySet<string> {
-  const families = FAMILIES.filter((family) => name === undefined || family.name === name)
-  const calls = [true, false].flatMap((rootless) => enabledCalls(families, policy, {rootless}))
-  return new Set(calls.map((call) => call.name))
+/** Names of the calls that these families have answered, however interceptor is started. */
+function namesOf(policy: Policy, families: readonly AnyFamily[]): ReadonlySet<string> {
+  const both = [true, false].map((rootless) => new Composition({policy, rootless, families}))
+  return new Set(both.flatMap(({calls}) => [...calls.keys()]))
 }
 
 function deviceAt(path: string): Device | undefined {

@@ -6,7 +6,6 @@ import {takeEntry} from '../../container/userns/reexecute.js'
 import {errnoName} from '../../ffi/errors.js'
 import {isRawTerminal, isTerminal} from '../../ffi/terminal.js'
 import {openReport} from '../../render/report.js'
-import {describeCalls} from './describe.js'
 import {parseExec} from '../line/exec-line.js'
 import {leave} from './leave.js'
 
@@ -20,7 +19,7 @@ export async function startExec(words: readonly string[]): Promise<false> {
     output: options.output,
     // The same line with one more flag would not help: flags of exec allow nothing.
     words: [],
-    vocabulary: {describe: describeCalls(target.policy), errnoName},
+    vocabulary: {describe: (syscall) => target.composition.argumentsOf(syscall), errnoName},
     isRaw: isRawTerminal,
     isTerminal,
   })

@@ -4,10 +4,10 @@
 import {ownEnvironment} from '../../container/launch/process-args.js'
 import type {Entry} from '../../container/userns/reexecute.js'
 import {runContainer} from '../../container/run.js'
+import {Composition} from '../../intercept/composition.js'
 import {errnoName} from '../../ffi/errors.js'
 import {isRawTerminal, isTerminal} from '../../ffi/terminal.js'
 import {openReport} from '../../render/report.js'
-import {describeCalls} from './describe.js'
 import {leave} from './leave.js'
 import {configureRun} from '../line/run-line.js'
 
@@ -18,13 +18,15 @@ import {configureRun} from '../line/run-line.js'
 export async function startRun(words: readonly string[], entry: Entry | undefined): Promise<false> {
   const options = await configureRun(words, ownEnvironment())
   if (options === undefined) return false
+  const {policy, configuration} = options
+  const composition = new Composition({policy, rootless: entry !== undefined, denied: configuration?.denied})
   const reporter = await openReport({
     output: options.output,
     words: options.words,
-    vocabulary: {describe: describeCalls(options.policy), errnoName},
+    vocabulary: {describe: (syscall) => composition.argumentsOf(syscall), errnoName},
     isRaw: isRawTerminal,
     isTerminal,
   })
-  for (const note of options.configuration?.notes ?? []) await reporter.note(note)
-  return leave(await runContainer(options, reporter, entry))
+  for (const note of configuration?.notes ?? []) await reporter.note(note)
+  return leave(await runContainer(options, composition, reporter, entry))
 }

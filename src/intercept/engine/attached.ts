@@ -1,8 +1,7 @@
 // What the families keep in the main thread while one container is supervised.
 
+import type {EnabledFamily} from '../composition.js'
 import type {ContainerDescription} from '../container.js'
-import type {AnyFamily} from '../family.js'
-import type {Policy} from '../policy.js'
 
 export interface AttachedFamilies {
   /** By name of the family: what its workers are given. */
@@ -14,16 +13,14 @@ export interface AttachedFamilies {
 
 export const NOT_ATTACHED: AttachedFamilies = {shared: {}, restores: false, stop: () => undefined}
 
-/** Attaches every family that `policy` switches on. `kept`: what each kept when the container was prepared, by name. */
+/** Attaches every family that is on. `kept`: what each kept when the container was prepared, by name. */
 export function attachFamilies(
-  families: readonly AnyFamily[],
-  policy: Policy,
+  families: readonly EnabledFamily[],
   container: ContainerDescription,
   kept: Readonly<Record<string, unknown>> = {},
 ): AttachedFamilies {
-  const attached = families.flatMap((family) => {
-    const part: unknown = family.select(policy)
-    const own = part === undefined ? undefined : family.attach?.(part, container, kept[family.name])
+  const attached = families.flatMap(({family, policy}) => {
+    const own = family.attach?.(policy, container, kept[family.name])
     return own === undefined ? [] : [{...own, name: family.name}]
   })
   return {

@@ -1,7 +1,6 @@
 // What all families of a policy ask of the container that is to be made.
 
-import type {AnyFamily} from '../family.js'
-import type {Policy} from '../policy.js'
+import type {EnabledFamily} from '../composition.js'
 import type {Preparation, PreparationRequest} from '../preparation.js'
 
 export interface PreparedFamilies extends Required<Omit<Preparation, 'kept'>> {
@@ -9,18 +8,13 @@ export interface PreparedFamilies extends Required<Omit<Preparation, 'kept'>> {
   readonly kept: Readonly<Record<string, unknown>>
 }
 
-/** Prepares every family that `policy` switches on; what one of them throws leaves nothing of the others. */
-export function prepareFamilies(
-  families: readonly AnyFamily[],
-  policy: Policy,
-  request: PreparationRequest,
-): PreparedFamilies {
+/** Prepares every family that is on; what one of them throws leaves nothing of the others. */
+export function prepareFamilies(families: readonly EnabledFamily[], request: PreparationRequest): PreparedFamilies {
   const prepared: {readonly name: string; readonly own: Preparation<unknown>}[] = []
   const close = (): void => prepared.reverse().forEach(({own}) => own.close?.())
   try {
-    for (const family of families) {
-      const part: unknown = family.select(policy)
-      const own = part === undefined ? undefined : family.prepare?.(part, request)
+    for (const {family, policy} of families) {
+      const own = family.prepare?.(policy, request)
       if (own !== undefined) prepared.push({name: family.name, own})
     }
   } catch (error) {

@@ -1,37 +1,15 @@
-// (architecture, number) -> call, with the family's policy and state.
+// (architecture, number) -> call, with the policy and the state that it is asked with.
 
+import type {Composition} from '../composition.js'
 import type {ContainerDescription} from '../container.js'
-import type {Policy} from '../policy.js'
-import type {Abi, AnyCall, AnyFamily, Beginning, FamilyOptions} from '../family.js'
-import {combine} from './combine.js'
-import {AUDIT_ARCH, callNumber, machineAbis} from '../../kernel/calls/index.js'
+import type {AnyCall, AnyFamily, Beginning} from '../family.js'
+import {AUDIT_ARCH, callNumber} from '../../kernel/calls/index.js'
 
 /** A call of an enabled family, ready to be decided. */
 export interface RegisteredCall {
   readonly call: AnyCall
-  readonly family: AnyFamily
   readonly policy: unknown
   readonly state: unknown
-}
-
-/** Calls of every family that `policy` switches on, in the order of `families`: what the filter notifies. */
-export function enabledCalls(families: readonly AnyFamily[], policy: Policy, options: FamilyOptions): AnyCall[] {
-  const calls = families.flatMap((family) => {
-    const part: unknown = family.select(policy)
-    return part === undefined ? [] : family.calls(part, options)
-  })
-  // A call that several families take part in is one call for the filter, whatever each would look at.
-  const byName = new Map<string, AnyCall>()
-  for (const call of calls) {
-    const other = byName.get(call.name)
-    byName.set(call.name, other === undefined ? call : eitherOf(other, call))
-  }
-  return [...byName.values()]
-}
-
-function eitherOf({condition, ...call}: AnyCall, other: AnyCall): AnyCall {
-  if (condition === undefined || other.condition === undefined) return call
-  return {...call, condition: [...condition, ...other.condition]}
 }
 
 /** What one worker looks up. Family states are made here, so this is for a container that exists. */
@@ -41,18 +19,24 @@ export class Registry {
 
   /** `shared`: what each family gives its workers, by name. */
   constructor(
-    families: readonly AnyFamily[],
-    policy: Policy,
+    composition: Composition,
     container: ContainerDescription,
     shared: Readonly<Record<string, unknown>> = {},
   ) {
-    for (const family of families) {
-      const part: unknown = family.select(policy)
-      if (part === undefined) continue
-      const state: unknown = family.start(part, container, shared[family.name])
-      this.#begin.push((enter) => family.begin?.(part, state, enter))
-      for (const call of family.calls(part, {rootless: container.rootless}))
-        this.#add({call, family, policy: part, state})
+    const states = new Map<AnyFamily, unknown>()
+    for (const {family, policy} of composition.families) {
+      const state: unknown = family.start(policy, container, shared[family.name])
+      states.set(family, state)
+      this.#begin.push((enter) => family.begin?.(policy, state, enter))
+    }
+    for (const {call, parts} of composition.calls.values()) {
+      const [first, ...others] = parts.map(({family, policy}) => ({policy, state: states.get(family)}))
+      // A combined call knows the policies of its parts.
+      const registered =
+        others.length === 0
+          ? {...first!, call}
+          : {call, policy: undefined, state: [first, ...others].map((part) => part?.state)}
+      this.#add(registered, composition)
     }
   }
 
@@ -70,24 +54,15 @@ export class Registry {
     }
   }
 
-  #add(registered: RegisteredCall): void {
-    for (const abi of machineAbis(process.arch)) {
+  #add(registered: RegisteredCall, {abis}: Composition): void {
+    for (const abi of abis) {
       const number = callNumber(abi, registered.call)
       if (number === undefined) continue
-      const calls = this.#callsOf(abi)
-      const other = calls.get(number)
-      if (other?.family === registered.family) throw new Error(`${registered.call.name} is declared twice`)
-      calls.set(number, other === undefined ? registered : {...other, call: combine(other, registered)})
-    }
-  }
-
-  #callsOf(abi: Abi): Map<number, RegisteredCall> {
-    const arch = AUDIT_ARCH[abi]
-    let calls = this.#byArch.get(arch)
-    if (calls === undefined) {
-      calls = new Map()
+      const arch = AUDIT_ARCH[abi]
+      const calls = this.#byArch.get(arch) ?? new Map<number, RegisteredCall>()
       this.#byArch.set(arch, calls)
+      if (calls.has(number)) throw new Error(`${registered.call.name} has the number of another call`)
+      calls.set(number, registered)
     }
-    return calls
   }
 }

@@ -3,6 +3,7 @@
 import type {Worker} from 'node:worker_threads'
 
 import {EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write} from '../../ffi/libc.js'
+import type {Composition} from '../composition.js'
 import type {ContainerDescription} from '../container.js'
 import {EVERYTHING_WANTED} from '../decision.js'
 import type {DecisionBatch, Wanted} from '../decision.js'
@@ -10,10 +11,7 @@ import {DecisionCollector} from '../log/decision-collector.js'
 import {NOT_ATTACHED, attachFamilies} from './attached.js'
 import {HandlerLane} from './handler-lane.js'
 import type {HandlerCall} from './handler-lane.js'
-import {FAMILIES} from '../families/index.js'
-import type {Policy} from '../policy.js'
 import {Refuser} from './refusal.js'
-import {enabledCalls} from './registry.js'
 import {SlowLane} from './slow-lane.js'
 import type {Beginning} from '../family.js'
 import {PULSE, TRAFFIC} from './worker-protocol.js'
@@ -21,8 +19,7 @@ import type {Attachment, FromWorker, Lane, ToWorker} from './worker-protocol.js'
 import {startWorker} from './worker-thread.js'
 
 export interface SupervisorOptions {
-  readonly policy: Policy
-  readonly rootless: boolean
+  readonly composition: Composition
   /** File URLs of modules that export `family` (--handler). */
   readonly familyModules?: readonly string[]
   /** Everything, when left out. The other decisions are only counted. */
@@ -132,12 +129,12 @@ class ThreadSupervisor implements Supervisor {
 
   attach({listener, container, kept}: Supervised): Promise<Beginning> {
     if (this.#attachment !== undefined) throw new Error('a supervisor takes one listener')
-    const {policy, rootless} = this.#options
-    this.#families = attachFamilies(FAMILIES, policy, container, kept)
+    const {families, calls} = this.#options.composition
+    this.#families = attachFamilies(families, container, kept)
     if (!this.#families.restores) this.#resolveBegun(NOTHING)
     this.#attachment = {listener, container, shared: this.#families.shared}
     for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', isFirst: true, ...this.#attachment})
-    if (enabledCalls(FAMILIES, policy, {rootless}).some(({lane}) => lane === 'handler')) this.#handlers.start()
+    if ([...calls.values()].some(({call}) => call.lane === 'handler')) this.#handlers.start()
     // Not unref'd workers but the container keep the process alive; a timer must not.
     this.#timer = setInterval(() => this.#watch(), Math.max(20, this.#stuckMs / 4)).unref()
     return this.#begun
@@ -151,9 +148,10 @@ class ThreadSupervisor implements Supervisor {
   #start(lane: Lane): Watched {
     const pulse = new SharedArrayBuffer(PULSE.words * 4)
     const log = this.#collector.open()
-    const {policy, familyModules = [], wanted = EVERYTHING_WANTED} = this.#options
+    const {composition, familyModules = [], wanted = EVERYTHING_WANTED} = this.#options
+    const {policy, rootless} = composition
     const shared = {traffic: this.#traffic, pulse, log, stopEvent: this.#stopEvent}
-    const worker = startWorker(lane, {lane, policy, familyModules, wanted, ...shared})
+    const worker = startWorker(lane, {lane, policy, rootless, familyModules, wanted, ...shared})
     const watched: Watched = {worker, lane, pulse: new Int32Array(pulse), log, beat: 0, sinceMs: 0, isReplaced: false}
     this.#workers.add(watched)
     worker.on('message', (message: FromWorker) => this.#receive(watched, message))

@@ -12,7 +12,9 @@ export type Lane = 'handler' | 'hot' | 'slow'
 /** The first message to a worker. */
 export interface WorkerStart {
   readonly lane: Lane
+  /** For the worker's own composition: functions don't cross between threads. */
   readonly policy: Policy
+  readonly rootless: boolean
   /** File URLs of modules that export `family`, beside those that are shipped. */
   readonly familyModules: readonly string[]
   /** Shared by all workers of one supervisor; see TRAFFIC. */

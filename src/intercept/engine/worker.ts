@@ -8,6 +8,7 @@ import {ProcessMemory} from '../../ffi/memory.js'
 import {Notifier, setSyncWakeUp} from '../../ffi/seccomp.js'
 import {Answerer} from './answer.js'
 import {pidColumnOf} from '../caller/caller.js'
+import {Composition} from '../composition.js'
 import {FAMILIES} from '../families/index.js'
 import {ThreadIdentity} from '../caller/identity.js'
 import {isHungUp, runLoop} from './notification-loop.js'
@@ -45,19 +46,10 @@ port.on('message', (message: ToWorker | WorkerStart | undefined) => {
 })
 
 async function begin(start: WorkerStart): Promise<void> {
-  const families = start.lane === 'handler' ? await withHandlers(start) : FAMILIES
-  const more = await Promise.all(start.familyModules.map(loadFamily))
-  lane = new LaneWorker(start, [...families, ...more])
-}
-
-/** What is not ours is in a worker of the lane `handler` alone. */
-function withHandlers({policy}: WorkerStart): Promise<readonly AnyFamily[]> {
-  return Promise.all(
-    FAMILIES.map(async (family) => {
-      const part: unknown = family.select(policy)
-      return part === undefined ? family : ((await family.withHandlers?.(part)) ?? family)
-    }),
-  )
+  const {policy, rootless, familyModules} = start
+  const families = [...FAMILIES, ...(await Promise.all(familyModules.map(loadFamily)))]
+  const composition = new Composition({policy, rootless, families})
+  lane = new LaneWorker(start, start.lane === 'handler' ? await composition.withHandlers() : composition)
 }
 
 async function loadFamily(url: string): Promise<AnyFamily> {
@@ -67,14 +59,14 @@ async function loadFamily(url: string): Promise<AnyFamily> {
 
 class LaneWorker {
   readonly #start: WorkerStart
-  readonly #families: readonly AnyFamily[]
+  readonly #composition: Composition
   readonly #recorder: Recorder
   readonly #pulse: Int32Array
   #engine: Engine | undefined
 
-  constructor(start: WorkerStart, families: readonly AnyFamily[]) {
+  constructor(start: WorkerStart, composition: Composition) {
     this.#start = start
-    this.#families = families
+    this.#composition = composition
     const {traffic, log, wanted, pulse} = start
     this.#recorder = new Recorder({traffic, log, wanted, tell: () => send({kind: 'decisions'})})
     this.#pulse = new Int32Array(pulse)
@@ -112,7 +104,7 @@ class LaneWorker {
 
   #attach({listener, container, shared}: Attachment): Engine {
     const notifier = new Notifier(listener)
-    const registry = new Registry(this.#families, this.#start.policy, container, shared)
+    const registry = new Registry(this.#composition, container, shared)
     const pidColumn = pidColumnOf(container.initPid, statuses)
     const context = {container, identity, memory, statuses, pidColumn}
     return {registry, notifier, answerer: new Answerer(notifier, registry, context, this.#recorder)}

@@ -47,22 +47,33 @@ function aliases(rules: readonly Rule[]): Rule[] {
   })
 }
 
+/** What a configuration file denies: LXD's security.syscalls.deny and deny_default. */
+export interface ConfiguredDenial {
+  /** Beside ours. */
+  readonly rules: readonly Rule[]
+  /** Whether the default denylist holds. The terminal's ioctls are denied in any case. */
+  readonly defaults: boolean
+}
+
 export interface DenyOptions {
   readonly abis?: readonly Abi[]
-  /** The policy asks for the module loaders: they are notified instead of denied. */
-  readonly modules?: boolean
-  /** LXD's security.syscalls.deny_default; true when left out. The terminal's ioctls are denied in any case. */
-  readonly defaults?: boolean
-  /** Further rules of a configuration, after ours. */
-  readonly extra?: readonly Rule[]
+  /** Calls that the supervisor answers: the default denylist leaves them to it. */
+  readonly answered?: readonly string[]
+  readonly configured?: ConfiguredDenial
 }
 
 /**
  * LXD's default denylist, with what it lacks beside what it has: kexec_file_load; finit_module as Incus. Without LXD's
  * reject_force_umount: can_umount() in fs/namespace.c lets nobody force the mounts of another user namespace.
  */
-const DEFAULT_DENIED = ['kexec_load', 'kexec_file_load', 'open_by_handle_at', 'delete_module'] as const
-const MODULE_LOADERS = ['init_module', 'finit_module'] as const
+const DEFAULT_DENIED = [
+  'kexec_load',
+  'kexec_file_load',
+  'open_by_handle_at',
+  'delete_module',
+  'init_module',
+  'finit_module',
+] as const
 
 export function denyRules(options: DenyOptions = {}): Rule[] {
   const abis = options.abis ?? machineAbis(process.arch)
@@ -70,19 +81,22 @@ export function denyRules(options: DenyOptions = {}): Rule[] {
   const request = (value: bigint): Condition => [[{argument: 1, width: 32, operator: 'eq', value}]]
   const rules = [
     ...rulesFor('ioctl', errno(EPERM), [...request(TIOCSTI), ...request(TIOCLINUX)], abis),
-    ...(options.defaults === false ? [] : defaultRules(options.modules === true, abis)),
+    ...(options.configured?.defaults === false ? [] : defaultRules(options.answered ?? [], abis)),
   ]
-  return [...rules, ...aliases(rules), ...(options.extra ?? [])]
+  return [...rules, ...aliases(rules), ...(options.configured?.rules ?? [])]
 }
 
-function defaultRules(modules: boolean, abis: readonly Abi[]): Rule[] {
-  const denied = [...DEFAULT_DENIED, ...(modules ? [] : MODULE_LOADERS)]
+function defaultRules(answered: readonly string[], abis: readonly Abi[]): Rule[] {
+  const denied = DEFAULT_DENIED.filter((name) => !answered.includes(name))
   return denied.flatMap((name) => rulesFor(name, errno(ENOSYS), undefined, abis))
 }
 
 /** What is refused whatever the policy says. Installed without a listener, before the other one. */
-export function denyFilter(options: DenyOptions = {}): Program {
-  return compileFilter(denyRules(options), options.abis === undefined ? {} : {abis: options.abis})
+export function denyFilter(
+  rules: readonly Rule[] = denyRules(),
+  abis: readonly Abi[] = machineAbis(process.arch),
+): Program {
+  return compileFilter(rules, {abis})
 }
 
 /** The calls that the enabled families declare, on every ABI that has them. */

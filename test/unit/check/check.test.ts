@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 
 import {concludeCheck} from '../../../src/check/check.js'
-import {checkFamilies as checkFamiliesIn} from '../../../src/check/families.js'
-import type {Circumstances} from '../../../src/check/families.js'
+import {checkFamilies} from '../../../src/check/families.js'
 import {checkContainer, checkIds, checkNamespaces} from '../../../src/check/machine.js'
 import type {Trial} from '../../../src/check/trial.js'
 import type {FamilyFinding, Finding} from '../../../src/intercept/finding.js'
 import {good, missing} from '../../../src/intercept/finding.js'
 import {describeCapabilities} from '../../../src/check/capability-names.js'
+import {Composition} from '../../../src/intercept/composition.js'
+import type {Policy} from '../../../src/intercept/policy.js'
 import {checkJson, checkText} from '../../../src/render/checklist.js'
 import {plainStyle} from '../../../src/render/style.js'
 
@@ -32,8 +33,8 @@ const surroundings = {
   container: undefined,
 } as const
 
-const checkFamilies = (circumstances: Omit<Circumstances, 'hasUnifiedHierarchy'>) =>
-  checkFamiliesIn({hasUnifiedHierarchy: true, ...circumstances})
+const check = (policy: Policy, rootless: boolean, tried = trial) =>
+  checkFamilies(new Composition({policy, rootless}), {hasUnifiedHierarchy: true, trial: tried})
 
 function family(name: string, found: readonly (FamilyFinding | Finding)[]): FamilyFinding {
   const own = found.find((each): each is FamilyFinding => each.name === name && 'flag' in each)
@@ -44,36 +45,36 @@ function family(name: string, found: readonly (FamilyFinding | Finding)[]): Fami
 describe('families that are checked', () => {
   it('have the strategy that a trial showed', () => {
     for (const strategy of ['node', 'bind']) {
-      const found = checkFamilies({policy: {mknod: {devices: []}}, rootless: false, trial: {...trial, strategy}})
+      const found = check({mknod: {devices: []}}, false, {...trial, strategy})
       const {state, strategy: told, asked} = family('mknod', found)
       assert.deepEqual({state, told, asked}, {state: 'good', told: strategy, asked: true})
     }
-    const found = checkFamilies({policy: {}, rootless: true, trial: {...trial, strategy: 'record'}})
+    const found = check({}, true, {...trial, strategy: 'record'})
     assert.equal(family('mknod', found).state, 'limited')
   })
 
   it('are missing where no container can be made', () => {
-    const found = checkFamilies({policy: {}, rootless: true, trial: broken}).filter((each) => 'flag' in each)
+    const found = check({}, true, broken).filter((each) => 'flag' in each)
     assert.ok(found.length > 5)
     for (const {state} of found) assert.equal(state, 'missing')
   })
 
   it('are missing where only root could have them', () => {
     const mount = {allowed: ['ext4'], fuse: {}, shift: false, sources: []}
-    const found = checkFamilies({policy: {mount}, rootless: true, trial})
+    const found = check({mount}, true)
     assert.deepEqual([family('mount', found).state, family('bpf', found).state], ['missing', 'missing'])
     assert.match(family('mount', found).advice.join('\n'), /--mount-fuse ext4=fuse2fs/u)
   })
 
   it('fail the check only where they were asked for', () => {
-    const found = checkFamilies({policy: {bpf: {devices: true}}, rootless: true, trial})
+    const found = check({bpf: {devices: true}}, true)
     assert.deepEqual(concludeCheck({rootless: true, tasks: []}, found).lacking, ['--bpf'])
-    const unasked = checkFamilies({policy: {}, rootless: true, trial})
+    const unasked = check({}, true)
     assert.deepEqual(concludeCheck({rootless: true, tasks: []}, unasked).lacking, [])
   })
 
   it('fail with what everything needs', () => {
-    const found = checkFamilies({policy: {sysinfo: {}}, rootless: true, trial})
+    const found = check({sysinfo: {}}, true)
     const all = [missing('notifications', 'no'), ...found]
     assert.deepEqual(concludeCheck({rootless: true, tasks: []}, all).lacking, ['--sysinfo'])
   })
@@ -106,11 +107,7 @@ describe('findings of check', () => {
 
   it('name programs and file systems that are not there', () => {
     const found = (mount: object) =>
-      checkFamilies({
-        policy: {mount: {allowed: [], fuse: {}, shift: false, sources: [], ...mount}},
-        rootless: false,
-        trial,
-      })
+      check({mount: {allowed: [], fuse: {}, shift: false, sources: [], ...mount}}, false)
         .filter((each) => !('flag' in each))
         .map(({name, state, text}) => `${name} ${state}: ${text}`)
     const [fuse, systems] = found({fuse: {ntfs: 'no-such-program'}, allowed: ['tmpfs', 'nosuchfs']})

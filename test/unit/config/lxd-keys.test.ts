@@ -93,9 +93,9 @@ describe('separate', () => {
       ],
       gid: [{inside: 1000, outside: 1000, count: 1}],
     })
-    assert.equal(lxd.syscalls?.denyDefault, true)
+    assert.equal(lxd.denied?.defaults, true)
     assert.deepEqual(
-      lxd.syscalls.rules.find(({name, abi}) => name === 'reboot' && abi === machineAbis(process.arch)[0])?.action,
+      lxd.denied.rules.find(({name, abi}) => name === 'reboot' && abi === machineAbis(process.arch)[0])?.action,
       {
         kind: 'kill-process',
       },
@@ -116,7 +116,7 @@ describe('separate', () => {
     const {own, lxd} = read('name: x\nsecurity.syscalls.intercept.mknod: true\n')
     assert.deepEqual(own, {name: 'x'})
     assert.deepEqual(lxd.values, {mknod: true})
-    assert.equal(lxd.syscalls, undefined)
+    assert.equal(lxd.denied, undefined)
   })
 
   it('needs both keys of a family, as LXD does', () => {
@@ -132,9 +132,9 @@ describe('separate', () => {
   })
 
   it('reads the older names of Incus', () => {
-    const {syscalls} = read('security.syscalls.blacklist: reboot\nsecurity.syscalls.blacklist_default: false\n').lxd
-    assert.equal(syscalls?.denyDefault, false)
-    assert.ok(syscalls.rules.every(({name}) => name === 'reboot'))
+    const {denied} = read('security.syscalls.blacklist: reboot\nsecurity.syscalls.blacklist_default: false\n').lxd
+    assert.equal(denied?.defaults, false)
+    assert.ok(denied.rules.every(({name}) => name === 'reboot'))
     assert.match(
       failure('security.syscalls.blacklist: a\nsecurity.syscalls.deny: b\n'),
       /:2: security\.syscalls\.deny is given twice/,

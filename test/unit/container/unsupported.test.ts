@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 
 import {unsupportedNotes} from '../../../src/container/unsupported.js'
-import {FAMILIES} from '../../../src/intercept/families/index.js'
+import {Composition} from '../../../src/intercept/composition.js'
 import type {Policy} from '../../../src/intercept/policy.js'
 
 const mount = (...allowed: string[]) => ({mount: {allowed, fuse: {}, shift: false, sources: []}})
-const notes = (policy: Policy, rootless: boolean) => unsupportedNotes(FAMILIES, policy, rootless)
+const notes = (policy: Policy, rootless: boolean) => unsupportedNotes(new Composition({policy, rootless}))
 
 describe('what can not work here', () => {
   it('is nothing where all of it can', () => {

@@ -8,6 +8,7 @@ import {adviseCall, fewestFlags, flagsOfHint} from '../../../src/explain/advise.
 import type {Advised, Adviser} from '../../../src/explain/advise.js'
 import {CONTAINER_ROOT, Judge} from '../../../src/explain/judge.js'
 import {parseCall} from '../../../src/explain/strace-notation.js'
+import {Composition} from '../../../src/intercept/composition.js'
 import {decodeDevice} from '../../../src/kernel/device-numbers.js'
 import {FAMILIES} from '../../../src/intercept/families/index.js'
 import type {MknodPolicy} from '../../../src/intercept/families/mknod/policy.js'
@@ -26,7 +27,8 @@ const flagsOf = (advised: Advised): string => advised.advice.flat().join(' ')
 
 describe('adviseCall', () => {
   it('decides as run does', () => {
-    const policy = adviserFor({mknod: true}, {rootless: false}).withFlags([])?.policy['mknod'] as MknodPolicy
+    const {policy: whole} = adviserFor({mknod: true}, {rootless: false}).withFlags([])!.composition
+    const policy = whole['mknod'] as MknodPolicy
     assert.ok(policy.devices.length > 0)
     const device = fc.record({major: fc.integer({min: 0, max: 20}), minor: fc.integer({min: 0, max: 300})})
     fc.assert(
@@ -166,13 +168,13 @@ const schedFamily: AnyFamily = defineFamily<SchedPolicy, object>({
 })
 
 describe('a family with structures and settings', () => {
-  const families = [...FAMILIES, schedFamily]
+  const families = [...FAMILIES.filter(({name}) => name !== 'sched'), schedFamily]
   const adviser: Adviser = {
     families,
     withFlags(flags) {
       const on = flags.some(([name]) => name === '--sched-setscheduler')
       const maxPriority = Number(flags.find(([name]) => name === '--sched-max-priority')?.[1] ?? 50)
-      return new Judge({families, rootless: false, policy: on ? {sched: {maxPriority}} : {}})
+      return new Judge(new Composition({families, rootless: false, policy: on ? {sched: {maxPriority}} : {}}))
     },
   }
   const call = (priority: number): string =>

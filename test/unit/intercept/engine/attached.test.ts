@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 
 import type {ContainerDescription} from '../../../../src/intercept/container.js'
+import {Composition} from '../../../../src/intercept/composition.js'
 import {attachFamilies} from '../../../../src/intercept/engine/attached.js'
-import {FAMILIES} from '../../../../src/intercept/families/index.js'
+import type {Policy} from '../../../../src/intercept/policy.js'
 
 const container: ContainerDescription = {
   name: 'test',
@@ -19,9 +20,12 @@ const policy = {
   sysinfo: {},
 }
 
+const attach = (asked: Policy, rootless = false) =>
+  attachFamilies(new Composition({policy: asked, rootless}).families, {...container, rootless})
+
 describe('attachFamilies', () => {
   it('gives workers what their families share, of those that are on', () => {
-    const attached = attachFamilies(FAMILIES, policy, container)
+    const attached = attach(policy)
     try {
       const given = Object.entries(attached.shared).filter(([, shared]) => shared !== undefined)
       assert.deepEqual(given.map(([name]) => name).sort(), ['mount', 'sysinfo'])
@@ -30,15 +34,12 @@ describe('attachFamilies', () => {
     } finally {
       attached.stop()
     }
-    assert.deepEqual(attachFamilies(FAMILIES, {}, container).shared, {})
+    assert.deepEqual(attach({}).shared, {})
   })
 
   it('has the command wait where nodes of an earlier run may be taken up', () => {
     const waits = (rootless: boolean, mknod: boolean) => {
-      const attached = attachFamilies(FAMILIES, mknod ? {mknod: {devices: []}} : {bpf: {devices: false}}, {
-        ...container,
-        rootless,
-      })
+      const attached = attach(mknod ? {mknod: {devices: []}} : {bpf: {devices: false}}, rootless)
       attached.stop()
       return attached.restores
     }

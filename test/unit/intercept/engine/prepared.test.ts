@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 
+import {Composition} from '../../../../src/intercept/composition.js'
 import {prepareFamilies} from '../../../../src/intercept/engine/prepared.js'
-import {FAMILIES} from '../../../../src/intercept/families/index.js'
 import {DEFAULT_DEVICES} from '../../../../src/intercept/families/mknod/device.js'
 import type {AnyFamily} from '../../../../src/intercept/family.js'
 import type {Policy} from '../../../../src/intercept/policy.js'
@@ -11,7 +11,8 @@ const MOUNT = {allowed: ['ext4'], fuse: {}, shift: false, sources: []}
 const asRoot: PreparationRequest = {rootless: false, devices: []}
 const asUser: PreparationRequest = {rootless: true, devices: []}
 
-const prepare = (policy: Policy, request = asRoot) => prepareFamilies(FAMILIES, policy, request)
+const prepare = (policy: Policy, request = asRoot) =>
+  prepareFamilies(new Composition({policy, rootless: request.rootless}).families, request)
 
 describe('prepareFamilies', () => {
   it('asks for nothing where nothing is on', () => {
@@ -69,8 +70,10 @@ describe('prepareFamilies', () => {
 
   it('gives back what others keep where one of them fails', () => {
     const told: string[] = []
-    const family = (name: string, prepare: AnyFamily['prepare']) =>
-      ({name, select: () => ({}), prepare}) as unknown as AnyFamily
+    const family = (name: string, prepare: AnyFamily['prepare']) => ({
+      family: {name, prepare} as unknown as AnyFamily,
+      policy: {},
+    })
     const families = [
       family('first', () => ({close: () => told.push('first')})),
       family('second', () => ({close: () => told.push('second')})),
@@ -78,7 +81,7 @@ describe('prepareFamilies', () => {
         throw new Error('no')
       }),
     ]
-    assert.throws(() => prepareFamilies(families, {}, asRoot), /no/)
+    assert.throws(() => prepareFamilies(families, asRoot), /no/)
     assert.deepEqual(told, ['second', 'first'])
   })
 })

@@ -184,7 +184,12 @@ describe('denyFilter', () => {
     const number = syscallNumber(abi, name)
     assert.ok(number !== undefined)
     const call = {number, arch: AUDIT_ARCH[abi], instructionPointer: 0n, arguments: registers}
-    return actionOf(runProgram(denyFilter({abis, modules}).instructions, call).value)
+    return actionOf(
+      runProgram(
+        denyFilter(denyRules({abis, answered: modules ? ['init_module', 'finit_module'] : []}), abis).instructions,
+        call,
+      ).value,
+    )
   }
   const junk = 0xdead_beef_0000_0000n
 
@@ -208,7 +213,7 @@ describe('denyFilter', () => {
   }
 
   it('denies the numbers of the other 64-bit ABI too, as old kernels ran them', () => {
-    const {instructions} = denyFilter({abis: X86})
+    const {instructions} = denyFilter(denyRules({abis: X86}), X86)
     const ioctls = [16, 514].flatMap((number) => [number, number + X32_SYSCALL_BIT])
     for (const number of ioctls) {
       const call = {number, arch: AUDIT_ARCH.x86_64, instructionPointer: 0n, arguments: [0n, 0x5412n]}
@@ -217,7 +222,7 @@ describe('denyFilter', () => {
   })
 
   it('keeps the terminal safe when the default denylist is off', () => {
-    const names = new Set(denyRules({abis: X86, defaults: false}).map((each) => each.name))
+    const names = new Set(denyRules({abis: X86, configured: {rules: [], defaults: false}}).map((each) => each.name))
     assert.deepEqual([...names], ['ioctl'])
   })
 })

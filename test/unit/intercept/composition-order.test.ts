@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 
-import {FAMILIES} from '../../../src/intercept/families/index.js'
-import {beyond as beyondIn} from '../../../src/intercept/policy-order.js'
+import {Composition} from '../../../src/intercept/composition.js'
 import type {Policy} from '../../../src/intercept/policy.js'
 
 const device = (major: number) => ({type: 'c', major, minor: 3}) as const
@@ -15,7 +14,8 @@ const full: Policy = {
   modules: {names: ['loop']},
 }
 
-const beyond = (asked: Policy, given: Policy) => beyondIn(FAMILIES, asked, given)
+const compose = (policy: Policy) => new Composition({policy, rootless: false})
+const beyond = (asked: Policy, given: Policy) => compose(asked).beyond(compose(given))
 
 describe('a policy', () => {
   it('is not beyond itself, and nothing is beyond it', () => {
