@@ -3,12 +3,8 @@
 import {writeSync} from 'node:fs'
 
 import {withCauses} from '../../causes.js'
-import {EXIT, InterceptorError, UsageError} from '../../errors.js'
+import {EXIT, InterceptorError} from '../../errors.js'
 import {printable} from '../../render/printable.js'
-import type {CommandName, Flag} from '../../flag.js'
-import {flagsOf} from '../flags/index.js'
-import {wrongOption} from '../../flag.js'
-import {needsValue, unknownFlag} from '../line/operands.js'
 import {stackOfSources} from './stack.js'
 
 export interface Failure {
@@ -28,7 +24,7 @@ export function describeFailure(error: unknown, command?: string): Failure {
   if (error instanceof InterceptorError) {
     return {text: paragraph(withCauses(error), error.hints), exitCode: statusOf(error, command)}
   }
-  if (isOclifError(error)) return describeOclifFailure(error, command)
+  if (isOclifError(error) && error.code === 'EEXIT') return {text: '', exitCode: error.oclif.exit ?? EXIT.good}
   const stack = error instanceof Error ? stackOfSources(error.stack ?? String(error)) : String(error)
   const lines = stack.split('\n').map((line) => printable(line))
   return {
@@ -51,52 +47,20 @@ function statusOf(error: InterceptorError, command: string | undefined): number 
   return runs && error.exitCode === EXIT.usage ? EXIT.failed : error.exitCode
 }
 
-interface OclifError extends Error {
+export interface OclifError extends Error {
   readonly oclif: {readonly exit?: number}
+  /** EEXIT: nothing went wrong. */
+  readonly code?: unknown
   /** NonExistentFlagsError: as typed. */
   readonly flags?: unknown
 }
 
-function isOclifError(error: unknown): error is OclifError {
+/** For oclif-failure.ts, which needs every flag; most failures do not. */
+export function isOclifError(error: unknown): error is OclifError {
   return error instanceof Error && 'oclif' in error
 }
 
-function describeOclifFailure(error: OclifError, command: string | undefined): Failure {
-  if ('code' in error && error.code === 'EEXIT') return {text: '', exitCode: error.oclif.exit ?? EXIT.good}
-  const typed = Array.isArray(error.flags) ? (error.flags[0] as unknown) : undefined
-  if (error.constructor.name === 'NonExistentFlagsError' && typeof typed === 'string') {
-    return describeFailure(unknownFlagError(typed, command), command)
-  }
-  const words = errorOfWords(error, command)
-  if (words !== undefined) return describeFailure(words, command)
-  const [message = ''] = error.message.split('\n')
-  const help = command === undefined ? 'interceptor --help' : `interceptor ${command} --help`
-  return describeFailure(new UsageError(lowerFirst(message), {hints: [`see ${help}`]}), command)
-}
-
-/** oclif's own words for a value that is none of the flag's, and for one that is missing. */
-function errorOfWords({message}: Error, command: string | undefined): unknown {
-  const known = flagsOfCommand(command)
-  const wrong = /^Expected --([\w-]+)=(.*) to be one of: /s.exec(message)
-  const absent = /^Flag --([\w-]+) expects a value/.exec(message)
-  const flag = known.find(({name}) => name === (wrong ?? absent)?.[1])
-  if (flag === undefined || flag.kind === 'switch') return undefined
-  return wrong === null ? needsValue(`--${flag.name}`, flag) : wrongOption(flag, wrong[2]!.split('\n')[0]!)
-}
-
-function unknownFlagError(typed: string, command: string | undefined): unknown {
-  try {
-    return unknownFlag(typed.replace(/=.*$/s, ''), flagsOfCommand(command), command)
-  } catch (error) {
-    return error
-  }
-}
-
-function flagsOfCommand(command: string | undefined): readonly Flag[] {
-  return ['check', 'exec', 'explain', 'run'].includes(command ?? '') ? flagsOf(command as CommandName) : []
-}
-
-function lowerFirst(text: string): string {
+export function lowerFirst(text: string): string {
   return /^[A-Z][a-z]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text
 }
 

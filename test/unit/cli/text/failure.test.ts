@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import {readFileSync} from 'node:fs'
 
 import {describeFailure} from '../../../../src/cli/text/failure.js'
+import {inOwnWords} from '../../../../src/cli/text/oclif-failure.js'
 import {nearest} from '../../../../src/nearest.js'
 import {LaunchError, UsageError} from '../../../../src/errors.js'
 import {SystemError} from '../../../../src/ffi/errors.js'
@@ -35,7 +36,8 @@ describe('describeFailure', () => {
   })
 
   it('words the complaints of oclif as ours', () => {
-    const words = (message: string) => describeFailure(Object.assign(new Error(message), {oclif: {}}), 'explain').text
+    const words = (message: string) =>
+      describeFailure(inOwnWords(Object.assign(new Error(message), {oclif: {}}), 'explain'), 'explain').text
     assert.equal(words('Flag --log expects a value'), 'interceptor: --log needs a value: FILE\n')
     assert.equal(
       words('Expected --filter=hax to be one of: listing, raw, hex, c\nSee more help with --help'),
@@ -65,7 +67,7 @@ describe('describeFailure', () => {
 
   it('says nothing for an exit', () => {
     const exit = Object.assign(new Error('EEXIT: 1'), {oclif: {exit: 1}, code: 'EEXIT'})
-    assert.deepEqual(describeFailure(exit), {text: '', exitCode: 1})
+    assert.deepEqual(describeFailure(inOwnWords(exit, undefined)), {text: '', exitCode: 1})
   })
 })
 
