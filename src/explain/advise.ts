@@ -1,21 +1,20 @@
 // Which flags would have a refused call performed, tried out with the real filter and policy, and the fewest for many.
 
 import type {Abi, AnyFamily} from '../intercept/family.js'
+import {isFlagHint, sameFlag, wordsOf} from '../intercept/hint.js'
+import type {FlagHint} from '../intercept/hint.js'
 import type {Judge, Judgement} from './judge.js'
 import type {ParsedCall} from './strace-notation.js'
-
-/** A flag with its value, as words of a command line. */
-export type FlagWords = readonly string[]
 
 export interface Adviser {
   readonly families: readonly AnyFamily[]
   /** The judge as configured, with these flags added; undefined where they are no valid flags. */
-  readonly withFlags: (flags: readonly FlagWords[]) => Judge | undefined
+  readonly withFlags: (flags: readonly FlagHint[]) => Judge | undefined
 }
 
 export interface Advised extends Judgement {
   /** Flags that would have it performed; empty where it is not refused, or where nothing helps. */
-  readonly advice: readonly FlagWords[]
+  readonly advice: readonly FlagHint[]
 }
 
 /** Flags that lead to further ones: a family, then what it allows, a file system and its source. */
@@ -28,17 +27,6 @@ const ANSWERED_NATIVELY: ReadonlySet<string> = new Set([
 ])
 
 const EPERM = 1
-
-/** Hints are worded `--flag value would allow it`. */
-export function flagsOfHint(hint: string | undefined): readonly FlagWords[] {
-  const words = /^(--.+?) would allow \w/.exec(hint ?? '')?.[1]?.split(' ') ?? []
-  const flags: string[][] = []
-  for (const word of words) {
-    if (word.startsWith('--')) flags.push([word])
-    else flags.at(-1)?.push(word)
-  }
-  return flags
-}
 
 export function adviseCall(call: ParsedCall, abi: Abi, adviser: Adviser): Advised {
   const now = adviser.withFlags([])
@@ -80,14 +68,14 @@ function natively(call: ParsedCall, abi: Abi, adviser: Adviser, judgement: Judge
 }
 
 /** The flag of a family that is off and would see this call. */
-function familyFlags(call: ParsedCall, abi: Abi, {families, withFlags}: Adviser): readonly FlagWords[] | undefined {
+function familyFlags(call: ParsedCall, abi: Abi, {families, withFlags}: Adviser): readonly FlagHint[] | undefined {
   for (const {name, flag} of families) {
-    for (const words of [[flag], [flag, 'NAME']]) {
-      const judge = withFlags([words])
+    for (const hint of [{flag}, {flag, value: 'NAME'}]) {
+      const judge = withFlags([hint])
       if (judge === undefined) continue
       if (!judge.composition.calls.has(call.name)) break
       const {outcome, family} = judge.judge(call, abi)
-      if (outcome === 'unknown' || (family === name && outcome !== 'kernel')) return [words]
+      if (outcome === 'unknown' || (family === name && outcome !== 'kernel')) return [hint]
       break
     }
   }
@@ -95,12 +83,12 @@ function familyFlags(call: ParsedCall, abi: Abi, {families, withFlags}: Adviser)
 }
 
 interface Found {
-  readonly flags: readonly FlagWords[]
+  readonly flags: readonly FlagHint[]
   readonly judgement: Judgement
 }
 
 /** Adds what the hints say until the call is no longer refused. `flags` is empty where that does not come. */
-function follow(call: ParsedCall, abi: Abi, {withFlags}: Adviser, start: readonly FlagWords[]): Found | undefined {
+function follow(call: ParsedCall, abi: Abi, {withFlags}: Adviser, start: readonly FlagHint[]): Found | undefined {
   let flags = start
   let last: Judgement | undefined
   for (let round = 0; round < ROUNDS; round++) {
@@ -111,33 +99,32 @@ function follow(call: ParsedCall, abi: Abi, {withFlags}: Adviser, start: readonl
       return {flags: fewestFlags([{call, abi, advice: flags}], {withFlags}), judgement}
     }
     if (judgement.outcome !== 'refused') return {flags, judgement}
-    const more = flagsOfHint(judgement.hint).filter((words) => !flags.some((known) => same(known, words)))
-    if (more.length === 0) break
-    flags = [...flags, ...more]
+    const {hint} = judgement
+    if (hint === undefined || !isFlagHint(hint) || flags.some((known) => sameFlag(known, hint))) break
+    flags = [...flags, hint]
   }
   return last === undefined ? undefined : {flags: [], judgement: last}
 }
 
-const same = (a: FlagWords, b: FlagWords): boolean => a.join(' ') === b.join(' ')
-
 export interface Need {
   readonly call: ParsedCall
   readonly abi: Abi
-  readonly advice: readonly FlagWords[]
+  readonly advice: readonly FlagHint[]
 }
 
 /** The union of all advice, without what the rest implies: each flag is left out once and every call judged again. */
-export function fewestFlags(needs: readonly Need[], {withFlags}: Pick<Adviser, 'withFlags'>): readonly FlagWords[] {
+export function fewestFlags(needs: readonly Need[], {withFlags}: Pick<Adviser, 'withFlags'>): readonly FlagHint[] {
   const wanted = needs.filter(({advice}) => advice.length > 0)
   let flags = wanted
     .flatMap(({advice}) => advice)
-    .filter((words, index, all) => all.findIndex((other) => same(other, words)) === index)
-  const enough = (tried: readonly FlagWords[]): boolean => {
+    .filter((flag, index, all) => all.findIndex((other) => sameFlag(other, flag)) === index)
+  const enough = (tried: readonly FlagHint[]): boolean => {
     const judge = withFlags(tried)
     return judge !== undefined && wanted.every(({call, abi}) => judge.judge(call, abi).outcome === 'performed')
   }
-  for (const words of [...flags].sort((a, b) => a.length - b.length)) {
-    const without = flags.filter((other) => !same(other, words))
+  // Switches first: a flag with a value switches its family on as well.
+  for (const flag of [...flags].sort((a, b) => wordsOf(a).length - wordsOf(b).length)) {
+    const without = flags.filter((other) => !sameFlag(other, flag))
     if (enough(without)) flags = without
   }
   return flags

@@ -6,6 +6,7 @@ import {UsageError} from '../errors.js'
 import {cListing, disassemble, hexListing} from '../intercept/filter/disassemble.js'
 import type {Abi, CallerFacts} from '../intercept/family.js'
 import type {Program} from '../intercept/filter/bpf.js'
+import {hintText, wordsOf} from '../intercept/hint.js'
 import {syscallNames} from '../kernel/calls/index.js'
 import {toJson} from '../render/json.js'
 import {adviseCall} from './advise.js'
@@ -112,8 +113,9 @@ function judgeTyped(text: string, abi: Abi, {adviser, nearest}: ExplainContext):
 }
 
 function asJson(advised: Advised | JudgedCall, text: string): unknown {
-  const {shown, advice, ...rest} = advised
-  return {...rest, call: shown ?? text, flags: advice.flat(), command_line: showFlags(advice)}
+  const {shown, advice, hint, ...rest} = advised
+  const told = hint === undefined ? {} : {hint: hintText(hint)}
+  return {...rest, ...told, call: shown ?? text, flags: advice.flatMap(wordsOf), command_line: showFlags(advice)}
 }
 
 async function explainFile(
@@ -151,14 +153,14 @@ async function explainFile(
     })
   }
   if (json) {
-    const refused = report.refused.map((group) => ({...group, advice: group.advice.flat()}))
+    const refused = report.refused.map((group) => ({...group, advice: group.advice.flatMap(wordsOf)}))
     const {flags, optional} = report
     const summary = {
       ...report,
       refused,
-      flags: flags.flat(),
+      flags: flags.flatMap(wordsOf),
       command_line: showFlags(flags),
-      optional: optional.flat(),
+      optional: optional.flatMap(wordsOf),
     }
     pending += `\n],"summary":${JSON.stringify(toJson(summary))}}\n`
   } else pending += lines(fileReportLines(report))

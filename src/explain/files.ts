@@ -1,8 +1,10 @@
 // Judges every call of a trace or a log: what would be refused, and the fewest flags that would allow it.
 
 import type {Abi, Arguments} from '../intercept/family.js'
-import {adviseCall, fewestFlags, flagsOfHint} from './advise.js'
-import type {Advised, Adviser, FlagWords, Need} from './advise.js'
+import {isFlagHint, wordsOf} from '../intercept/hint.js'
+import type {FlagHint} from '../intercept/hint.js'
+import {adviseCall, fewestFlags} from './advise.js'
+import type {Advised, Adviser, Need} from './advise.js'
 import {readLogLine} from './log-file.js'
 import type {Logged} from './log-file.js'
 import {StraceReader} from './strace-file.js'
@@ -21,7 +23,7 @@ export interface RefusedGroup {
   readonly errno: number | undefined
   readonly calls: number
   readonly example: string
-  readonly advice: readonly FlagWords[]
+  readonly advice: readonly FlagHint[]
 }
 
 export interface FileReport {
@@ -30,10 +32,10 @@ export interface FileReport {
   readonly counts: Readonly<Record<string, number>>
   readonly refused: readonly RefusedGroup[]
   /** The fewest flags, added to those given, with which `allowed` of the refused calls are performed. */
-  readonly flags: readonly FlagWords[]
+  readonly flags: readonly FlagHint[]
   readonly allowed: number
   /** Flags with which calls would be performed that the kernel answers in a container too, if otherwise. */
-  readonly optional: readonly FlagWords[]
+  readonly optional: readonly FlagHint[]
   readonly unreadable: number
 }
 
@@ -61,7 +63,7 @@ export class FileJudge {
   readonly #groups = new Map<string, RefusedGroup>()
   readonly #needs = new Map<string, Need>()
   readonly #counts = new Map<string, number>()
-  readonly #optional = new Map<string, FlagWords>()
+  readonly #optional = new Map<string, FlagHint>()
   #line = 0
   #untouched = 0
   #isKnown = false
@@ -102,14 +104,14 @@ export class FileJudge {
     for (const call of this.#strace.finish()) this.#take(call, call.abi, call.pid, call.text)
     const needs = [...this.#needs.values()]
     const flags = fewestFlags(needs, this.#options.adviser)
-    const needed = new Set(flags.map(([flag]) => flag))
+    const needed = new Set(flags.map(({flag}) => flag))
     return {
       untouched: this.#untouched,
       counts: Object.fromEntries([...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1))),
       refused: [...this.#groups.values()].sort((a, b) => b.calls - a.calls),
       flags,
       allowed: [...this.#groups.values()].reduce((sum, {advice, calls}) => sum + (advice.length > 0 ? calls : 0), 0),
-      optional: [...this.#optional.values()].filter(([flag]) => !needed.has(flag)),
+      optional: [...this.#optional.values()].filter(({flag}) => !needed.has(flag)),
       unreadable: this.#unreadable + this.#strace.unreadable,
     }
   }
@@ -134,7 +136,7 @@ export class FileJudge {
     }
     this.#counts.set(judged.outcome, (this.#counts.get(judged.outcome) ?? 0) + 1)
     if (judged.outcome === 'kernel' && this.#optional.size < REMEMBERED_MAX)
-      for (const words of judged.advice) this.#optional.set(words.join(' '), words)
+      for (const flag of judged.advice) this.#optional.set(wordsOf(flag).join(' '), flag)
     const shown = (logged === undefined ? text : (judged.shown ?? text)) ?? `${call.name}(...)`
     if (judged.outcome === 'refused') this.#refuse(key, judged, {call, abi, advice: judged.advice}, shown)
     this.#options.onCall({...judged, line: this.#line, pid, text: shown})
@@ -142,7 +144,7 @@ export class FileJudge {
 
   #refuse(key: string, judged: Advised, need: Need, example: string): void {
     const {syscall, reason, errno, advice} = judged
-    const group = `${syscall} ${reason} ${advice.join(' ')}`
+    const group = `${syscall} ${reason} ${advice.flatMap(wordsOf).join(' ')}`
     const known = this.#groups.get(group)
     if (known === undefined && this.#groups.size >= REMEMBERED_MAX) return
     const calls = (known?.calls ?? 0) + 1
@@ -156,7 +158,7 @@ export class FileJudge {
 function declaredCalls({families, withFlags}: Adviser): ReadonlyMap<string, Arguments> {
   const declared = new Map<string, Arguments>()
   for (const {flag} of families) {
-    const judge = withFlags([[flag]]) ?? withFlags([[flag, 'NAME']])
+    const judge = withFlags([{flag}]) ?? withFlags([{flag, value: 'NAME'}])
     for (const [name, {call}] of judge?.composition.calls ?? []) declared.set(name, call.arguments as Arguments)
   }
   return declared
@@ -171,6 +173,6 @@ function asLogged(judged: Advised, {verdict, reason, hint}: Logged): Advised {
     by: 'policy',
     reason,
     hint,
-    advice: refused ? flagsOfHint(hint) : [],
+    advice: refused && hint !== undefined && isFlagHint(hint) ? [hint] : [],
   }
 }

@@ -7,6 +7,7 @@ import {actionOf} from '../intercept/filter/bpf.js'
 import type {Action, Instruction} from '../intercept/filter/bpf.js'
 import {checkProgram, runFilters} from '../intercept/filter/bpf-vm.js'
 import type {Abi, AnyFamily, Arguments, CallerFacts, Json, Verdict} from '../intercept/family.js'
+import type {Hint} from '../intercept/hint.js'
 import {AUDIT_ARCH, callNumber} from '../kernel/calls/index.js'
 import {applyRules} from './rules.js'
 import type {PolicyRule} from './rules.js'
@@ -47,7 +48,7 @@ export interface Judgement {
   readonly by: 'filter' | 'kernel' | 'policy' | undefined
   readonly errno: number | undefined
   readonly reason: string
-  readonly hint: string | undefined
+  readonly hint: Hint | undefined
   readonly family: AnyFamily['name'] | undefined
   readonly filter: FilterVerdict | undefined
   readonly values: Readonly<Record<string, Json>> | undefined

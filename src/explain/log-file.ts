@@ -2,6 +2,8 @@
 
 import {isSystemError} from '../ffi/errors.js'
 import type {Abi, Argument, Arguments, Json} from '../intercept/family.js'
+import {readHint} from '../intercept/hint.js'
+import type {Hint} from '../intercept/hint.js'
 import {AUDIT_ARCH} from '../kernel/calls/index.js'
 import {UnknownArgument, imagine} from './registers.js'
 import {NotationError, parseCall, parseTracedCall} from './strace-notation.js'
@@ -12,7 +14,7 @@ export interface Logged {
   readonly verdict: string
   readonly errno: string | undefined
   readonly reason: string
-  readonly hint: string | undefined
+  readonly hint: Hint | undefined
 }
 
 export interface LoggedCall {
@@ -39,14 +41,18 @@ export function readLogLine(
 const TEXT =
   /^interceptor: \[(\d+) [^\]]*\] (.*) = (\?|-?\d+)(?: (E\w+))? {2}(continued|emulated|failed|refused)(?: \([^)]*\))?: (.*)$/
 
+/** A reason, and the hint behind it. Where that names no flag, nothing tells where it begins. */
+const WHY = /^(.*?); (--\S.* would allow it)$/
+
 function readText(text: string, native: Abi): LoggedCall | undefined {
   const match = TEXT.exec(text)
   if (match === null) return undefined
   const [, pid, notation = '', , errno, verdict = '', why = ''] = match
   try {
     const call = parseTracedCall(notation)
-    const [reason = '', ...hints] = why.split('; ')
-    return {call, abi: native, pid: Number(pid), text: notation, logged: {verdict, errno, reason, hint: hints.at(-1)}}
+    const [, reason = why, hint] = WHY.exec(why) ?? []
+    const logged = {verdict, errno, reason, hint: hint === undefined ? undefined : readHint(hint)}
+    return {call, abi: native, pid: Number(pid), text: notation, logged}
   } catch (error) {
     if (error instanceof NotationError) return undefined
     throw error
@@ -70,13 +76,19 @@ function readJson(
     const value = record[name]
     return typeof value === 'string' ? value : undefined
   }
+  const hint = word('hint')
   const call = {name: syscall, arguments: values, result: undefined}
   return {
     call,
     abi,
     text: declared && showCall(call, declared, abi),
     pid: typeof pid === 'number' ? pid : undefined,
-    logged: {verdict, errno: word('errno'), reason: word('reason') ?? '', hint: word('hint')},
+    logged: {
+      verdict,
+      errno: word('errno'),
+      reason: word('reason') ?? '',
+      hint: hint === undefined ? undefined : readHint(hint),
+    },
   }
 }
 

@@ -4,17 +4,18 @@ import {errnoName} from '../ffi/errors.js'
 import {showAction} from '../intercept/filter/disassemble.js'
 import {escapeBytes} from '../intercept/caller/escape.js'
 import type {CallerFacts} from '../intercept/family.js'
-import {shellQuote} from '../render/closing.js'
+import type {FlagHint} from '../intercept/hint.js'
+import {quoteFlag} from '../render/closing.js'
 import {printable} from '../render/printable.js'
-import type {Advised, FlagWords} from './advise.js'
+import type {Advised} from './advise.js'
 import type {FileReport, JudgedCall} from './files.js'
 import type {FamilyOverview, Overview} from './overview.js'
 
 const WIDTH = 100
 
-/** `--mknod-allow b:8:0`, as a shell reads it. */
-export function showFlags(flags: readonly FlagWords[]): string {
-  return flags.map((words) => words.map((word) => shellQuote(Buffer.from(word))).join(' ')).join(' ')
+/** As a shell reads them. */
+export function showFlags(flags: readonly FlagHint[]): string {
+  return flags.map(quoteFlag).join(' ')
 }
 
 export function showOutcome({outcome, by, errno}: Pick<Advised, 'by' | 'errno' | 'outcome'>): string {

@@ -1,6 +1,7 @@
 // One decision as it travels from a worker to the log. Rendering is src/render's.
 
 import type {Abi, ManifestEntry} from './family.js'
+import type {Hint} from './hint.js'
 
 export type Outcome = 'continued' | 'emulated' | 'failed' | 'refused'
 
@@ -28,7 +29,7 @@ export interface Decision {
   /** Positive errno; null where the call succeeded or was continued. */
   readonly errno: number | null
   readonly reason: string
-  readonly hint: string | null
+  readonly hint: Hint | null
   readonly created: ManifestEntry | undefined
 }
 

@@ -3,6 +3,7 @@
 import type {ContainerDescription} from './container.js'
 import type {FlagValues} from '../flag.js'
 import type {CheckCircumstances, Service, Unsupported} from './finding.js'
+import type {Hint} from './hint.js'
 import type {Policy, PolicyDeclaration} from './policy.js'
 import type {Preparation, PreparationRequest} from './preparation.js'
 
@@ -67,8 +68,7 @@ export interface CallerFacts {
 
 export type Verdict =
   | {readonly kind: 'perform'; readonly reason: string}
-  /** `hint` is `--flag VALUE would allow it` where a flag would: the last words of a failed run make a command line of it. */
-  | {readonly kind: 'refuse'; readonly errno: number; readonly reason: string; readonly hint?: string}
+  | {readonly kind: 'refuse'; readonly errno: number; readonly reason: string; readonly hint?: Hint}
   /** `quiet`: a follow-up call on something that was never emulated; counted, not logged. */
   | {readonly kind: 'continue'; readonly reason: string; readonly quiet?: boolean}
 
@@ -98,7 +98,7 @@ export type Performed =
       readonly errno: number
       readonly strategy: string
       readonly reason?: string
-      readonly hint?: string
+      readonly hint?: Hint
     }
   /** A descriptor that is put into the caller (ADDFD with SEND), which is the result of the call; the engine closes ours. */
   | {

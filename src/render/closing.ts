@@ -2,6 +2,8 @@
 
 import type {RunEnd} from '../container/run-options.js'
 import type {Decision} from '../intercept/decision.js'
+import {isFlagHint, wordsOf} from '../intercept/hint.js'
+import type {FlagHint} from '../intercept/hint.js'
 import {maskWords} from '../intercept/caller/secrets.js'
 import {signalName} from './json.js'
 import {printableUpTo} from './printable.js'
@@ -33,33 +35,26 @@ export function closingLines({end, refused, timeMs, vocabulary, words}: ClosingI
     const errno = call.errno === null ? '' : ` (${vocabulary.errnoName(call.errno)})`
     return `${printableUpTo(call.syscall, 64)} was refused${errno}: ${printableUpTo(call.reason, 256)}`
   })
-  const flags = [...calls.values()].flatMap(({hint}) => (hint === null ? [] : (flagOfHint(hint) ?? [])))
   const told = `interceptor: the command ${how} after ${which.join('; ')}\n`
-  const again = withFlags(words, flags)
+  const hints = [...calls.values()].flatMap(({hint}) => (hint !== null && isFlagHint(hint) ? [hint] : []))
+  const again = withFlags(words, hints)
   return again === undefined ? told : `${told}hint: to allow it: ${again}\n`
 }
 
-/** The words of `--mknod-allow b:8:0 would allow it`, which is how hints name a flag. */
-export function flagOfHint(hint: string): readonly string[] | undefined {
-  const match = /^(--[a-z][a-z-]*)(?:[ =](.+?))? would allow \w+/s.exec(hint)
-  if (match === null) return undefined
-  const [, flag = '', value] = match
-  if (value === undefined) return [flag]
-  return value.length > flagValueMax ? undefined : [flag, value]
+/** The same command line with these flags behind `run`; undefined where there is none to add. */
+function withFlags(words: readonly Buffer[], hints: readonly FlagHint[]): string | undefined {
+  const [command, ...rest] = maskWords(words)
+  const short = hints.filter(({value = ''}) => value.length <= flagValueMax)
+  const flags = new Set(short.map(quoteFlag))
+  if (command === undefined || flags.size === 0) return undefined
+  return ['interceptor', shellQuote(command), ...flags, ...rest.map(shellQuote)].join(' ')
 }
 
-/** The same command line with these flags behind `run`; undefined where they add nothing. */
-function withFlags(words: readonly Buffer[], flags: readonly string[]): string | undefined {
-  const [command, ...rest] = maskWords(words)
-  const pairs = new Set<string>()
-  for (let at = 0; at < flags.length; at++) {
-    const value = flags[at + 1]
-    const hasValue = value !== undefined && !value.startsWith('--')
-    pairs.add([flags[at]!, ...(hasValue ? [value] : [])].map((word) => shellQuote(Buffer.from(word))).join(' '))
-    if (hasValue) at += 1
-  }
-  if (command === undefined || pairs.size === 0) return undefined
-  return ['interceptor', shellQuote(command), ...pairs, ...rest.map(shellQuote)].join(' ')
+/** `--mknod-allow b:8:0`, as a shell reads it. */
+export function quoteFlag(hint: FlagHint): string {
+  return wordsOf(hint)
+    .map((word) => shellQuote(Buffer.from(word)))
+    .join(' ')
 }
 
 /** A word as a POSIX shell reads it; bytes that can't be shown as they are in bash's and ksh's `$'...'`. */

@@ -5,6 +5,7 @@ import {constants} from 'node:os'
 import type {RunEnd, StartSummary} from '../container/run-options.js'
 import type {Decision} from '../intercept/decision.js'
 import {jsonBytes} from '../intercept/caller/escape.js'
+import {hintText} from '../intercept/hint.js'
 import {maskWords} from '../intercept/caller/secrets.js'
 import type {Arguments, Json} from '../intercept/family.js'
 import type {Counts} from './summary.js'
@@ -22,7 +23,7 @@ export function decisionLine(decision: Decision, seq: number, vocabulary: Vocabu
     `,"comm":${json(decision.comm)},"arch":"${decision.abi}","syscall":${json(decision.syscall)}` +
     `,${argumentMembers(decision, vocabulary)},"verdict":"${decision.outcome}","strategy":${json(decision.strategy)}` +
     `,"result":${errno === null ? result : -1},"errno":${errno === null ? null : json(vocabulary.errnoName(errno))}` +
-    `,"reason":${json(decision.reason)},"hint":${json(decision.hint)}` +
+    `,"reason":${json(decision.reason)},"hint":${decision.hint === null ? null : json(hintText(decision.hint))}` +
     `,"latency_us":${Math.round(decision.latencyUs * 10) / 10}}\n`
   )
 }

@@ -2,6 +2,7 @@
 
 import type {Decision} from '../intercept/decision.js'
 import type {Argument, Arguments} from '../intercept/family.js'
+import {hintText} from '../intercept/hint.js'
 import {printable, printableUpTo} from './printable.js'
 import type {Style} from './style.js'
 import {plainStyle} from './style.js'
@@ -20,7 +21,7 @@ export function traceLine(decision: Decision, vocabulary: Vocabulary, style: Sty
   const caller = `[${decision.pid} ${printableUpTo(decision.comm, 32)}]`
   const call = `${printableUpTo(decision.syscall, 64)}(${showArguments(decision, vocabulary)})`
   const outcome = style[decision.outcome](decision.outcome)
-  const hint = decision.hint === null ? '' : `; ${decision.hint}`
+  const hint = decision.hint === null ? '' : `; ${hintText(decision.hint)}`
   const why = printableUpTo(`${decision.reason}${hint}`, shownMax)
   return `${style.faint('interceptor:')} ${caller} ${call} = ${resultOf(decision, vocabulary)}  ${outcome}${how(decision)}: ${why}\n`
 }

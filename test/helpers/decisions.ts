@@ -47,7 +47,7 @@ export const refused: Partial<Decision> = {
   result: null,
   errno: 1,
   reason: 'block 8:0 is not allowlisted',
-  hint: '--mknod-allow b:8:0 would allow it',
+  hint: {flag: '--mknod-allow', value: 'b:8:0'},
 }
 
 export const start: StartSummary = {

@@ -1,11 +1,12 @@
 // Tries flags out for explain: the policy as given, with more flags than were typed.
 
 import {UsageError} from '../../errors.js'
-import type {Adviser, FlagWords} from '../../explain/advise.js'
+import type {Adviser} from '../../explain/advise.js'
 import {Judge} from '../../explain/judge.js'
 import {Composition} from '../../intercept/composition.js'
 import type {CompositionRequest} from '../../intercept/composition.js'
 import {FAMILIES} from '../../intercept/families/index.js'
+import type {FlagHint} from '../../intercept/hint.js'
 import type {CallerFacts} from '../../intercept/family.js'
 import type {Policy} from '../../intercept/policy.js'
 import type {FlagValues} from '../../flag.js'
@@ -38,7 +39,7 @@ export function adviserFor(values: FlagValues, options: JudgedUnder, loaded?: Po
 
 function judgeWith(
   values: FlagValues,
-  flags: readonly FlagWords[],
+  flags: readonly FlagHint[],
   {caller, ...request}: JudgedUnder,
   loaded: Policy | undefined,
 ): Judge | undefined {
@@ -54,12 +55,12 @@ function judgeWith(
 }
 
 /** Undefined where they are no flags that explain has. */
-function withWords(values: FlagValues, flags: readonly FlagWords[]): FlagValues | undefined {
+function withWords(values: FlagValues, flags: readonly FlagHint[]): FlagValues | undefined {
   const known = flagsOf('explain')
   let merged = values
-  for (const [typed = '', value, ...rest] of flags) {
+  for (const {flag: typed, value} of flags) {
     const flag = known.find(({name}) => `--${name}` === typed)
-    if (flag === undefined || rest.length > 0 || (flag.kind === 'switch') !== (value === undefined)) return undefined
+    if (flag === undefined || (flag.kind === 'switch') !== (value === undefined)) return undefined
     const given = merged[flag.name]
     const added = flag.kind === 'list' ? [...(typeof given === 'object' ? given : []), value!] : (value ?? true)
     merged = {...merged, [flag.name]: added}

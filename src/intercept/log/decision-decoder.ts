@@ -73,7 +73,7 @@ export class DecisionDecoder {
       result: this.#value() as number | null,
       errno: this.#value() as number | null,
       reason: this.#value() as string,
-      hint: this.#value() as string | null,
+      hint: this.#value() as Decision['hint'],
       created: this.#value() as ManifestEntry | undefined,
     }
   }

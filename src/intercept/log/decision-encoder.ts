@@ -1,6 +1,7 @@
 // Decisions as bytes, for the memory that a worker shares with the main thread; decision-decoder.ts is the other half.
 
 import type {CountedDecision, Decision} from '../decision.js'
+import {hintText} from '../hint.js'
 import {KIND, LENGTH_BYTES, RECORD_MAX, STRING_KNOWN_MAX, STRINGS_KNOWN, TAG} from './decision-format.js'
 
 class TooLarge extends Error {}
@@ -27,7 +28,7 @@ export class DecisionEncoder {
         syscall,
         values: undefined,
         reason: `${reason}; its arguments are too large for the log`,
-        hint: decision.hint?.slice(0, 1024) ?? null,
+        hint: decision.hint !== null && hintText(decision.hint).length > 1024 ? null : decision.hint,
         created: undefined,
       })
     }

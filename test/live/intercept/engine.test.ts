@@ -90,7 +90,7 @@ describe('the engine', () => {
       hint,
     ])
     assert.deepEqual(shown, [
-      ['refused', -1, 13, null, 'one is refused', 'ask for two'],
+      ['refused', -1, 13, null, 'one is refused', {advice: 'ask for two'}],
       ['continued', null, null, null, "two is the kernel's", null],
       ['failed', -1, 28, null, "the kernel's own error", null],
       ['failed', -1, 1, null, 'internal error: a bug', null],

@@ -5,6 +5,7 @@ import {execFileSync} from 'node:child_process'
 import {chmodSync, mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
+import {hintText} from '../../../src/intercept/hint.js'
 import type {FilesystemStep} from '../../../src/container/plan.js'
 import {NULL, ZERO, answersIn, callsInContainers} from '../../helpers/file-calls.js'
 import {buildTestProgram} from '../../helpers/intercepted.js'
@@ -161,7 +162,7 @@ describe('mknod in a container', function () {
         ['stat:sda', ENOENT],
       ])
       assert.deepEqual(
-        decisions.map(({outcome, reason, hint}) => [outcome, reason, hint]),
+        decisions.map(({outcome, reason, hint}) => [outcome, reason, hint && hintText(hint)]),
         [
           ['refused', 'block 8:0 is not allowlisted', '--mknod-allow b:8:0 would allow it'],
           ['refused', 'character 1:1 is not allowlisted', '--mknod-allow c:1:1 would allow it'],

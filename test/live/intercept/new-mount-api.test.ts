@@ -5,6 +5,8 @@ import {execFileSync} from 'node:child_process'
 import {mkdirSync, truncateSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
+import {hintText} from '../../../src/intercept/hint.js'
+import type {MountPolicy} from '../../../src/intercept/families/mount/policy.js'
 import type {Policy} from '../../../src/intercept/policy.js'
 import {WORK, buildTestProgram, runIntercepted} from '../../helpers/intercepted.js'
 import type {InterceptedRun} from '../../helpers/intercepted.js'
@@ -47,7 +49,7 @@ describe('the new mount calls in a container', function () {
     execFileSync('mkfs.ext4', ['-q', image], {stdio: 'ignore'})
   }
 
-  function policyFor(directory: string, more: Partial<NonNullable<Policy['mount']>> = {}): Policy {
+  function policyFor(directory: string, more: Partial<MountPolicy> = {}): Policy {
     const sources = [join(directory, 'disk.img')]
     return {mount: {allowed: ['ext4', 'overlay'], fuse: {squashfs: 'squashfuse'}, shift: false, sources, ...more}}
   }
@@ -241,7 +243,9 @@ describe('the new mount calls in a container', function () {
       [EPERM, -38, 3, EPERM, EPERM, EINVAL, 0, EPERM, 4, 0, -2],
     )
     // Workers hand over what they have told on their own: in no order among them.
-    const told = decisions.map(({outcome, errno, hint}) => `${outcome} ${errno ?? 0} ${hint ?? ''}`)
+    const told = decisions.map(
+      ({outcome, errno, hint}) => `${outcome} ${errno ?? 0} ${hint === null ? '' : hintText(hint)}`,
+    )
     assert.ok(told.includes('refused 1 --mount-allowed btrfs would allow it'), told.join('\n'))
     assert.ok(told.includes('failed 38 '), told.join('\n'))
     assert.ok(told.includes('refused 1 --mount-source other.img would allow it'), told.join('\n'))

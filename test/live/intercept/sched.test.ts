@@ -204,8 +204,8 @@ describe('sched_setscheduler in a container', function () {
     ]
     const {answers, decisions} = await inside(own, {sched: {maxPriority: 50}})
     assert.deepEqual(answers, ['0', ...Array<string>(6).fill(String(EPERM)), '0 32000000'])
-    assert.equal(decisions[1]?.hint, '--sched-max-priority 51 would allow it')
-    assert.equal(decisions[5]?.hint, '--sched-deadline would allow it')
+    assert.deepEqual(decisions[1]?.hint, {flag: '--sched-max-priority', value: '51'})
+    assert.deepEqual(decisions[5]?.hint, {flag: '--sched-deadline'})
   })
 
   it('looks for the task before it asks for permission, as the kernel does', async () => {

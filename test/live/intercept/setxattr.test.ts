@@ -5,6 +5,7 @@ import {execFileSync} from 'node:child_process'
 import {chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
+import {hintText} from '../../../src/intercept/hint.js'
 import type {Abi} from '../../../src/intercept/family.js'
 import {runIntercepted} from '../../helpers/intercepted.js'
 import {bytes} from '../../helpers/launch-plan.js'
@@ -241,7 +242,7 @@ describe('setxattr in a container', function () {
     const {answers, decisions} = await inContainer(directories(), words, POLICY, {prepare: files})
     assert.deepEqual(answers, [String(EPERM), String(EPERM), String(EPERM)])
     assert.deepEqual(
-      decisions.map(({hint}) => hint),
+      decisions.map(({hint}) => hint && hintText(hint)),
       [
         '--setxattr-allow trusted.overlay.redirect would allow it',
         '--setxattr-allow trusted.overlay.opaque2 would allow it',

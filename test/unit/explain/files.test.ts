@@ -8,6 +8,7 @@ import {fileLine, fileReportLines} from '../../../src/explain/text.js'
 import {dev, dirFd, mode, path} from '../../../src/intercept/caller/argument-kinds.js'
 import {machineAbis} from '../../../src/kernel/calls/index.js'
 import {decisionLine, jsonLine} from '../../../src/render/json.js'
+import {wordsOf} from '../../../src/intercept/hint.js'
 import type {Vocabulary} from '../../../src/render/trace.js'
 import {traceLine} from '../../../src/render/trace.js'
 import {decision} from '../../helpers/decisions.js'
@@ -38,7 +39,7 @@ describe('FileJudge', () => {
   it('judges a trace and finds the fewest flags', () => {
     const {calls, report} = judge('strace', TRACE)
     assert.deepEqual(
-      calls.map(({line, pid, outcome, advice}) => [line, pid, outcome, advice.flat().join(' ')]),
+      calls.map(({line, pid, outcome, advice}) => [line, pid, outcome, advice.flatMap(wordsOf).join(' ')]),
       [
         [2, 12, 'refused', '--mknod'],
         [4, 12, 'refused', '--mknod'],
@@ -48,8 +49,8 @@ describe('FileJudge', () => {
       ],
     )
     assert.deepEqual(report.flags, [
-      ['--mknod-allow', 'b:8:0'],
-      ['--finit-module', 'NAME'],
+      {flag: '--mknod-allow', value: 'b:8:0'},
+      {flag: '--finit-module', value: 'NAME'},
     ])
     assert.deepEqual([report.allowed, report.untouched, report.unreadable], [5, 2, 1])
     assert.deepEqual(report.counts, {refused: 5})
@@ -92,7 +93,7 @@ describe('FileJudge', () => {
     result: -1,
     errno: 1,
     reason: 'block 8:0 is not allowlisted',
-    hint: '--mknod-allow b:8:0 would allow it',
+    hint: {flag: '--mknod-allow', value: 'b:8:0'},
   })
 
   it('judges our own log again, in both formats', () => {
@@ -106,7 +107,7 @@ describe('FileJudge', () => {
       for (const crlf of [log, log.replaceAll('\n', '\r\n')]) {
         const {calls, report} = judge('log', crlf, {mknod: true})
         assert.deepEqual([calls.length, calls[0]?.outcome, calls[0]?.pid], [1, 'refused', 4123], format)
-        assert.deepEqual(report.flags, [['--mknod-allow', 'b:8:0']], format)
+        assert.deepEqual(report.flags, [{flag: '--mknod-allow', value: 'b:8:0'}], format)
         assert.equal(calls[0]?.shown, 'mknodat(AT_FDCWD, "na\\xc3 me\\n", S_IFBLK|0660, makedev(8, 0))', format)
         assert.equal(judge('log', crlf, {}).calls[0]?.text, calls[0].shown, format)
         assert.equal(judge('log', crlf, {'mknod-allow': ['b:8:0']}).calls[0]?.outcome, 'performed', format)
@@ -119,5 +120,18 @@ describe('FileJudge', () => {
     const {calls, report} = judge('log', decisionLine(undecoded, 1, vocabulary), {mknod: true})
     assert.deepEqual([calls[0]?.outcome, calls[0]?.reason], ['refused', 'block 8:0 is not allowlisted'])
     assert.deepEqual([report.flags, report.allowed], [[], 0])
+  })
+
+  it('reads the hint of such a call, with all of its value', () => {
+    const undecoded = {...refused, values: undefined, registers: undefined}
+    const hint = {flag: '--mount-source', value: '/a b; c'}
+    const decisions = [
+      decisionLine({...undecoded, hint}, 1, vocabulary),
+      traceLine({...undecoded, hint, syscall: 'mount', reason: 'one; two'}, vocabulary),
+    ]
+    for (const line of decisions) {
+      const {calls} = judge('log', Buffer.from(line).toString('latin1'), {mknod: true})
+      assert.deepEqual([calls[0]?.outcome, calls[0]?.advice], ['refused', [hint]], line)
+    }
   })
 })

@@ -4,11 +4,12 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import {adviserFor} from '../../../src/cli/line/explain-flags.js'
 import type {FlagValues} from '../../../src/flag.js'
-import {adviseCall, fewestFlags, flagsOfHint} from '../../../src/explain/advise.js'
+import {adviseCall, fewestFlags} from '../../../src/explain/advise.js'
 import type {Advised, Adviser} from '../../../src/explain/advise.js'
 import {CONTAINER_ROOT, Judge} from '../../../src/explain/judge.js'
 import {parseCall} from '../../../src/explain/strace-notation.js'
 import {Composition} from '../../../src/intercept/composition.js'
+import {wordsOf} from '../../../src/intercept/hint.js'
 import {decodeDevice} from '../../../src/kernel/device-numbers.js'
 import {FAMILIES} from '../../../src/intercept/families/index.js'
 import type {MknodPolicy} from '../../../src/intercept/families/mknod/policy.js'
@@ -23,7 +24,7 @@ import {machineAbis} from '../../../src/kernel/calls/index.js'
 const native = machineAbis(process.arch)[0] ?? 'x86_64'
 const advise = (text: string, values: FlagValues = {}): Advised =>
   adviseCall(parseCall(text), native, adviserFor(values, {rootless: false}))
-const flagsOf = (advised: Advised): string => advised.advice.flat().join(' ')
+const flagsOf = (advised: Advised): string => advised.advice.flatMap(wordsOf).join(' ')
 
 describe('adviseCall', () => {
   it('decides as run does', () => {
@@ -118,20 +119,11 @@ describe('fewestFlags', () => {
       return {call, abi: native, advice: adviseCall(call, native, adviser).advice}
     })
     assert.deepEqual(fewestFlags(needs, adviser), [
-      ['--mknod-allow', 'b:8:0'],
-      ['--mknod-allow', 'b:8:1'],
+      {flag: '--mknod-allow', value: 'b:8:0'},
+      {flag: '--mknod-allow', value: 'b:8:1'},
     ])
-    assert.deepEqual(fewestFlags(needs.slice(0, 1), adviser), [['--mknod']])
+    assert.deepEqual(fewestFlags(needs.slice(0, 1), adviser), [{flag: '--mknod'}])
     assert.deepEqual(fewestFlags([], adviser), [])
-  })
-})
-
-describe('flagsOfHint', () => {
-  it('reads the flags of hints, with and without values', () => {
-    assert.deepEqual(flagsOfHint('--mknod-allow b:8:0 would allow it'), [['--mknod-allow', 'b:8:0']])
-    assert.deepEqual(flagsOfHint('--bpf --bpf-devices would allow it'), [['--bpf'], ['--bpf-devices']])
-    assert.deepEqual(flagsOfHint('ask somebody else'), [])
-    assert.deepEqual(flagsOfHint(undefined), [])
   })
 })
 
@@ -158,7 +150,7 @@ const schedFamily: AnyFamily = defineFamily<SchedPolicy, object>({
       arguments: schedArguments,
       decide({attr}: Values<typeof schedArguments>, _facts: unknown, {maxPriority}: SchedPolicy): Verdict {
         if (attr.priority <= maxPriority) return {kind: 'perform', reason: `priority ${attr.priority}`}
-        const hint = `--sched-max-priority ${attr.priority} would allow it`
+        const hint = {flag: '--sched-max-priority', value: String(attr.priority)}
         return {kind: 'refuse', errno: 1, reason: `${attr.priority} is above ${maxPriority}`, hint}
       },
       perform: () => ({kind: 'failed', errno: 1, strategy: 'none'}),
@@ -172,8 +164,8 @@ describe('a family with structures and settings', () => {
   const adviser: Adviser = {
     families,
     withFlags(flags) {
-      const on = flags.some(([name]) => name === '--sched-setscheduler')
-      const maxPriority = Number(flags.find(([name]) => name === '--sched-max-priority')?.[1] ?? 50)
+      const on = flags.some(({flag}) => flag === '--sched-setscheduler')
+      const maxPriority = Number(flags.find(({flag}) => flag === '--sched-max-priority')?.value ?? 50)
       return new Judge(new Composition({families, rootless: false, policy: on ? {sched: {maxPriority}} : {}}))
     },
   }
@@ -181,7 +173,7 @@ describe('a family with structures and settings', () => {
     `sched_setattr(0, {size=56, sched_policy=SCHED_FIFO, sched_flags=0, sched_nice=0, sched_priority=${priority}}, 0)`
 
   it('reads the structure by the declaration of the family', () => {
-    const judge = adviser.withFlags([['--sched-setscheduler']])
+    const judge = adviser.withFlags([{flag: '--sched-setscheduler'}])
     const judged = judge?.judge(parseCall(call(7)), native)
     assert.equal(judged?.outcome, 'performed')
     assert.deepEqual(judged.values, {pid: 0, attr: {policy: 1, priority: 7}})
@@ -196,7 +188,7 @@ describe('a family with structures and settings', () => {
   })
 
   it('can not tell where the notation does not show the memory', () => {
-    const judge = adviser.withFlags([['--sched-setscheduler']])
+    const judge = adviser.withFlags([{flag: '--sched-setscheduler'}])
     const judged = judge?.judge(parseCall('sched_setattr(0, 0x7ffe1000, 0)'), native)
     assert.deepEqual(
       [judged?.outcome, judged?.reason],

@@ -4,8 +4,9 @@ import {execFileSync} from 'node:child_process'
 import fc from 'fast-check'
 
 import type {Decision} from '../../../src/intercept/decision.js'
+import type {Hint} from '../../../src/intercept/hint.js'
 import type {ClosingInput} from '../../../src/render/closing.js'
-import {closingLines, flagOfHint, shellQuote} from '../../../src/render/closing.js'
+import {closingLines, shellQuote} from '../../../src/render/closing.js'
 import {decision, refused, timeMs, vocabulary} from '../../helpers/decisions.js'
 
 function closing(changes: Partial<ClosingInput>): string {
@@ -45,9 +46,9 @@ describe('closingLines', () => {
   })
 
   it('prefers what was refused in the last two seconds, and says each thing once', () => {
-    const old = call({timeMs: timeMs - 5000, reason: 'old', hint: '--old would allow it'})
+    const old = call({timeMs: timeMs - 5000, reason: 'old', hint: {flag: '--old'}})
     const text = closing({
-      refused: [old, call({}), call({}), call({syscall: 'bpf', reason: 'r', hint: '--bpf would allow it'})],
+      refused: [old, call({}), call({}), call({syscall: 'bpf', reason: 'r', hint: {flag: '--bpf'}})],
     })
     assert.equal(
       text,
@@ -59,35 +60,28 @@ describe('closingLines', () => {
 
   it('gives no command line where no flag would help', () => {
     assert.equal(
-      closing({refused: [call({hint: 'mount it yourself'})]}),
+      closing({refused: [call({hint: {advice: 'mount it yourself'}})]}),
       'interceptor: the command failed with status 1 after mknodat was refused (EPERM): block 8:0 is not allowlisted\n',
     )
   })
 
+  it('quotes a value with blanks, and takes no value for a flag', () => {
+    const of = (...hints: readonly Hint[]) =>
+      closing({refused: hints.map((hint, index) => call({hint, reason: String(index)}))})
+    assert.match(of({flag: '--mount-source', value: '/a b'}), /run --mount-source '\/a b' --mknod/)
+    assert.match(of({flag: '--bpf'}, {flag: '--finit-module', value: '--x'}), /run --bpf --finit-module --x --mknod/)
+    assert.doesNotMatch(of({flag: '--mount-source', value: 'y'.repeat(300)}), /hint/)
+  })
+
   it('escapes what the container wrote', () => {
     const text = closing({
-      refused: [call({reason: '\u001b[2J\n', hint: '--setxattr-allow a\n$(x)\u001b would allow it'})],
+      refused: [call({reason: '\u001b[2J\n', hint: {flag: '--setxattr-allow', value: 'a\n$(x)\u001b'}})],
     })
     assert.match(
       text,
       /: \\x1b\[2J\\n\nhint: to allow it: interceptor run --setxattr-allow \$'a\\x0a\$\(x\)\\x1b' --mknod/,
     )
   })
-})
-
-describe('flagOfHint', () => {
-  const rows: readonly [string, readonly string[] | undefined][] = [
-    ['--mknod-allow b:8:0 would allow it', ['--mknod-allow', 'b:8:0']],
-    ['--sysinfo would allow it', ['--sysinfo']],
-    ['--mount-source=/a b would allow it', ['--mount-source', '/a b']],
-    ['use --mknod', undefined],
-    [`--x ${'y'.repeat(300)} would allow it`, undefined],
-  ]
-  for (const [hint, expected] of rows) {
-    it(`reads "${hint.slice(0, 40)}"`, () => {
-      assert.deepEqual(flagOfHint(hint), expected)
-    })
-  }
 })
 
 describe('shellQuote', () => {

@@ -67,7 +67,7 @@ describe('traceLine', () => {
         comm: '\u001b]0;x\u0007\n',
         values: {dirfd: 3, pathname: Buffer.from('a\n\u001b[2J"\xff\u202e', 'latin1'), mode: 0o020666, dev: 0x103},
         reason: 'line\nbreak \u202e',
-        hint: '\u0085',
+        hint: {advice: '\u0085'},
       },
       'interceptor: [4123 \\x1b]0;x\\x07\\n] mknodat(3, "a\\n\\x1b[2J\\"\\xff.", S_IFCHR|0666, makedev(1, 3)) = 0  emulated (node, 23 us): line\\nbreak \\xe2\\x80\\xae; \\xc2\\x85\n',
     ],
@@ -103,7 +103,7 @@ describe('traceLine', () => {
       comm: text,
       syscall: fc.oneof(fc.constant('mknodat'), text),
       reason: text,
-      hint: fc.option(text),
+      hint: fc.option(fc.oneof(fc.record({advice: text}), fc.record({flag: text, value: text}))),
       strategy: fc.option(text),
       values: fc.option(
         fc.record({dirfd: fc.integer(), pathname: fc.uint8Array({maxLength: 3000}), mode: fc.nat(), dev: fc.nat()}),

@@ -4,6 +4,8 @@ import type {BpfAttr} from './attr.js'
 import {BPF_COMMAND} from './attr.js'
 import type {BpfPolicy} from './policy.js'
 import type {CallerFacts, Condition, Verdict} from '../../family.js'
+import {allowedBy} from '../../hint.js'
+import {devices} from './policy.js'
 
 const EPERM = 1
 const E2BIG = 7
@@ -62,8 +64,7 @@ export function decideBpf({cmd, attr}: BpfValues, facts: CallerFacts, policy: Bp
   const lacking = lackingCapability(cmd, facts.effective)
   if (lacking !== undefined) return refuse(EPERM, `the caller lacks ${lacking}`)
   if (!policy.devices) {
-    const hint = '--bpf-devices would allow it'
-    return {...refuse(EPERM, 'device programs are not allowlisted'), hint}
+    return {...refuse(EPERM, 'device programs are not allowlisted'), hint: allowedBy(devices)}
   }
   return checkMembers(cmd, attr) ?? {kind: 'perform', reason: 'device programs are allowlisted'}
 }

@@ -18,7 +18,7 @@ const bpf: SwitchFlag = {
     'is asked for; --bpf-devices allows device programs.',
 }
 
-const devices: SwitchFlag = {
+export const devices: SwitchFlag = {
   ...INTERCEPTION,
   name: 'bpf-devices',
   kind: 'switch',

@@ -4,6 +4,8 @@ import {decodeDevice, describeDevice, formatDevice, nameDevice, sameDevice} from
 import type {Device} from '../../../kernel/device-numbers.js'
 import type {MknodPolicy} from './policy.js'
 import type {ArgumentIndex, CallerFacts, Condition, Verdict} from '../../family.js'
+import {allowedBy} from '../../hint.js'
+import {allow} from './policy.js'
 
 const EPERM = 1
 const CAP_MKNOD = 1n << 27n
@@ -55,7 +57,7 @@ export function decideMknod(values: NodeValues, facts: CallerFacts, policy: Mkno
       kind: 'refuse',
       errno: EPERM,
       reason: `${describeDevice(device)} is not allowlisted`,
-      hint: `--mknod-allow ${formatDevice(device)} would allow it`,
+      hint: allowedBy(allow, formatDevice(device)),
     }
   }
   return {kind: 'perform', reason: `${nameDevice(device)} is allowlisted`}

@@ -24,7 +24,7 @@ const mknod: SwitchFlag = {
     'ptmx. Every other device is refused.',
 }
 
-const allow: ListFlag<Device | DevicePath> = {
+export const allow: ListFlag<Device | DevicePath> = {
   ...INTERCEPTION,
   name: 'mknod-allow',
   kind: 'list',

@@ -2,6 +2,8 @@
 
 import type {ModulePolicy} from './policy.js'
 import type {CallerFacts, Verdict} from '../../family.js'
+import {allowedBy} from '../../hint.js'
+import {finitModule} from './policy.js'
 import type {Unread} from '../../caller/tolerant.js'
 
 const EPERM = 1
@@ -47,7 +49,7 @@ export function decideName(
       kind: 'refuse',
       errno: EPERM,
       reason: `module ${name} is not allowlisted`,
-      hint: `--finit-module ${name} would allow it`,
+      hint: allowedBy(finitModule, name),
     }
   }
   if ('errno' in uargs) return {kind: 'refuse', errno: EFAULT, reason: "the module's parameters can't be read"}
@@ -55,7 +57,12 @@ export function decideName(
   const asked = wordsOf(uargs.toString('latin1'))
   if (asked !== '' && asked !== wordsOf(optionsOfHost())) {
     const reason = 'parameters of modules are for the host to set'
-    return {kind: 'refuse', errno: EPERM, reason, hint: `an options line in the host's modprobe.d would set them`}
+    return {
+      kind: 'refuse',
+      errno: EPERM,
+      reason,
+      hint: {advice: `an options line in the host's modprobe.d would set them`},
+    }
   }
   return {kind: 'perform', reason: `module ${name} is allowlisted`}
 }

@@ -8,6 +8,7 @@ import {pread} from '../../../ffi/libc.js'
 import {memfd_create} from '../../../ffi/process.js'
 import type {ModuleBytes} from './module-name.js'
 import type {CallerMemory} from '../../family.js'
+import type {Hint} from '../../hint.js'
 
 /** Compressed, and unpacked: the largest that distributions ship are a quarter of it. */
 const PACKED_BYTES_MAX = 32 * 1024 * 1024
@@ -64,9 +65,9 @@ const PART = 'from=$1 length=$2; shift 2; "$@" | tail -c +"$from" | head -c "$le
 /** A compressed module can't be read; `reason` says why. */
 export class UnpackError extends SystemError {
   readonly reason: string
-  readonly hint: string | undefined
+  readonly hint: Hint | undefined
 
-  constructor(errno: number, reason: string, hint?: string) {
+  constructor(errno: number, reason: string, hint?: Hint) {
     super('unpack', errno)
     this.reason = reason
     this.hint = hint
@@ -88,7 +89,7 @@ export function withUnpacked<T>(
   if (file.size > PACKED_BYTES_MAX) throw new UnpackError(ERRNO.EFBIG, 'the compressed module is too large')
   const [program] = PROGRAMS[compression]
   if (!SEARCH_PATH.split(':').some((directory) => existsSync(`${directory}/${program}`))) {
-    const hint = `install it on the host: apt-get install ${PACKAGES[compression]}`
+    const hint = {advice: `install it on the host: apt-get install ${PACKAGES[compression]}`}
     throw new UnpackError(ERRNO.EOPNOTSUPP, `${program} is not installed on the host`, hint)
   }
   const packed = memfd_create('interceptor-module')

@@ -10,7 +10,7 @@ export interface ModulePolicy {
   readonly names: readonly string[]
 }
 
-const finitModule: ListFlag<string> = {
+export const finitModule: ListFlag<string> = {
   ...INTERCEPTION,
   name: 'finit-module',
   kind: 'list',

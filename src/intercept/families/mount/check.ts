@@ -8,6 +8,7 @@ import {nearest} from '../../../nearest.js'
 import type {FamilyOptions} from '../../family.js'
 import {ONLY_ROOT, cannotServe, good, limited, missing, serves} from '../../finding.js'
 import type {CheckCircumstances, Finding, Service, Unsupported} from '../../finding.js'
+import {isFlagHint, wordsOf} from '../../hint.js'
 import {decideNewMount} from './decide.js'
 import type {MountPolicy} from './policy.js'
 
@@ -43,11 +44,11 @@ export function checkMounts(policy: MountPolicy = NOTHING, {rootless}: CheckCirc
 function withoutRoot(policy: MountPolicy): readonly Unsupported[] {
   const refused = policy.allowed.flatMap((type) => {
     const verdict = decideNewMount(type, null, true, policy, {rootless: true})
-    return verdict.kind === 'refuse' ? [{type, instead: /^--mount-fuse \S+/.exec(verdict.hint ?? '')?.[0]}] : []
+    return verdict.kind === 'refuse' ? [{type, hint: verdict.hint}] : []
   })
   if (refused.length === 0) return []
   const types = refused.map(({type}) => type)
-  const instead = refused.flatMap((each) => each.instead ?? [])
+  const instead = refused.flatMap(({hint}) => (hint !== undefined && isFlagHint(hint) ? wordsOf(hint) : []))
   return [
     {
       flags: `--mount-allowed ${types.join(',')}`,

@@ -4,6 +4,8 @@ import {MS_REMOUNT, isOtherOperation, plainFlags} from './flags.js'
 import {dangerOf, hasOption, parseOptions} from './options.js'
 import type {MountPolicy} from './policy.js'
 import type {CallerFacts, Verdict} from '../../family.js'
+import {allowedBy} from '../../hint.js'
+import {allowed, fuse} from './policy.js'
 
 const EPERM = 1
 const CAP_SYS_ADMIN = 1n << 21n
@@ -75,7 +77,7 @@ export function decideNewMount(
       kind: 'refuse',
       errno: EPERM,
       reason: `only root of the host can mount ${type}; a FUSE program could serve it here`,
-      hint: `--mount-fuse ${type}=${KNOWN_HELPERS[type] ?? 'HELPER'} would allow it`,
+      hint: allowedBy(fuse, `${type}=${KNOWN_HELPERS[type] ?? 'HELPER'}`),
     }
   }
   const danger = dangerOf(parsed)
@@ -105,7 +107,7 @@ function decideUnlisted(type: string): Verdict {
     kind: 'refuse',
     errno: EPERM,
     reason: `${type} is not allowlisted`,
-    hint: `--mount-allowed ${type} would allow it`,
+    hint: allowedBy(allowed, type),
   }
 }
 

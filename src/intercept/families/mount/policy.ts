@@ -26,7 +26,7 @@ const mount: SwitchFlag = {
     'What the kernel lets a user namespace mount by itself, bind mounts and propagation never leave the kernel.',
 }
 
-const allowed: ListFlag<string> = {
+export const allowed: ListFlag<string> = {
   ...INTERCEPTION,
   name: 'mount-allowed',
   kind: 'list',
@@ -40,7 +40,7 @@ const allowed: ListFlag<string> = {
     'be repeated. Switches --mount on.',
 }
 
-const fuse: ListFlag<readonly [type: string, helper: string]> = {
+export const fuse: ListFlag<readonly [type: string, helper: string]> = {
   ...INTERCEPTION,
   name: 'mount-fuse',
   kind: 'list',
@@ -64,7 +64,7 @@ const shift: SwitchFlag = {
     'it ids of the image are those of the host, which the container sees as 65534. Switches --mount on.',
 }
 
-const source: ListFlag<string> = {
+export const source: ListFlag<string> = {
   ...INTERCEPTION,
   name: 'mount-source',
   kind: 'list',

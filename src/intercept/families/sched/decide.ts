@@ -2,6 +2,8 @@
 
 import type {SchedPolicy} from './policy.js'
 import type {CallerFacts, Verdict} from '../../family.js'
+import {allowedBy} from '../../hint.js'
+import {deadline, maxPriority} from './policy.js'
 
 const EPERM = 1
 const CAP_SYS_NICE = 1n << 23n
@@ -29,7 +31,7 @@ export function decideSched({pid, policy, priority}: SchedRequest, facts: Caller
       kind: 'refuse',
       errno: EPERM,
       reason: 'SCHED_DEADLINE is not allowed',
-      hint: '--sched-deadline would allow it',
+      hint: allowedBy(deadline),
     }
   }
   const isRealTime = policy === undefined || policy === SCHED_FIFO || policy === SCHED_RR
@@ -38,7 +40,7 @@ export function decideSched({pid, policy, priority}: SchedRequest, facts: Caller
       kind: 'refuse',
       errno: EPERM,
       reason: `priority ${priority} is above ${allowed.maxPriority}`,
-      hint: `--sched-max-priority ${priority} would allow it`,
+      hint: allowedBy(maxPriority, String(priority)),
     }
   }
   return {kind: 'perform', reason: isRealTime ? `priority ${priority} is allowed` : 'the policy is allowed'}

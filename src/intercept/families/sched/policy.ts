@@ -24,7 +24,7 @@ const setscheduler: SwitchFlag = {
     'RLIMIT_NICE of the process hold too.',
 }
 
-const maxPriority: ValueFlag<number> = {
+export const maxPriority: ValueFlag<number> = {
   ...INTERCEPTION,
   name: 'sched-max-priority',
   kind: 'value',
@@ -37,7 +37,7 @@ const maxPriority: ValueFlag<number> = {
     'machine, interceptor too, as far as sched_rt_runtime_us lets them. Switches --sched-setscheduler on.',
 }
 
-const deadline: SwitchFlag = {
+export const deadline: SwitchFlag = {
   ...INTERCEPTION,
   name: 'sched-deadline',
   kind: 'switch',

@@ -3,6 +3,8 @@
 import {RECORDED_PREFIX} from './policy.js'
 import type {SetxattrPolicy} from './policy.js'
 import type {CallerFacts, Verdict} from '../../family.js'
+import {allowedBy} from '../../hint.js'
+import {allow} from './policy.js'
 import type {Unread} from '../../caller/tolerant.js'
 
 const EPERM = 1
@@ -51,7 +53,7 @@ export function decideChange(
       kind: 'refuse',
       errno: EPERM,
       reason: `${text} is not allowlisted`,
-      hint: `--setxattr-allow ${text} would allow it`,
+      hint: allowedBy(allow, text),
     }
   }
   return {kind: 'perform', reason: `${text} is allowlisted`}

@@ -30,7 +30,7 @@ const setxattr: SwitchFlag = {
     'root they are kept as user.interceptor.trusted.*, and shown and exported as trusted.*.',
 }
 
-const allow: ListFlag<string> = {
+export const allow: ListFlag<string> = {
   ...INTERCEPTION,
   name: 'setxattr-allow',
   kind: 'list',

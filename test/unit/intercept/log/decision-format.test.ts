@@ -45,7 +45,7 @@ const changes = fc.record(
     strategy: fc.option(text),
     result: fc.option(fc.integer()),
     reason: text,
-    hint: fc.option(text),
+    hint: fc.option(fc.oneof(fc.record({advice: text}, plain), fc.record({flag: text, value: text}, plain))),
     created: fc.constantFrom(undefined, {kind: 'node' as const, path: Buffer.from('/x'), strategy: 'node', major: 1}),
   },
   plain,

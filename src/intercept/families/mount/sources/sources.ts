@@ -1,5 +1,6 @@
 // What a mount may be made from: looked up with the caller's rights, then compared with what the policy names.
 
+import {isUtf8} from 'node:buffer'
 import {readFileSync} from 'node:fs'
 
 import {CAP_DAC_READ_SEARCH, capabilityMask} from '../../../../ffi/credentials.js'
@@ -29,6 +30,8 @@ import {escapeBytes} from '../../../caller/escape.js'
 import type {OwnCapabilities} from '../../../caller/own-capabilities.js'
 import type {Device} from '../../../../kernel/device-numbers.js'
 import type {Caller, Verdict} from '../../../family.js'
+import {allowedBy} from '../../../hint.js'
+import {source} from '../policy.js'
 import type {StandInImage} from '../loop/stand-in.js'
 import type {OpenedSource} from './opened.js'
 
@@ -143,8 +146,12 @@ export function openImage(file: number, readOnly: boolean, caller: Caller): numb
 
 /** `shown`: what the flag would name, where that is known. */
 function refusal(what: string, shown: Buffer): Extract<Verdict, {kind: 'refuse'}> {
-  const hint = `--mount-source ${escapeBytes(shown)} would allow it`
-  return {kind: 'refuse', errno: ERRNO.EPERM, reason: `${what} is not among the sources that may be mounted`, hint}
+  const reason = `${what} is not among the sources that may be mounted`
+  // The flag takes text: another name can only be reached through the directory that it lies in.
+  const hint = isUtf8(shown)
+    ? allowedBy(source, shown.toString())
+    : {advice: `name a directory around ${escapeBytes(shown)} with --${source.name}`}
+  return {kind: 'refuse', errno: ERRNO.EPERM, reason, hint}
 }
 
 function isSame(one: Statx, other: Statx): boolean {

@@ -72,7 +72,7 @@ describe('decideBpf', () => {
       kind: 'refuse',
       errno: 1,
       reason: 'device programs are not allowlisted',
-      hint: '--bpf-devices would allow it',
+      hint: {flag: '--bpf-devices'},
     })
   })
 

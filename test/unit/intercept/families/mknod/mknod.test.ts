@@ -23,7 +23,7 @@ describe('the decision about mknod', () => {
       kind: 'refuse',
       errno: 1,
       reason: 'block 8:0 is not allowlisted',
-      hint: '--mknod-allow b:8:0 would allow it',
+      hint: {flag: '--mknod-allow', value: 'b:8:0'},
     })
   })
 

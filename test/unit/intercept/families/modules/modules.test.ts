@@ -119,7 +119,7 @@ describe('finit_module decisions', () => {
     const none = () => ''
     assert.equal(decideName('loop', plain, names, none).kind, 'perform')
     const refused = decideName('brd', plain, names, none)
-    assert.equal('hint' in refused && refused.hint, '--finit-module brd would allow it')
+    assert.deepEqual('hint' in refused && refused.hint, {flag: '--finit-module', value: 'brd'})
     assert.equal(errnoOf(decideName('loop', {uargs: Buffer.from('max_loop=8')}, names, none)), EPERM)
     assert.equal(errnoOf(decideName('loop', {uargs: {errno: EFAULT}}, names, none)), EFAULT)
   })

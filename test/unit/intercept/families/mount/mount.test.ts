@@ -56,7 +56,7 @@ describe('decideMount', () => {
       kind: 'refuse',
       errno: 1,
       reason: 'xfs is not allowlisted',
-      hint: '--mount-allowed xfs would allow it',
+      hint: {flag: '--mount-allowed', value: 'xfs'},
     })
   })
 
@@ -88,7 +88,7 @@ describe('decideMount', () => {
 
   it('tells an ordinary user which program would serve', () => {
     const verdict = decide({}, root, true)
-    assert.equal(verdict.kind === 'refuse' && verdict.hint, '--mount-fuse ext4=fuse2fs would allow it')
+    assert.deepEqual(verdict.kind === 'refuse' && verdict.hint, {flag: '--mount-fuse', value: 'ext4=fuse2fs'})
     assert.equal(decide({type: 'squashfs'}, root, true).kind, 'perform')
     assert.equal(decide({type: 'overlay'}, root, true).kind, 'continue')
   })
