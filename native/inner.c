@@ -88,16 +88,17 @@ void install_deny_filter(const struct plan *plan)
 
 /*
  * The command is in the process group that interceptor was started in, where kill(0, signal) reaches whatever else is:
- * a supervisor and a shell of the same user may be signalled by the container's root. Landlock keeps signals inside
- * (LANDLOCK_SCOPE_SIGNAL, Linux 6.12). It restricts nothing else; without it the container is as without this.
+ * a supervisor and a shell of the same user may be signalled by the container's root; and sockets of the abstract
+ * namespace belong to the network, which may be the host's. Landlock's scopes keep both inside (Linux 6.12). They restrict
+ * nothing else: a right to files among those that are handled would forbid every mount (landlock(7)).
  */
-static void keep_signals_inside(void)
+static void keep_signals_and_sockets_inside(void)
 {
 	const struct {
 		uint64_t handled_access_fs;
 		uint64_t handled_access_net;
 		uint64_t scoped;
-	} rules = { .scoped = LANDLOCK_SCOPE_SIGNAL };
+	} rules = { .scoped = LANDLOCK_SCOPE_SIGNAL | LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET };
 	const int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
 
 	if (ruleset < 0)
@@ -132,7 +133,7 @@ _Noreturn void inner_run(const struct inner_context *context)
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		fail(STAGE_IDENTITY, 0);
 	if (plan->flags & PLAN_ROOTLESS)
-		keep_signals_inside();
+		keep_signals_and_sockets_inside();
 	install_deny_filter(plan);
 	init_run(context);
 }

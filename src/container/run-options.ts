@@ -42,6 +42,8 @@ export interface ContainerOptions {
   readonly pids: number | undefined
   readonly cpus: number | undefined
   readonly network: 'host' | 'none'
+  /** An ordinary user's container sees the home of that user, read-only. */
+  readonly showsHome: boolean
   readonly readOnly: boolean
 }
 

@@ -62,6 +62,8 @@ class Run {
   #families: PreparedFamilies | undefined
   #places: NamedPlaces | undefined
   #export: Export | undefined
+  /** Directories of the host that the container does not see. */
+  #hidden: readonly Buffer[] = []
   /** Ours, and that of the container until it is launched. */
   #spawner: readonly [ours: number, theirs: number] | undefined
   /** What ended supervision before the command ended. */
@@ -95,7 +97,7 @@ class Run {
       // Signals are for ourselves now: an export can be ended.
       unfollow()
       await this.#writeExport(end)
-      return await reportEnd(this.#reporter, end, this.#options.command)
+      return await reportEnd(this.#reporter, end, this.#options.command, this.#hidden)
     } finally {
       unfollow()
     }
@@ -139,9 +141,11 @@ class Run {
       writesAsRoot: !rootless || toHost(ownIdMaps().uidMap, 0) === 0,
       maps,
       terminal,
+      uid: this.#entry?.uid,
       home: variable(this.#options.environment, 'HOME'),
       cgroups: families.ownCgroup === undefined ? undefined : unifiedMountPoint(),
     })
+    this.#hidden = filesystem.hidden
     this.#state = StateRecord.claim(this.#stateDirectory(), container.name, {policy, rootless})
     if (!rootless) renewMoves(hierarchies)
     this.#cgroup = this.#makeCgroup(this.#state.state.name, families, {terminal, maps, hierarchies})

@@ -48,7 +48,7 @@ export function ordinaryUser(directory: string): OrdinaryUser {
     words,
     interceptor: (surroundings, ...args) =>
       programIn(
-        {cwd: home, ...surroundings, env: {HOME: home, ...surroundings.env}},
+        {cwd: home, ...surroundings, env: {HOME: directory, ...surroundings.env}},
         'runuser',
         '-u',
         NAME,

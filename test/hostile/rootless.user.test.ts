@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict'
 import {spawn, spawnSync} from 'node:child_process'
 import {once} from 'node:events'
-import {accessSync, chmodSync, constants, lstatSync, readFileSync, readdirSync} from 'node:fs'
-import {userInfo} from 'node:os'
+import {accessSync, chmodSync, constants, lstatSync, mkdirSync, readFileSync, readdirSync, writeFileSync} from 'node:fs'
+import {createServer} from 'node:net'
+import type {Server} from 'node:net'
+import {release, userInfo} from 'node:os'
 import {join} from 'node:path'
 
 import {parseProcIdMap, subordinateRanges} from '../../src/container/userns/idmap.js'
@@ -32,6 +34,79 @@ describe('a hostile container of an ordinary user', () => {
     assert.throws(() => accessSync('/etc/shadow', constants.R_OK))
     const {stdout} = attempt('cat /etc/shadow /etc/gshadow; ls /root; cat /proc/kcore; cat /proc/1/environ')
     assert.equal(stdout, '')
+  })
+
+  describe('with a home that holds keys and sockets', () => {
+    let home = ''
+    let server: Server | undefined
+    const atHome = (where: string, ...words: string[]) =>
+      interceptorIn({cwd: where, env: {HOME: home}}, 'run', '--trace', 'none', ...words)
+    const connect = 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1].replace("@", "\\0", 1))'
+
+    before(async () => {
+      home = directory()
+      for (const name of ['work', 'private', '.local', '.local/bin']) mkdirSync(join(home, name), {mode: 0o700})
+      writeFileSync(join(home, 'private/key'), 'secret', {mode: 0o600})
+      spawnSync('mkfifo', ['-m', '600', join(home, 'private/fifo')])
+      writeFileSync(join(home, '.local/bin/tool'), '#!/bin/sh\necho tool\n', {mode: 0o755})
+      writeFileSync(join(home, 'work/script'), `#!${home}/.local/bin/tool\n`, {mode: 0o755})
+      server = createServer().listen(join(home, 'private/agent'))
+      await once(server, 'listening')
+    })
+    after(() => server?.close())
+
+    it('sees nothing of it, reaches no socket and no FIFO there', () => {
+      const script = `ls -A ${home}; cat ${home}/private/key; echo x >${home}/private/fifo`
+      for (const where of [cwd, join(home, 'work')]) {
+        const {stdout} = atHome(where, '--', 'sh', '-c', script)
+        assert.equal(stdout, where === cwd ? '' : 'work\n')
+        const {status, stderr} = atHome(where, '--', 'python3', '-c', connect, join(home, 'private/agent'))
+        assert.equal(status, 1)
+        assert.match(stderr, /FileNotFoundError/u)
+      }
+    })
+
+    it('reaches no socket of the abstract namespace', async function () {
+      const [major = 0, minor = 0] = release().split('.').map(Number)
+      skipTestUnless(this, major > 6 || (major === 6 && minor >= 12), 'Landlock has no scopes before Linux 6.12')
+      const name = `interceptor-test-${process.pid}`
+      const listening = spawn('python3', [
+        ...[
+          '-c',
+          `import socket, time; s = socket.socket(socket.AF_UNIX); s.bind("\\0${name}"); s.listen(1); print(1, flush=True); time.sleep(60)`,
+        ],
+      ])
+      try {
+        await once(listening.stdout, 'data')
+        const {status, stderr} = atHome(cwd, '--', 'python3', '-c', connect, `@${name}`)
+        assert.equal(status, 1)
+        assert.match(stderr, /PermissionError/u)
+      } finally {
+        listening.kill()
+      }
+    })
+
+    it('is shown read-only with --home ro, and in parts with --bind', () => {
+      const all = atHome(cwd, '--home', 'ro', '--', 'sh', '-c', `cat ${home}/private/key; : 2>&1 >${home}/new`)
+      assert.match(all.stdout, /^secret.*Read-only/su)
+      const part = atHome(cwd, '--bind', `${home}/.local:${home}/.local:ro`, '--', `${home}/.local/bin/tool`)
+      assert.equal(part.stdout, 'tool\n')
+    })
+
+    it('names the flag that shows a command or its interpreter', () => {
+      const hint = `--bind ${home}/.local:${home}/.local:ro`
+      const missing = atHome(cwd, '--', `${home}/.local/bin/tool`)
+      assert.deepEqual([missing.status, missing.stderr.includes(hint)], [127, true], missing.stderr)
+      const script = atHome(join(home, 'work'), '--', './script')
+      assert.deepEqual([script.status, script.stderr.includes(hint)], [127, true], script.stderr)
+    })
+
+    it('is not what a command may write to by being started there', () => {
+      const {status, stderr} = atHome(home, '--', 'true')
+      assert.equal(status, 125)
+      assert.match(stderr, /cannot make the current directory .* writable: it is, or holds, your home directory/u)
+      assert.match(stderr, /--home ro/u)
+    })
   })
 
   it('changes nothing of the helper outside that it has executed as its own program', () => {

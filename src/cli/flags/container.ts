@@ -45,6 +45,18 @@ export const container = {
       'are separated by commas: ro or rw (the default), and shift, which maps owners to the container. A colon in a ' +
       'path is written as \\:. May be repeated.',
   },
+  home: {
+    ...common,
+    name: 'home',
+    kind: 'value',
+    placeholder: 'WHICH',
+    ...choice('ro'),
+    summary: 'ro: show the home of an ordinary user, read-only',
+    description:
+      'The container of an ordinary user does not see the home of that user, but for the current directory: it holds ' +
+      'keys, and sockets that programs of the user listen on. With ro it is shown read-only; sockets and FIFOs in it can ' +
+      'then be connected and written to. --bind shows parts of it.',
+  },
   tmpfs: {
     ...common,
     name: 'tmpfs',

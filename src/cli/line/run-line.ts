@@ -96,6 +96,7 @@ export function containerOptions(values: FlagValues): ContainerOptions {
     pids: valueOf(values, flags.pids),
     cpus: valueOf(values, flags.cpus),
     network: valueOf(values, flags.network) ?? 'host',
+    showsHome: valueOf(values, flags.home) === 'ro',
     readOnly: isOn(values, flags.readOnly),
   }
 }

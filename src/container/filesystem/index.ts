@@ -19,6 +19,8 @@ export interface FilesystemOptions {
   readonly rootfs: Buffer | undefined
   /** As the kernel names it, absolute and without links. */
   readonly currentDirectory: Buffer
+  /** Directories of the host that the container does not see. */
+  readonly hidden: readonly Buffer[]
   /** Without --rootfs: whether it is made writable (see writable-roots.ts). */
   readonly bindCurrentDirectory: boolean
   readonly binds: readonly BindOption[]
@@ -65,6 +67,7 @@ export function planFilesystem(options: FilesystemOptions, host: Host): Filesyst
     reachableByRoot(options),
   )
   points.steps.push(rootStep(options, host))
+  for (const directory of options.hidden) points.hide(directory)
   const inner: FilesystemStep[] = []
   planKernelFilesystems(options, points, inner)
   planDevices(options, host, points, inner)

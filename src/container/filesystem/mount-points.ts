@@ -90,6 +90,12 @@ export class MountPoints {
     )
   }
 
+  /** Replaces a directory of the host by an empty one, in which only what is mounted there later is to be seen. */
+  hide(path: Buffer): void {
+    const {path: target, facts} = this.resolve(path)
+    if (facts?.type === 'directory' && this.#coverOf(target).kind === 'fixed') this.#skeleton(target)
+  }
+
   /** True where the container does not see what the host has at this path. */
   isReplaced(path: Buffer): boolean {
     const cover = this.#coverOf(path)

@@ -11,7 +11,10 @@ import type {FilesystemStep} from '../plan.js'
 import type {IdMaps} from '../userns/idmap.js'
 import type {ContainerOptions} from '../run-options.js'
 import {resolveOnHost} from './mount-points.js'
-import {absolute, below, display, join} from '../../host/path-bytes.js'
+import {absolute, below, display, isAbsolute, join, ROOT} from '../../host/path-bytes.js'
+import {isSystem} from '../../host/system-directories.js'
+
+const HOME = 'it is, or holds, your home directory'
 
 export interface FilesystemRequest {
   readonly container: ContainerOptions
@@ -26,6 +29,8 @@ export interface FilesystemRequest {
   readonly terminal: Buffer | undefined
   /** All that `container` and the families name, and the current directory. */
   readonly places: NamedPlaces
+  /** The ordinary user, as the host numbers it; undefined for root. */
+  readonly uid: number | undefined
   /** HOME of the environment. */
   readonly home: Buffer | undefined
   /** Where the container gets its own cgroup of the unified hierarchy. */
@@ -34,6 +39,7 @@ export interface FilesystemRequest {
 
 export interface PreparedFilesystem extends FilesystemPlan {
   readonly currentDirectory: Buffer
+  readonly hidden: readonly Buffer[]
   /** Lines for the person, without our name. */
   readonly warnings: readonly string[]
 }
@@ -50,7 +56,8 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
     const cause = refused(rootfs)
     if (cause !== undefined) throw new UsageError(`cannot use --rootfs ${display(rootfs)}: ${cause}`)
   }
-  const bindCurrentDirectory = rootfs === undefined && decideBind(request, currentDirectory, refused)
+  const hidden = rootfs === undefined && !container.showsHome ? ownHomes(request) : []
+  const bindCurrentDirectory = rootfs === undefined && decideBind(request, currentDirectory, {refused, hidden})
   const plan = planFilesystem(
     {
       rootless,
@@ -58,6 +65,7 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
       rootfs,
       currentDirectory,
       bindCurrentDirectory,
+      hidden,
       binds: container.binds,
       tmpfs: container.tmpfs,
       devices: container.devices,
@@ -79,6 +87,7 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
   return {
     ...plan,
     currentDirectory,
+    hidden,
     warnings: [...(warning === undefined ? [] : [warning]), ...deviceWarnings(request)],
   }
 }
@@ -117,7 +126,7 @@ function requireOpened(steps: readonly FilesystemStep[], {descriptors}: NamedPla
 function decideBind(
   request: FilesystemRequest,
   currentDirectory: Buffer,
-  refused: (directory: Buffer) => string | undefined,
+  {refused, hidden}: {refused: (directory: Buffer) => string | undefined; hidden: readonly Buffer[]},
 ): boolean {
   const isBound = request.container.binds.some(({source, target = source}) => {
     const rest = below(currentDirectory, absolute(target, currentDirectory))
@@ -126,6 +135,15 @@ function decideBind(
     return join(real, ...rest).equals(currentDirectory)
   })
   if (isBound) return false
+  const isHome = hidden.some((home) => below(home, currentDirectory) !== undefined)
+  if (isHome && request.container.workdir !== undefined) return false
+  if (isHome)
+    throw new UsageError(`cannot make the current directory ${display(currentDirectory)} writable: ${HOME}`, {
+      hints: [
+        'change to a directory of its own for this work',
+        'or show it read-only: --home ro; or let the container write to all of it: --bind DIR',
+      ],
+    })
   const cause = refused(currentDirectory)
   if (cause === undefined) return true
   if (request.container.workdir !== undefined || !request.writesAsRoot) return false
@@ -135,6 +153,18 @@ function decideBind(
       'or name what the container may write to: --bind DIR --workdir DIR',
     ],
   })
+}
+
+/** What holds the keys and the sockets of the user whose rights an ordinary user's container has. */
+function ownHomes({rootless, home, uid}: FilesystemRequest): readonly Buffer[] {
+  if (!rootless) return []
+  const named = homesOf(readFileSync('/etc/passwd'), uid)
+  const paths = [...named, ...(home === undefined || home.length === 0 ? [] : [home])]
+    .filter((path) => isAbsolute(path))
+    .map((path) => resolveOnHost(thisHost, path))
+    .filter(({path, facts}) => facts?.type === 'directory' && !path.equals(ROOT) && !isSystem(path))
+    .map(({path}) => path)
+  return paths.filter((path, index) => paths.findIndex((other) => other.equals(path)) === index)
 }
 
 function homes(home: Buffer | undefined): readonly Buffer[] {

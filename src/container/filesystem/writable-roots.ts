@@ -41,13 +41,14 @@ export function setuidWarning(directory: Buffer, stat: (path: Buffer) => FileFac
   return `other users can reach ${display(directory)}: a setuid file that the container makes there is real root's outside`
 }
 
-/** Home directories of passwd(5) text. */
-export function homesOf(passwd: Buffer): readonly Buffer[] {
+/** Home directories of passwd(5) text, of all users or of `uid`. */
+export function homesOf(passwd: Buffer, uid?: number): readonly Buffer[] {
   return passwd
     .toString('latin1')
     .split('\n')
     .flatMap((line) => {
-      const home = line.split(':')[5]
-      return home?.startsWith('/') === true ? [Buffer.from(home, 'latin1')] : []
+      const [, , owner, , , home] = line.split(':')
+      const isWanted = uid === undefined || Number(owner) === uid
+      return isWanted && home?.startsWith('/') === true ? [Buffer.from(home, 'latin1')] : []
     })
 }

@@ -27,6 +27,7 @@ describe('parseRun', () => {
         cpus: undefined,
         network: 'host',
         readOnly: false,
+        showsHome: false,
       },
       output: {
         trace: 'all',

@@ -14,6 +14,7 @@ const DEFAULTS: FilesystemOptions = {
   rootfs: undefined,
   currentDirectory: Buffer.from('/srv/build'),
   bindCurrentDirectory: true,
+  hidden: [],
   binds: [],
   tmpfs: [],
   devices: [],
@@ -246,6 +247,13 @@ describe('planFilesystem', () => {
 
   it('maps no ids for an ordinary user', () => {
     assert.equal(show({rootless: true})[1], 'bind /srv/build /srv/build recursive nodev')
+  })
+
+  it('shows nothing of a hidden directory but what is mounted in it', () => {
+    const hide = {hidden: [Buffer.from('/home/me')], extra: {'/home/me': 'd755'}}
+    assert.deepEqual(show(hide).slice(1), ['tmpfs /home/me nosuid nodev', CWD_STEP, 'seal /home/me'])
+    const steps = show({...hide, currentDirectory: Buffer.from('/home/me/src')})
+    assert.deepEqual(steps.slice(1, 3), ['tmpfs /home/me nosuid nodev', 'directory /home/me/src'])
   })
 
   it('takes mounts below along only where they can be idmapped', () => {
