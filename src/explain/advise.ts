@@ -20,12 +20,6 @@ export interface Advised extends Judgement {
 /** Flags that lead to further ones: a family, then what it allows, a file system and its source. */
 const ROUNDS = 5
 
-/** Calls that every process may make: without their family the kernel answers them, if only about the host. */
-const ANSWERED_NATIVELY: ReadonlySet<string> = new Set([
-  ...['sysinfo', 'getxattr', 'lgetxattr', 'fgetxattr', 'getxattrat'],
-  ...['listxattr', 'llistxattr', 'flistxattr', 'listxattrat', 'close', 'umount2', 'umount'],
-])
-
 const EPERM = 1
 
 export function adviseCall(call: ParsedCall, abi: Abi, adviser: Adviser): Advised {
@@ -50,7 +44,7 @@ function natively(call: ParsedCall, abi: Abi, adviser: Adviser, judgement: Judge
   const performed = found?.judgement.outcome === 'performed'
   const family = found?.judgement.family
   if (
-    ANSWERED_NATIVELY.has(call.name) ||
+    isAnsweredNatively(call, start, adviser) ||
     found === undefined ||
     !(performed || found.judgement.outcome === 'refused')
   ) {
@@ -65,6 +59,11 @@ function natively(call: ParsedCall, abi: Abi, adviser: Adviser, judgement: Judge
     reason: 'it never leaves the kernel, which refuses it to a container',
     advice: performed ? found.flags : [],
   }
+}
+
+function isAnsweredNatively({name}: ParsedCall, flags: readonly FlagHint[], {withFlags}: Adviser): boolean {
+  const parts = withFlags(flags)?.composition.calls.get(name)?.parts ?? []
+  return parts.some(({call}) => call.isAnsweredNatively === true)
 }
 
 /** The flag of a family that is off and would see this call. */

@@ -103,7 +103,7 @@ export class Judge {
       shown: undefined,
     }
     if (number === undefined) return base
-    const imagined = imagine(call, abi)
+    const imagined = imagine(call, abi, this.composition.argumentsOf(call.name))
     const filter = this.#filter(number, abi, imagined)
     if (typeof filter === 'number') return {...base, reason: doubtful(imagined, filter)}
     return this.#answer({...base, filter}, filter, imagined)

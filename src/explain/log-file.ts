@@ -159,7 +159,7 @@ function valuesOf(syscall: string, args: Record_, declared: Arguments, abi: Abi)
 
 /** As run shows it, with a question mark for what the log does not tell. */
 function showCall(call: ParsedCall, declared: Arguments, abi: Abi): string {
-  const {registers, memory} = imagine(call, abi)
+  const {registers, memory} = imagine(call, abi, declared)
   const read: Record<string, unknown> = {}
   const shown = Object.entries(declared as Readonly<Record<string, Argument<unknown>>>).map(([name, argument]) => {
     try {
@@ -173,7 +173,7 @@ function showCall(call: ParsedCall, declared: Arguments, abi: Abi): string {
 }
 
 function readsAs(syscall: string, values: Value[], argument: Argument<unknown>, json: unknown, abi: Abi): boolean {
-  const {registers, memory} = imagine({name: syscall, arguments: values, result: undefined}, abi)
+  const {registers, memory} = imagine({name: syscall, arguments: values, result: undefined}, abi, {argument})
   try {
     const again: Json = argument.json(argument.read(registers, memory, abi))
     return JSON.stringify(again) === JSON.stringify(json)

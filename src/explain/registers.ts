@@ -1,7 +1,7 @@
 // From values in strace's notation to what the kernel would hold: six registers, and the memory that they point to.
 
 import {ERRNO, SystemError} from '../ffi/errors.js'
-import type {Abi, ArgumentIndex, CallerMemory, Registers} from '../intercept/family.js'
+import type {Abi, ArgumentIndex, Arguments, CallerMemory, Registers} from '../intercept/family.js'
 import {numberOf, unknownName} from './numbers.js'
 import {encodeStruct} from './structs.js'
 import type {ParsedCall} from './strace-notation.js'
@@ -101,8 +101,9 @@ class ImaginedRegisters implements Registers {
   }
 }
 
-/** What the kernel would see of the call. */
-export function imagine(call: ParsedCall, abi: Abi): Imagined {
+/** What the kernel would see of the call. `declared`: how the arguments are read, which tells the layouts of structures. */
+export function imagine(call: ParsedCall, abi: Abi, declared: Arguments = {}): Imagined {
+  const layouts = new Map(Object.values(declared).map(({index, layout}) => [index as number, layout]))
   const memory = new ImaginedMemory()
   const doubts: Doubt[] = []
   const doubt = (index: number, reason: string): void => {
@@ -117,7 +118,7 @@ export function imagine(call: ParsedCall, abi: Abi): Imagined {
       return BigInt(memory.place(Buffer.concat([value.bytes, Buffer.of(0)])))
     }
     if (value.kind === 'array' || value.kind === 'struct') {
-      const bytes = encodeStruct(call.name, index, value, (text) => memory.place(Buffer.concat([text, Buffer.of(0)])))
+      const bytes = encodeStruct(value, layouts.get(index), (text) => memory.place(Buffer.concat([text, Buffer.of(0)])))
       // An address all the same: most calls are decided without what lies there.
       return BigInt(bytes === undefined ? FIRST_ADDRESS - PAGE : memory.place(bytes))
     }

@@ -43,6 +43,18 @@ export interface CallerMemory {
   write(address: number, data: Uint8Array): void
 }
 
+/** A structure as strace writes it, by the kernel's names of its members. Little endian, as all our ABIs. */
+export interface StructLayout {
+  readonly bytes: number
+  readonly members: Readonly<Record<string, StructMember>>
+}
+
+export interface StructMember {
+  readonly offset: number
+  /** `pointer`: a string that the structure points to. `text`: bytes in the structure itself. */
+  readonly type: 'pointer' | 'text' | 'u32' | 'u64'
+}
+
 /** How one argument is read from the caller and shown. Kinds live in caller/argument-kinds.ts. */
 export interface Argument<T> {
   readonly index: ArgumentIndex
@@ -50,6 +62,8 @@ export interface Argument<T> {
   /** As strace would write it; control characters escaped. `others`: the values of all arguments, by name. */
   show(value: T, others?: Readonly<Record<string, unknown>>): string
   json(value: T, others?: Readonly<Record<string, unknown>>): Json
+  /** Of one that points to a structure, for reading traces: its layout where members of these names are written. */
+  readonly layout?: (members: readonly string[]) => StructLayout | undefined
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each call fixes its own T
@@ -185,6 +199,8 @@ export interface InterceptedCall<A extends Arguments, P, S> {
   readonly condition?: Condition
   /** slow: may block (mounts, programs); performed by another worker. handler: by code that is not ours. */
   readonly lane?: 'handler' | 'hot' | 'slow'
+  /** Every process may make it: without the family the kernel answers it, if only about the host. */
+  readonly isAnsweredNatively?: boolean
   /** handler: after this time the call is refused and the worker ended. */
   readonly timeLimitMs?: number
   /** Answers before anything is read of the caller, e.g. `continue` while no emulated node exists. */

@@ -19,7 +19,7 @@ import {defineFamily} from '../../../src/intercept/family.js'
 import type {AnyFamily, Argument, Values, Verdict} from '../../../src/intercept/family.js'
 import {int32} from '../../../src/intercept/caller/argument-kinds.js'
 import {decideMknod} from '../../../src/intercept/families/mknod/decide.js'
-import {machineAbis} from '../../../src/kernel/calls/index.js'
+import {callNumber, machineAbis} from '../../../src/kernel/calls/index.js'
 
 const native = machineAbis(process.arch)[0] ?? 'x86_64'
 const advise = (text: string, values: FlagValues = {}): Advised =>
@@ -127,6 +127,31 @@ describe('fewestFlags', () => {
   })
 })
 
+describe('structures of traces', () => {
+  const values = {'bpf-devices': true, 'sched-setscheduler': true, 'setxattr-allow': ['trusted.foo']}
+  const rows: readonly (readonly [string, string])[] = [
+    [
+      'sched_setattr(0, {size=56, sched_policy=SCHED_FIFO, sched_flags=0, sched_nice=0, sched_priority=9}, 0)',
+      'performed',
+    ],
+    ['sched_setparam(0, {sched_priority=99})', 'refused'],
+    ['setxattrat(AT_FDCWD, "f", 0, "trusted.foo", {value="abc", size=3, flags=0}, 16)', 'performed'],
+    // As long as programs of today have it.
+    ['bpf(BPF_PROG_LOAD, {prog_type=BPF_PROG_TYPE_XDP, insn_cnt=2, insns=0x7ffd, license="GPL"}, 148)', 'continued'],
+    [
+      'bpf(BPF_PROG_ATTACH, {target_fd=3, attach_bpf_fd=4, attach_type=BPF_CGROUP_DEVICE, attach_flags=0}, 20)',
+      'performed',
+    ],
+    ['bpf(BPF_LINK_CREATE, {link_create={prog_fd=3, target_fd=4, attach_type=BPF_CGROUP_DEVICE}}, 48)', 'performed'],
+    ['bpf(BPF_PROG_QUERY, {query={target_fd=3, attach_type=BPF_CGROUP_DEVICE, query_flags=0}}, 64)', 'performed'],
+  ]
+  for (const [text, outcome] of rows)
+    it(`are read in ${text}`, () => {
+      if (callNumber(native, {name: parseCall(text).name}) === undefined) return
+      assert.equal(advise(text, values).outcome, outcome)
+    })
+})
+
 /** A family whose call takes a structure, and whose hints lead from one flag to the next. */
 const schedAttr: Argument<{readonly policy: number; readonly priority: number}> = {
   index: 1,
@@ -135,6 +160,16 @@ const schedAttr: Argument<{readonly policy: number; readonly priority: number}> 
     assert.equal(bytes.readUInt32LE(0), 56)
     return {policy: bytes.readUInt32LE(4), priority: bytes.readUInt32LE(20)}
   },
+  layout: () => ({
+    bytes: 56,
+    members: {
+      size: {offset: 0, type: 'u32'},
+      sched_policy: {offset: 4, type: 'u32'},
+      sched_flags: {offset: 8, type: 'u64'},
+      sched_nice: {offset: 16, type: 'u32'},
+      sched_priority: {offset: 20, type: 'u32'},
+    },
+  }),
   show: ({policy, priority}) => `{sched_policy=${policy}, sched_priority=${priority}}`,
   json: (value) => value,
 }

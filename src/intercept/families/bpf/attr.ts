@@ -2,7 +2,7 @@
 
 import {showFlags} from '../../caller/argument-kinds.js'
 import {quote} from '../../caller/escape.js'
-import type {Argument, ArgumentIndex, Json} from '../../family.js'
+import type {Argument, ArgumentIndex, Json, StructLayout} from '../../family.js'
 
 export const BPF_COMMAND = {PROG_LOAD: 5, PROG_ATTACH: 8, PROG_DETACH: 9, PROG_QUERY: 16, LINK_CREATE: 28} as const
 
@@ -10,6 +10,8 @@ export const BPF_COMMAND = {PROG_LOAD: 5, PROG_ATTACH: 8, PROG_DETACH: 9, PROG_Q
 const PAGE_BYTES = 4096
 /** sizeof(union bpf_attr) of the first kernel with links; what lies behind it may be newer than the kernel. */
 const OLD_ATTR_BYTES = 120
+/** Of the members below. */
+const ATTR_BYTES = 168
 
 interface Member {
   readonly name: string
@@ -86,7 +88,27 @@ export function bpfAttr(index: ArgumentIndex, command: ArgumentIndex, size: Argu
     },
     show: (value) => (value === null ? '...' : showAttr(value)),
     json: (value) => (value === null ? null : jsonAttr(value)),
+    layout: layoutOf,
   }
+}
+
+/** By the names that strace gives to parts of the union, and to members that the others do not have. */
+function layoutOf(names: readonly string[]): StructLayout | undefined {
+  const known = names.includes('prog_type')
+    ? PROG_LOAD
+    : names.includes('query') || names.includes('query_flags')
+      ? PROG_QUERY
+      : names.includes('link_create')
+        ? LINK_CREATE
+        : names.includes('attach_type')
+          ? PROG_ATTACH
+          : undefined
+  if (known === undefined) return undefined
+  const types = {4: 'u32', 8: 'u64', 16: 'text'} as const
+  const members = known.map(({name, offset, bytes}) => {
+    return [name, {offset, type: name === 'license' ? 'pointer' : types[bytes]}] as const
+  })
+  return {bytes: ATTR_BYTES, members: Object.fromEntries(members)}
 }
 
 export function decodeAttr(command: number, given: Buffer): Omit<BpfAttr, 'address'> {

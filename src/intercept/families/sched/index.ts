@@ -7,12 +7,13 @@ import {ERRNO, SystemError} from '../../../ffi/errors.js'
 import {abort, geteuid} from '../../../ffi/libc.js'
 import {getScheduler, setAttributes, setParameter, setScheduler} from '../../../ffi/scheduler.js'
 import {int32, showFlags, uint32} from '../../caller/argument-kinds.js'
+import {members} from '../../caller/struct-layout.js'
 import type {ContainerDescription} from '../../container.js'
 import {checkPriorities} from './check.js'
 import {schedPolicy} from './policy.js'
 import type {SchedPolicy} from './policy.js'
 import {defineFamily, defineSyscall} from '../../family.js'
-import type {Argument, ArgumentIndex, Caller, Json, Performed} from '../../family.js'
+import type {Argument, ArgumentIndex, Caller, Json, Performed, StructLayout} from '../../family.js'
 import {withTarget} from './target-task.js'
 import type {TargetTask} from './target-task.js'
 import {isUnread, orUnread} from '../../caller/tolerant.js'
@@ -207,6 +208,20 @@ function showPolicy(value: number): string {
   return value >= 0 && (value & SCHED_RESET_ON_FORK) !== 0 ? `${name}|SCHED_RESET_ON_FORK` : name
 }
 
+const SCHED_PARAM: StructLayout = {bytes: 4, members: {sched_priority: {offset: 0, type: 'u32'}}}
+
+/** linux/sched/types.h */
+const SCHED_ATTR: StructLayout = {
+  bytes: ATTR_BYTES,
+  members: {
+    ...members('u32', 'size sched_policy', 0, 4),
+    sched_flags: {offset: 8, type: 'u64'},
+    ...members('u32', 'sched_nice sched_priority', 16, 4),
+    ...members('u64', 'sched_runtime sched_deadline sched_period', 24, 8),
+    ...members('u32', 'sched_util_min sched_util_max', 48, 4),
+  },
+}
+
 /** struct sched_param: one int. A null pointer is EINVAL. */
 function schedParam(index: ArgumentIndex): Argument<Unread | {readonly priority: number}> {
   return {
@@ -219,6 +234,7 @@ function schedParam(index: ArgumentIndex): Argument<Unread | {readonly priority:
       }),
     show: (value) => (isUnread(value) ? '...' : `[${value.priority}]`),
     json: (value) => (isUnread(value) ? null : {sched_priority: value.priority}),
+    layout: () => SCHED_PARAM,
   }
 }
 
@@ -247,6 +263,7 @@ function schedAttr(index: ArgumentIndex): Argument<Buffer | Unread> {
       }),
     show: (value) => (isUnread(value) ? '...' : showAttributes(value)),
     json: (value) => (isUnread(value) ? null : jsonAttributes(value)),
+    layout: () => SCHED_ATTR,
   }
 }
 

@@ -16,8 +16,9 @@ import {
 import {checkAttributes} from './check.js'
 import {setxattrPolicy} from './policy.js'
 import type {SetxattrPolicy} from './policy.js'
+import {members} from '../../caller/struct-layout.js'
 import {defineFamily, defineSyscall} from '../../family.js'
-import type {AnyCall, Argument, ArgumentIndex, Caller, CallerMemory, Json} from '../../family.js'
+import type {AnyCall, Argument, ArgumentIndex, Caller, CallerMemory, Json, StructLayout} from '../../family.js'
 import {isUnread, orUnread, tolerant} from '../../caller/tolerant.js'
 import type {Unread} from '../../caller/tolerant.js'
 import {
@@ -100,6 +101,7 @@ function pathCalls(prefix: 'l' | '', follow: boolean, rootless: boolean): readon
     defineSyscall({
       name: `${prefix}getxattr`,
       arguments: {path: pathAt(0), name: nameAt(1), value: pointer(2), size: size(3)},
+      isAnsweredNatively: true,
       decide: decide.get,
       perform: (values, caller: Caller, state: AttributeState) =>
         performGet(target(values.path), values, caller, state),
@@ -107,6 +109,7 @@ function pathCalls(prefix: 'l' | '', follow: boolean, rootless: boolean): readon
     defineSyscall({
       name: `${prefix}listxattr`,
       arguments: {path: pathAt(0), list: pointer(1), size: size(2)},
+      isAnsweredNatively: true,
       decide: decide.list,
       perform: (values, caller: Caller, state: AttributeState) =>
         performList(target(values.path), values, caller, state),
@@ -136,12 +139,14 @@ function descriptorCalls(rootless: boolean): readonly AnyCall[] {
     defineSyscall({
       name: 'fgetxattr',
       arguments: {fd: int32(0), name: nameAt(1), value: pointer(2), size: size(3)},
+      isAnsweredNatively: true,
       decide: decide.get,
       perform: (values, caller: Caller, state: AttributeState) => performGet(target(values.fd), values, caller, state),
     }),
     defineSyscall({
       name: 'flistxattr',
       arguments: {fd: int32(0), list: pointer(1), size: size(2)},
+      isAnsweredNatively: true,
       decide: decide.list,
       perform: (values, caller: Caller, state: AttributeState) => performList(target(values.fd), values, caller, state),
     }),
@@ -193,6 +198,7 @@ function atCalls(rootless: boolean): readonly AnyCall[] {
     defineSyscall({
       name: 'getxattrat',
       arguments: {...where, name: nameAt(3), args: xattrArgs(4, 5, false), usize: size(5)},
+      isAnsweredNatively: true,
       decide: (values, facts, policy: SetxattrPolicy) => {
         const verdict = decide.get(values, facts, policy)
         // getxattr takes no flags: path_getxattrat() is asked with them after the structure was read.
@@ -208,6 +214,7 @@ function atCalls(rootless: boolean): readonly AnyCall[] {
     defineSyscall({
       name: 'listxattrat',
       arguments: {...where, list: pointer(3), size: size(4)},
+      isAnsweredNatively: true,
       decide: (values, facts, policy: SetxattrPolicy) =>
         isWrong(values) || isNowhere(values) ? {...wrong, quiet: true} : decide.list(values, facts, policy),
       perform: (values, caller: Caller, state: AttributeState) => performList(targetAt(values), values, caller, state),
@@ -246,6 +253,11 @@ export interface XattrArgs {
   readonly value: Buffer | Unread | null
 }
 
+const XATTR_ARGS: StructLayout = {
+  bytes: XATTR_ARGS_BYTES,
+  members: {value: {offset: 0, type: 'pointer'}, ...members('u32', 'size flags', 8, 4)},
+}
+
 /** Read once, by the rules of copy_struct_from_user(); the value too, where the call takes one. */
 function xattrArgs(index: ArgumentIndex, sizeIndex: ArgumentIndex, withValue = true): Argument<XattrArgs | Unread> {
   return {
@@ -262,6 +274,7 @@ function xattrArgs(index: ArgumentIndex, sizeIndex: ArgumentIndex, withValue = t
       }),
     show: (value) => (isUnread(value) ? '...' : showArgs(value, withValue)),
     json: (value) => (isUnread(value) ? null : jsonArgs(value)),
+    layout: () => XATTR_ARGS,
   }
 }
 

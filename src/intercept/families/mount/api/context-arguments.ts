@@ -3,7 +3,8 @@
 import {errnoName, ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
 import {jsonBytes, quote} from '../../../caller/argument-kinds.js'
 import {isSecretName, maskOptions} from '../../../caller/secrets.js'
-import type {Argument, ArgumentIndex, CallerMemory, Json, Registers} from '../../../family.js'
+import type {Argument, ArgumentIndex, CallerMemory, Json, Registers, StructLayout} from '../../../family.js'
+import {members} from '../../../caller/struct-layout.js'
 import {isUnread, orUnread} from '../../../caller/tolerant.js'
 import type {Unread} from '../../../caller/tolerant.js'
 
@@ -110,6 +111,12 @@ export interface AttributeChange {
   readonly propagation: number
 }
 
+/** linux/mount.h */
+const MOUNT_ATTR: StructLayout = {
+  bytes: MOUNT_ATTR_BYTES,
+  members: members('u64', 'attr_set attr_clr propagation userns_fd', 0, 8),
+}
+
 export function attributeChange(index: ArgumentIndex, sizeIndex: ArgumentIndex): Argument<AttributeChange | Unread> {
   return {
     index,
@@ -120,6 +127,7 @@ export function attributeChange(index: ArgumentIndex, sizeIndex: ArgumentIndex):
         ? `/* ${errnoName(value.errno)} */`
         : `{attr_set=0x${value.set.toString(16)}, attr_clr=0x${value.clear.toString(16)}}`,
     json: (value) => (isUnread(value) ? null : {attr_set: value.set, attr_clr: value.clear}),
+    layout: () => MOUNT_ATTR,
   }
 }
 
