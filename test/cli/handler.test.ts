@@ -130,8 +130,7 @@ describe('run --handler', function () {
 
   it('keeps other calls from waiting for a handler that hangs', () => {
     const {stdout} = run('--handler', 'handlers.mjs', '--sysinfo', '--', './handler-calls', 'pair:5017+99,0')
-    const [, milliseconds = NaN] = stdout.trim().split(' ').map(Number)
-    assert.ok(milliseconds < 2000, stdout)
+    assert.equal(stdout, 'pair:5017+99,0 0\n')
   })
 
   it('reads texts with their limit and knows the caller', () => {

@@ -28,7 +28,7 @@ describe('starting', () => {
       const line = lines.findIndex((each) => each.includes(message))
       const column = (lines[line]?.indexOf(message) ?? 0) + 1
       const told = stackOfSources(`    at aB (interceptor:${name}.js:${line + 1}:${column})`, join(PROJECT, 'dist/'))
-      const [, number] = /^ {4}at aB \(src\/container\/launch\.ts:(\d+):\d+\)$/.exec(told) ?? []
+      const [, number] = /^ {4}at aB \(src\/container\/launch\/index\.ts:(\d+):\d+\)$/.exec(told) ?? []
       assert.ok(source[Number(number) - 1]?.includes(message), told)
     }
   })
@@ -51,7 +51,7 @@ describe('starting', () => {
       'run',
       'true',
     )
-    assert.match(stderr, /internal error[^]*on purpose[^]*\(src\/cli\/configuration\.ts:\d+:\d+\)/u)
+    assert.match(stderr, /internal error[^]*on purpose[^]*\(src\/cli\/line\/configuration\.ts:\d+:\d+\)/u)
     assert.equal(status, 70)
   })
 

@@ -2,7 +2,7 @@
 
 import {execFileSync, spawn} from 'node:child_process'
 import type {ChildProcess} from 'node:child_process'
-import {mkdtempSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {existsSync, mkdtempSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
@@ -10,11 +10,12 @@ import {fileURLToPath} from 'node:url'
 
 import {close, pidfd_getfd, pidfd_open} from '../../src/ffi/libc.js'
 import {isTold} from '../../src/intercept/decision.js'
-import type {CountedDecision, Decision, Wanted} from '../../src/intercept/decision.js'
+import type {CountedDecision, Decision, DecisionBatch, Wanted} from '../../src/intercept/decision.js'
 import {Composition} from '../../src/intercept/composition.js'
 import {createSupervisor} from '../../src/intercept/engine/supervisor.js'
 import type {Supervisor} from '../../src/intercept/engine/supervisor.js'
 import type {AnyFamily} from '../../src/intercept/family.js'
+import {until} from './processes.js'
 
 export const MAP = {inside: 0, outside: 100_000, count: 65_536} as const
 
@@ -28,7 +29,7 @@ export interface NotifyChildOptions {
   readonly family: AnyFamily
   readonly stuckMs?: number
   readonly wanted?: Wanted
-  readonly onBatch?: () => Promise<void> | void
+  readonly onBatch?: (batch: DecisionBatch) => Promise<void> | void
 }
 
 /** The compiled program; throws where there is no C compiler. */
@@ -78,7 +79,7 @@ export class NotifyChild {
           else this.counted.push(decision)
         }
         for (const [name, count] of Object.entries(batch.quiet)) this.quiet[name] = (this.quiet[name] ?? 0) + count
-        await options.onBatch?.()
+        await options.onBatch?.(batch)
       },
       onFatal: (error) => this.fatal.push(error),
     })
@@ -99,6 +100,8 @@ export class NotifyChild {
 
   static async start(program: string, options: NotifyChildOptions): Promise<NotifyChild> {
     const directory = mkdtempSync(join(tmpdir(), 'notify-'))
+    // Workers get a copy of the environment.
+    process.env['PROBE_IN_CALL'] = join(directory, 'in-call')
     const filter = join(directory, 'filter')
     writeFileSync(filter, new Composition({policy: {}, rootless: false, families: [options.family]}).notify!.bytes)
     const map = `${MAP.inside}:${MAP.outside}:${MAP.count}`
@@ -129,6 +132,11 @@ export class NotifyChild {
       .split(' ')
       .map(Number)
     return {result, errno}
+  }
+
+  /** Waits until the hot worker is in a call of sched_getscheduler; see probe-family.ts. */
+  inCall(): Promise<void> {
+    return until(() => existsSync(join(this.#directory, 'in-call')), 'the worker is in the call')
   }
 
   kill(): void {

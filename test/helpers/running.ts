@@ -4,7 +4,9 @@ import {spawn} from 'node:child_process'
 import type {ChildProcess} from 'node:child_process'
 import {randomBytes} from 'node:crypto'
 import {once} from 'node:events'
+import {readlinkSync} from 'node:fs'
 
+import {descendantsOf} from './processes.js'
 import {INTERCEPTOR} from './program.js'
 
 export interface Running {
@@ -12,6 +14,15 @@ export interface Running {
   readonly supervisor: ChildProcess & {readonly pid: number}
   /** What the supervisor and the command wrote so far. */
   readonly written: () => string
+}
+
+/** Inode of the namespace in which its processes have their numbers; see membersOf(). */
+export function pidNamespaceOf({supervisor}: Running): number {
+  const own = readlinkSync('/proc/self/ns/pid')
+  const links = descendantsOf(supervisor.pid).map((pid) => readlinkSync(`/proc/${pid}/ns/pid`))
+  const other = links.find((link) => link !== own)
+  if (other === undefined) throw new Error('the container has no process')
+  return Number(/\d+/u.exec(other)?.[0])
 }
 
 /** In a describe callback. `script` is for sh; the container is ready when it has written `ready`. */

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import {mkdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
+import {leavesNoLoopDevice} from '../helpers/loop-devices.js'
 import {interceptorIn, program, succeed} from '../helpers/program.js'
 import {skipUnlessPrivileged, skipUnlessPrograms} from '../helpers/skip.js'
 import {temporaryDirectories} from '../helpers/temporary.js'
@@ -158,7 +159,7 @@ for data in (b'errors=panic', b'errors=continue,errors=panic', b'errors', b'erro
     assert.match(stderr, /EINVAL {2}failed .*these are longer than 4095 bytes/u)
   })
 
-  it('gets the errno of the kernel for bad loop requests, and nothing of the host', () => {
+  it('gets the errno of the kernel for bad loop requests, and nothing of the host', async () => {
     const {stdout} = python(
       ['--mount-source', 'images'],
       `
@@ -166,10 +167,11 @@ libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 def ioctl(expected, fd, request, argument=None):
     result = libc.ioctl(fd, request, address(argument))
     found = str(result) if result >= 0 else errno.errorcode[ctypes.get_errno()]
-    if found not in expected.split('|'): print('expected', expected, 'found', found, hex(request), repr(argument)[:80])
+    if found not in expected.split('|') and not ('number' in expected and result >= 0):
+        print('expected', expected, 'found', found, hex(request), repr(argument)[:80])
     return result
 control, image, other = os.open('/dev/loop-control', os.O_RDWR), os.open('images/one', os.O_RDWR), os.open('one', os.O_RDWR)
-number = ioctl('0|1|2|3', control, 0x4c82)
+number = ioctl('number', control, 0x4c82)
 loop = os.open(f'/dev/loop{number}', os.O_RDWR)
 for request in (0x4c01, 0x4c04, 0x4c05, 0x4c07): ioctl('ENXIO|EFAULT', loop, request, bytes(400))
 ioctl('EBADF', loop, 0x4c00, -1)
@@ -180,7 +182,7 @@ ioctl('EFAULT', loop, 0x4c0a, 1)
 ioctl('EBADF', loop, 0x4c0a, b'\\xff' * 304)
 ioctl('EINVAL', loop, 0x4c06, image)
 ioctl('EINVAL', loop, 0x4cff)
-for request in range(0x4c80, 0x4c86): ioctl('0|1|2|3|ENOTTY', control, request)
+for request in range(0x4c80, 0x4c86): ioctl('number|ENOTTY', control, request)
 ioctl('0', loop, 0x4c00, image)
 ioctl('EBUSY', loop, 0x4c00, image)
 ioctl('0', loop, 0x4c05, bytes(232))
@@ -202,7 +204,7 @@ while any(thread.is_alive() for thread in threads):
 `,
     )
     assert.equal(stdout, '')
-    assert.doesNotMatch(program('losetup', '-n', '-O', 'BACK-FILE').stdout, /images|interceptor-loop/u)
+    await leavesNoLoopDevice(join(top, 'images'))
   })
 
   it('never gets another device mounted than the one that was checked, however it swaps names', () => {
@@ -258,7 +260,7 @@ print(set(results))
     assert.equal(stdout, "{'ok'}\n")
   })
 
-  it('B19: leaves nothing behind when it dies in the call', () => {
+  it('B19: leaves nothing behind when it dies in the call', async () => {
     python(
       ['--mount-source', 'images'],
       `
@@ -270,7 +272,7 @@ for delay in range(12):
     time.sleep(0.05); libc.umount2(address(b'm'), 2)
 `,
     )
-    assert.doesNotMatch(program('losetup', '-n', '-O', 'BACK-FILE').stdout, /images|interceptor-loop/u)
+    await leavesNoLoopDevice(join(top, 'images'))
     assert.doesNotMatch(program('cat', '/proc/self/mountinfo').stdout, new RegExp(top, 'u'))
   })
 

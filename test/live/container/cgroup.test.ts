@@ -186,11 +186,12 @@ describe('cgroup of a container', () => {
     const running = createCgroup({name: 'test', rootless: false})
     const parent = join(running.directories[0] ?? '', '..')
     const stale = join(parent, `interceptor-gone.${gone}-12345`)
-    const other = join(parent, 'interceptor-like')
+    const other = join(parent, `interceptor-like-${process.pid}`)
     try {
       mkdirSync(join(stale, 'below'), {recursive: true})
       mkdirSync(other)
-      assert.ok(removeStaleCgroups().includes(stale))
+      // Somebody else who starts a container may be faster.
+      assert.ok(removeStaleCgroups().includes(stale) || !existsSync(stale))
       assert.equal(existsSync(stale), false)
       assert.ok(existsSync(other))
       assert.ok(running.directories.every((each) => existsSync(each)))
@@ -214,7 +215,8 @@ function made(): readonly string[] {
   return [...hierarchies.v1.values()].flatMap(({own}) =>
     spawnSync('ls', [own], {encoding: 'utf8'})
       .stdout.split('\n')
-      .filter((name) => name.startsWith('interceptor-')),
+      // Others make some too.
+      .filter((name) => name.startsWith('interceptor-') && name.includes(`.${process.pid}-`)),
   )
 }
 

@@ -80,8 +80,11 @@ describe('a launched container', () => {
   })
 
   describe('whose watchers die', () => {
-    /** Starts the fixture and waits until its container runs. */
-    async function start(command: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<[ChildProcess, number]> {
+    /** Starts the fixture and waits until its container runs: the fixture, its init, what it and the command said. */
+    async function start(
+      command: readonly string[],
+      env: NodeJS.ProcessEnv = {},
+    ): Promise<[ChildProcess, number, () => string]> {
       const child = spawn(process.execPath, [...LOADER, FIXTURE, ...command], {
         stdio: ['ignore', 'ignore', 'pipe'],
         env: {...process.env, ...env},
@@ -90,7 +93,7 @@ describe('a launched container', () => {
       let said = ''
       child.stderr.on('data', (bytes: Buffer) => (said += bytes.toString()))
       await until(() => /^init \d+$/mu.test(said), 'the container runs', 30_000)
-      return [child, Number(/^init (\d+)$/mu.exec(said)?.[1])]
+      return [child, Number(/^init (\d+)$/mu.exec(said)?.[1]), () => said]
     }
 
     const pidNamespace = (pid: number): number => Number(/\d+/u.exec(readlinkSync(`/proc/${pid}/ns/pid`))?.[0])
@@ -144,14 +147,16 @@ describe('a launched container', () => {
     })
 
     it('passes a signal on that Node alone got, and not one that the whole group got', async () => {
-      const script = "n=0; trap 'n=$((n+1))' USR2; trap 'exit $n' TERM; while :; do sleep 0.02; done"
+      const script =
+        "n=0; trap 'n=$((n+1)); echo got $n >&2' USR2; trap 'exit $n' TERM; echo trapped >&2; while :; do sleep 0.02; done"
       for (const whole of [false, true]) {
-        const [child] = await start(['sh', '-c', script])
+        const [child, , said] = await start(['sh', '-c', script])
         const status = new Promise<number | null>((resolve) => child.on('exit', resolve))
         const pid = child.pid ?? 0
-        await sleep(200)
+        await until(() => said().includes('trapped'), 'the command waits for signals')
         process.kill(whole ? -pid : pid, 'SIGUSR2')
-        await sleep(300)
+        await until(() => said().includes('got'), 'the command got the signal')
+        // What Node passed on twice comes before this one.
         process.kill(pid, 'SIGTERM')
         assert.equal(await status, 1, whole ? 'the group' : 'Node alone')
       }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import {mkdtempSync, readdirSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {setTimeout} from 'node:timers/promises'
 
 import type {NotifyChildOptions} from '../../helpers/notify-child.js'
 import {NotifyChild, buildNotifyChild} from '../../helpers/notify-child.js'
@@ -126,17 +127,21 @@ describe('the engine', () => {
 
   it('waits for a log that falls behind instead of keeping decisions in memory', async function () {
     this.timeout(120_000)
-    let waiting = 0
+    const sizes: number[] = []
+    let unwritten = 0
     await start({
-      onBatch: async () => {
-        waiting++
-        await new Promise((resolve) => setTimeout(resolve, 5))
+      onBatch: async ({decisions}) => {
+        sizes.push(decisions.length)
+        assert.equal(++unwritten, 1)
+        await setTimeout(5)
+        unwritten--
       },
     })
     await child.run('many', number('getpgid'), 20_000)
     await child.supervisor.stop()
     assert.equal(child.decisions.length, 20_000)
-    assert.ok(waiting > 70)
+    // No record of a decision has less than 32 bytes.
+    assert.ok(Math.max(...sizes) <= (64 * 1024) / 32, String(sizes))
   })
 
   it('performs slow calls on another worker, which does not hold up the others', async () => {
@@ -163,7 +168,7 @@ describe('the engine', () => {
     child.send('many', number('getpgid'), 5)
     child.send('call', number('sched_getscheduler'), 3000, 0)
     await child.next()
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await child.inCall()
     await child.supervisor.stop()
     assert.equal(child.supervisor.stuckWorkers, 1)
     assert.deepEqual(
@@ -218,8 +223,8 @@ describe('the engine', () => {
   it('goes on after a caller that died in a call', async () => {
     await start()
     await child.run('call', number('getpgid'), 0, 0)
-    child.send('call', number('sched_getscheduler'), 300, 0)
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    child.send('call', number('sched_getscheduler'), 1500, 0)
+    await child.inCall()
     child.kill()
     await child.supervisor.ended
     assert.match(child.decisions[1]?.reason ?? '', /gone before the answer/)

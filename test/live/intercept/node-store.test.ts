@@ -10,9 +10,12 @@ describe('the store of nodes', () => {
   skipUnlessRoot()
   const fixture = fileURLToPath(new URL('../../fixtures/node-store.ts', import.meta.url))
 
+  // Others mount something too.
+  const alone = ['--mount', '--propagation', 'private']
+
   for (const way of ['detached', 'attached']) {
     it(`makes, links, clones and removes nodes while it is ${way}, unseen by the host`, () => {
-      assert.deepEqual(JSON.parse(succeed({}, process.execPath, '--import=tsx', fixture, way)), {
+      assert.deepEqual(JSON.parse(succeed({}, 'unshare', ...alone, process.execPath, '--import=tsx', fixture, way)), {
         mode: 0o020_640,
         uid: 100_000,
         gid: 100_001,
