@@ -8,9 +8,10 @@ import {fileURLToPath} from 'node:url'
 import type {ContainerCgroup} from '../../src/container/cgroup/index.js'
 import {superBlocksAtLaunch} from '../../src/container/filesystem/super-blocks.js'
 import {launch} from '../../src/container/launch/index.js'
-import type {ContainerEnd} from '../../src/container/launch/index.js'
+import type {ContainerEnd, LaunchedContainer} from '../../src/container/launch/index.js'
 import type {FilesystemStep, LaunchPlan} from '../../src/container/plan.js'
 import {Composition} from '../../src/intercept/composition.js'
+import type {ContainerDescription} from '../../src/intercept/container.js'
 import {isTold} from '../../src/intercept/decision.js'
 import type {Decision} from '../../src/intercept/decision.js'
 import type {Policy} from '../../src/intercept/policy.js'
@@ -60,25 +61,33 @@ export async function runIntercepted(
     workdir: bytes(WORK),
     ...changes,
   })
-  const container = await launch(plan, {mapped: (pid) => cgroup?.join(pid)})
-  kill = () => container.kill()
-  const {initPid, listener, namespaces, startedMs} = container
-  const {name, uidMap, gidMap, rootless} = plan
-  if (listener !== undefined) {
-    const cgroups = cgroup === undefined ? {} : {cgroup: cgroup.description}
-    const superBlocks = superBlocksAtLaunch(initPid, plan.filesystem)
-    const facts = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs}
-    const described = {...facts, ...cgroups, ...(superBlocks && {superBlocks})}
-    void supervisor.attach({listener, container: described})
+  let listener: number | undefined
+  try {
+    const container = await launch(plan, {mapped: (pid) => cgroup?.join(pid)})
+    kill = () => container.kill()
+    listener = container.listener
+    if (listener !== undefined) void supervisor.attach({listener, container: describe(container, plan, cgroup)})
+    container.go()
+    const end = await container.ended
+    const [error] = fatal
+    if (error !== undefined) throw error
+    await supervisor.stop()
+    const file = join(directory, '.output')
+    return {end, output: existsSync(file) ? readFileSync(file, 'utf8') : '', decisions, quiet}
+  } finally {
+    // Its threads would keep the tests from ending.
+    await supervisor.stop()
+    if (listener !== undefined) closeSync(listener)
   }
-  container.go()
-  const end = await container.ended
-  const [error] = fatal
-  if (error !== undefined) throw error
-  await supervisor.stop()
-  if (listener !== undefined) closeSync(listener)
-  const file = join(directory, '.output')
-  return {end, output: existsSync(file) ? readFileSync(file, 'utf8') : '', decisions, quiet}
+}
+
+function describe(container: LaunchedContainer, plan: LaunchPlan, cgroup?: ContainerCgroup): ContainerDescription {
+  const {initPid, namespaces, startedMs} = container
+  const {name, uidMap, gidMap, rootless} = plan
+  const cgroups = cgroup === undefined ? {} : {cgroup: cgroup.description}
+  const superBlocks = superBlocksAtLaunch(initPid, plan.filesystem)
+  const facts = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs}
+  return {...facts, ...cgroups, ...(superBlocks && {superBlocks})}
 }
 
 function work(directory: string): FilesystemStep {
