@@ -281,6 +281,26 @@ exit(libc.mount(b"images/ext4", b"m", b"ext4", 0, None) == 0)'; exit 3`,
     assert.match(stderr, /EACCES {2}failed/u)
   })
 
+  it("leaves a writable overlay over directories of the host to the kernel, and says so where it can't", () => {
+    const script = `
+      mkdir hu hw; mount -t overlay x -o lowerdir=/etc,upperdir=hu,workdir=hw m
+      : > m/made; ls hu; head -c 1 /etc/shadow m/shadow 2>/dev/null || echo closed; umount m
+      python3 -c '
+import ctypes
+call = ctypes.CDLL(None).syscall
+context = call(430, b"overlay", 0)
+for option in (b"lowerdir", b"/etc"), (b"upperdir", b"hu"), (b"workdir", b"hw"): call(431, context, 1, *option, 0)
+print(call(431, context, 6, None, None, 0))'`
+    const {status, stdout, stderr} = run(['--mount-allowed', 'overlay'], script)
+    assert.equal(status, 0, stderr)
+    assert.equal(stdout, 'made\nclosed\n-1\n')
+    assert.match(
+      stderr,
+      /mount\("x".*continued: the kernel decides by itself about an overlay over directories of the host/u,
+    )
+    assert.match(stderr, /FSCONFIG_CMD_CREATE.*EACCES {2}failed .*is for the kernel to make, by mount\(2\)/u)
+  })
+
   it("lends an overlay no rights over what is the host's, whatever the marks of an upper layer say", () => {
     const place = temporary()
     chmodSync(place, 0o755)

@@ -276,6 +276,30 @@ for delay in range(12):
     assert.doesNotMatch(program('cat', '/proc/self/mountinfo').stdout, new RegExp(top, 'u'))
   })
 
+  it('is never told that a context is busy which it uses alone', () => {
+    const {stdout} = python(
+      [],
+      `
+libc.syscall.restype = ctypes.c_long
+def worker():
+    errors = set()
+    for _ in range(400):
+        context = libc.syscall(430, b'overlay', 1)
+        for _ in range(3):
+            if libc.syscall(431, context, 1, b'index', b'off', 0) != 0: errors.add(errno.errorcode[ctypes.get_errno()])
+        os.close(context)
+    print(''.join(errors), end='', flush=True)
+children = []
+for _ in range(4):
+    child = os.fork()
+    if child == 0: worker(); os._exit(0)
+    children.append(child)
+for child in children: os.waitpid(child, 0)
+`,
+    )
+    assert.equal(stdout, '')
+  })
+
   it('gets nothing in a user namespace of its own, or without the capability', () => {
     const script = `
       unshare -Urm mount -t ext4 ${allowed} m && echo mounted

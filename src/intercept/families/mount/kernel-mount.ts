@@ -70,9 +70,9 @@ export function makeMount(
   request: NewMount,
   caller: Caller,
   state: MountState,
-): (MadeMount & {readonly kind: 'made'}) | Extract<Performed, {kind: 'failed' | 'refuse'}> {
+): (MadeMount & {readonly kind: 'made'}) | Extract<Performed, {kind: 'continue' | 'failed' | 'refuse'}> {
   const type = request.type.toString('latin1')
-  if (type === 'overlay') return {kind: 'made', ...mountOverlay(request, caller, state)}
+  if (type === 'overlay') return mountOverlay(request, caller, state)
   const {fsuid: uid, fsgid: gid} = caller.credentials
   const data = withOwnOptions(request.data, type, {uid, gid}, state.container)
   if (data === undefined) return invalid('an id in the options is none of the container')

@@ -33,7 +33,7 @@ import {withSource} from '../kernel-mount.js'
 import type {MountState} from '../kernel-mount.js'
 import {dangerOf, hugetlbValue, ownOptions} from '../options.js'
 import {layersOf} from '../overlay/layers.js'
-import {OverlayContext} from '../overlay/overlay-mount.js'
+import {OverlayContext, layerSupport} from '../overlay/overlay-mount.js'
 
 const ADMIN = capabilityMask(CAP_SYS_ADMIN)
 export const STRATEGY = 'kernel'
@@ -53,6 +53,10 @@ export function performFsopen(
   if (helper !== undefined) {
     const reason = `${helper} mounts ${type}, and can be asked by mount(2) alone`
     return {kind: 'failed', errno: ERRNO.ENOSYS, strategy: 'fuse', reason}
+  }
+  if (type === 'overlay' && layerSupport(caller) === 'late-paths') {
+    const reason = 'overlays of this kernel keep no directories until they are made; mount(2) can make one'
+    return {kind: 'failed', errno: ERRNO.ENOSYS, strategy: STRATEGY, reason}
   }
   const open = (): number => fsopen(type, FSOPEN_CLOEXEC)
   // An overlay acts on its layers as who made it.
@@ -176,6 +180,22 @@ function overlayContext(context: FsContext, caller: Caller, {container}: MountSt
   return new OverlayContext(context.fd, caller, container.superBlocks, context)
 }
 
+function makeOverlay(context: FsContext, command: number, caller: Caller, state: MountState): Performed {
+  const overlay = overlayContext(context, caller, state)
+  const failed = (errno: number, reason: string): Performed => ({kind: 'failed', errno, strategy: STRATEGY, reason})
+  if (context.has(CONTEXT_FLAG.failedLayer)) {
+    return failed(ERRNO.EINVAL, 'a directory that was named before could not be used')
+  }
+  if (overlay.isBeyondUs) {
+    return failed(
+      ERRNO.EACCES,
+      'over directories of the host a writable overlay is for the kernel to make, by mount(2)',
+    )
+  }
+  overlay.create(context.source, command)
+  return done(context, state)
+}
+
 /** Kept until the file system is made, when it is looked up and checked: vfs_parse_fs_param_source(). */
 function setSource(context: FsContext, given: string | undefined, state: MountState): Performed {
   if (given === undefined || context.source !== null) {
@@ -227,14 +247,7 @@ function command(context: FsContext, cmd: number, caller: Caller, state: MountSt
 
 function create(context: FsContext, type: string, cmd: number, caller: Caller, state: MountState): Performed {
   const source = context.source
-  if (type === 'overlay') {
-    if (context.has(CONTEXT_FLAG.failedLayer)) {
-      const reason = 'a directory that was named before could not be used'
-      return {kind: 'failed', errno: ERRNO.EINVAL, strategy: STRATEGY, reason}
-    }
-    overlayContext(context, caller, state).create(source, cmd)
-    return done(context, state)
-  }
+  if (type === 'overlay') return makeOverlay(context, cmd, caller, state)
   const flags = context.has(CONTEXT_FLAG.readOnly) ? MS_RDONLY : 0
   return withSource({type, source, flags}, caller, state, (device) => {
     state.workshop.create({context: context.fd, source, device, command: cmd})

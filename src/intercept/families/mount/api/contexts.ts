@@ -38,13 +38,16 @@ const SLOT_WORDS = WORD.words + SOURCE_MAX / 4
 const FREE = 0
 const IDLE = 1
 const BUSY = 2
+/** Looked at whether anybody holds it still, which takes a moment. */
+const SWEPT = 3
 const NONE = -1
 
 /**
  * Bits of `flags`: what was set so far, as far as it matters when the file system is made. Of an overlay: that a layer may
- * be none of the container's, that an option for layers failed, and that lowerdir named its layers at once.
+ * be none of the container's, that there is an upper one, that an option for layers failed, and that lowerdir named its
+ * layers at once.
  */
-export const CONTEXT_FLAG = {readOnly: 1, foreignLayer: 2, failedLayer: 4, lowerAtOnce: 8} as const
+export const CONTEXT_FLAG = {readOnly: 1, foreignLayer: 2, upperLayer: 4, failedLayer: 8, lowerAtOnce: 16} as const
 
 /** Memory for `FsContexts`, to be made once for each container. */
 export function fsContextsMemory(): SharedArrayBuffer {
@@ -129,7 +132,7 @@ export class FsContexts {
   /** One call at a time for each context; the kernel would let the second wait. */
   using<T>(context: FsContext, action: () => T): T {
     const state = context.slot * SLOT_WORDS + WORD.state
-    if (Atomics.compareExchange(this.#words, state, IDLE, BUSY) !== IDLE) throw new SystemError('fsconfig', ERRNO.EBUSY)
+    if (!this.#take(state)) throw new SystemError('fsconfig', ERRNO.EBUSY)
     try {
       return action()
     } finally {
@@ -142,7 +145,7 @@ export class FsContexts {
     const slot = mount.parent
     if (slot === undefined) return
     const state = slot * SLOT_WORDS + WORD.state
-    if (Atomics.compareExchange(this.#words, state, IDLE, BUSY) !== IDLE) return
+    if (!this.#take(state)) return
     const context = this.#load(slot, WORD.context)
     if (this.#load(slot, WORD.inodeLow) === mount.parentInode && context !== NONE) {
       this.#store(slot, WORD.context, NONE)
@@ -170,18 +173,34 @@ export class FsContexts {
     throw new SystemError('fsopen', ERRNO.ENFILE)
   }
 
+  /** For a call. False where another one is under way, or the slot is free; a sweep is waited for. */
+  #take(state: number): boolean {
+    for (;;) {
+      const found = Atomics.compareExchange(this.#words, state, IDLE, BUSY)
+      if (found !== SWEPT) return found === IDLE
+      Atomics.wait(this.#words, state, SWEPT, SWEEP_MS)
+    }
+  }
+
   #closeIf(slot: number, condition: (pipe: number) => boolean): void {
     const state = slot * SLOT_WORDS + WORD.state
-    if (Atomics.compareExchange(this.#words, state, IDLE, BUSY) !== IDLE) return
-    const isGone = condition(this.#load(slot, WORD.pipe))
-    if (isGone) {
-      for (const word of [WORD.pipe, WORD.context, WORD.tree]) {
-        const fd = this.#load(slot, word)
-        this.#store(slot, word, NONE)
-        if (fd !== NONE) closeQuietly(fd)
-      }
+    if (Atomics.compareExchange(this.#words, state, IDLE, SWEPT) !== IDLE) return
+    let isGone = false
+    try {
+      isGone = condition(this.#load(slot, WORD.pipe))
+      if (isGone) this.#closeAll(slot)
+    } finally {
+      Atomics.store(this.#words, state, isGone ? FREE : IDLE)
+      Atomics.notify(this.#words, state)
     }
-    Atomics.store(this.#words, state, isGone ? FREE : IDLE)
+  }
+
+  #closeAll(slot: number): void {
+    for (const word of [WORD.pipe, WORD.context, WORD.tree]) {
+      const fd = this.#load(slot, word)
+      this.#store(slot, word, NONE)
+      if (fd !== NONE) closeQuietly(fd)
+    }
   }
 
   /** A context that was left behind would keep its file system busy, and its device in use. */

@@ -8,10 +8,21 @@ import {
   CAP_FSETID,
   CAP_MKNOD,
   CAP_SYS_ADMIN,
+  CAP_SYS_CHROOT,
   capabilityMask,
 } from '../../../../ffi/credentials.js'
 import {ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
-import {AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, cString, closeQuietly, openat} from '../../../../ffi/libc.js'
+import {
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  cString,
+  chroot,
+  closeQuietly,
+  fchdir,
+  openat,
+} from '../../../../ffi/libc.js'
 import {
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FD,
@@ -25,8 +36,9 @@ import {
   fsmount,
   fsopen,
 } from '../../../../ffi/mount.js'
+import {procDirectory} from '../../../caller/proc.js'
 import type {SuperBlocks} from '../../../container.js'
-import type {Caller} from '../../../family.js'
+import type {Caller, Performed} from '../../../family.js'
 import {CONTEXT_FLAG} from '../api/contexts.js'
 import {MS_NOUSER, UNLOCKED_ATTRIBUTES, mountAttributes, superBlockWords} from '../flags.js'
 import type {MountState, NewMount} from '../kernel-mount.js'
@@ -37,6 +49,7 @@ import type {MountOption} from '../options.js'
 import type {MadeMount} from '../private-mount-namespace.js'
 
 const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+const CHROOT = capabilityMask(CAP_SYS_CHROOT)
 const CAP_SETFCAP = 31
 /**
  * What the overlay acts with on its layers, where all of them are the container's (layers.ts). It looks at the caller's
@@ -75,20 +88,29 @@ export interface OverlayMarks {
   set(flag: number, on: boolean): void
 }
 
-export function mountOverlay(request: NewMount, caller: Caller, {workshop, container}: MountState): MadeMount {
+export function mountOverlay(
+  request: NewMount,
+  caller: Caller,
+  {workshop, container}: MountState,
+): (MadeMount & {readonly kind: 'made'}) | Extract<Performed, {kind: 'continue'}> {
   const {source, flags, data} = request
   if ((flags & MS_NOUSER) !== 0) throw new SystemError('mount', ERRNO.EINVAL)
   const attributes = (mountAttributes(flags) & ~UNLOCKED_ATTRIBUTES) | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID
+  const options = data === null ? [] : parseOptions(data, 'overlay')
+  const marks = new Marks()
   const context = caller.act(ADMIN, undefined, () => fsopen('overlay', FSOPEN_CLOEXEC))
   try {
-    const overlay = new OverlayContext(context, caller, container.superBlocks, new Marks())
+    const overlay = new OverlayContext(context, caller, container.superBlocks, marks)
     caller.act(ADMIN, undefined, () => {
       for (const word of superBlockWords(flags)) fsconfig(context, FSCONFIG_SET_FLAG, word, null, 0)
     })
-    for (const option of data === null ? [] : parseOptions(data, 'overlay')) overlay.set(option)
+    for (const option of options) overlay.set(option)
+    if (overlay.isBeyondUs) {
+      return {kind: 'continue', reason: 'the kernel decides by itself about an overlay over directories of the host'}
+    }
     overlay.create(source ?? Buffer.from('none'), FSCONFIG_CMD_CREATE)
     const tree = caller.act(ADMIN, undefined, () => fsmount(context, FSMOUNT_CLOEXEC, attributes))
-    return {tree: workshop.lock(tree, flags), isShifted: true}
+    return {kind: 'made', tree: workshop.lock(tree, flags), isShifted: true}
   } finally {
     closeQuietly(context)
   }
@@ -114,6 +136,14 @@ export class OverlayContext {
     this.#marks = marks
   }
 
+  /**
+   * Whether an upper layer is to be written with no rights lent: ovl_workdir_create() makes a directory of mode 0, which it
+   * can't use then, and an overlay would be read-only without a word.
+   */
+  get isBeyondUs(): boolean {
+    return this.#marks.has(CONTEXT_FLAG.foreignLayer) && this.#marks.has(CONTEXT_FLAG.upperLayer)
+  }
+
   /** Marks what an option may lead to before the kernel is asked: a call that fails leaves much behind. */
   set(option: MountOption): void {
     if (HARMLESS_KEYS.has(option.key)) {
@@ -131,9 +161,12 @@ export class OverlayContext {
     })
   }
 
-  /** FSCONFIG_SET_FD: a directory of the caller's (Linux 6.13). */
+  /** FSCONFIG_SET_FD: a directory of the caller's. EINVAL before Linux 6.13, as the kernel says. */
   setDescriptor(directory: Directory): void {
-    this.#untilDone(() => this.#add([directory]))
+    this.#untilDone(() => {
+      if (layerSupport(this.#caller) !== 'descriptors') throw new SystemError('fsconfig', ERRNO.EINVAL)
+      this.#add(undefined, [directory])
+    })
   }
 
   /**
@@ -147,8 +180,15 @@ export class OverlayContext {
     if (source !== null) {
       caller.act(ADMIN, undefined, () => fsconfig(fd, FSCONFIG_SET_STRING, 'source', cString(source), 0))
     }
-    // In the caller's place: kernels before 6.5 look the directories up only now.
-    caller.inPlace(() => caller.act(capabilities, undefined, () => fsconfig(fd, command, null, null, 0)))
+    const make = (): void => caller.act(capabilities, undefined, () => fsconfig(fd, command, null, null, 0))
+    // In the caller's mount namespace, of which the layers must be: clone_private_mount() in fs/namespace.c.
+    if (layerSupport(caller) !== 'late-paths') caller.inPlace(make)
+    else {
+      caller.inMountNamespace(() => {
+        caller.act(CHROOT, undefined, enterOwnProc)
+        make()
+      })
+    }
   }
 
   /** ovl_parse_param_lowerdir() keeps the layers before the one that fails: no overlay is made of such a rest. */
@@ -161,32 +201,35 @@ export class OverlayContext {
 
   /** By descriptor, since a path may lead elsewhere when the kernel looks it up once more. */
   #setLayers(option: MountOption, layers: readonly Layer[]): void {
-    const [caller, fd] = [this.#caller, this.#fd]
-    if (!takesDescriptors(caller)) {
-      this.#marks.set(CONTEXT_FLAG.foreignLayer, true)
-      caller.inPlace(() => caller.act(0n, undefined, () => setPaths(fd, option, layers)))
-      return
-    }
     const directories = layers.map(({key, path}) => {
-      return {key, fd: caller.openPath(AT_FDCWD, Buffer.from(path, 'latin1'), {follow: true})}
+      return {key, fd: this.#caller.openPath(AT_FDCWD, Buffer.from(path, 'latin1'), {follow: true})}
     })
     if (option.key === 'lowerdir') {
-      // Drops what was there. The value is no path.
-      caller.act(0n, undefined, () => setString(fd, 'lowerdir', ''))
+      // Drops what was there. The value is no path. Kernels that look paths up late take the last of them anyway.
+      if (layerSupport(this.#caller) !== 'late-paths') {
+        this.#caller.act(0n, undefined, () => setString(this.#fd, 'lowerdir', ''))
+      }
       this.#marks.set(CONTEXT_FLAG.lowerAtOnce, false)
     }
-    this.#add(directories)
+    this.#add(option.key, directories)
     if (option.key === 'lowerdir') this.#marks.set(CONTEXT_FLAG.lowerAtOnce, layers.length > 0)
   }
 
-  #add(directories: readonly Directory[]): void {
+  /** `option`: where they were named by one. */
+  #add(option: string | undefined, directories: readonly Directory[]): void {
     const [caller, context] = [this.#caller, this.#fd]
     // ovl_mount_dir_check(): those that are named one by one can't follow those that were named together.
     if (this.#marks.has(CONTEXT_FLAG.lowerAtOnce) && directories.some(({key}) => key.endsWith('+'))) {
       throw new SystemError('fsconfig', ERRNO.EINVAL)
     }
+    if (directories.some(({key}) => key === 'upperdir')) this.#marks.set(CONTEXT_FLAG.upperLayer, true)
     const fds = directories.map(({fd}) => fd)
     if (!areOwn(fds, caller, this.#superBlocks)) this.#marks.set(CONTEXT_FLAG.foreignLayer, true)
+    const own = layerSupport(caller)
+    if (own !== 'descriptors') {
+      caller.act(0n, undefined, () => setLinks(context, option, directories, own))
+      return
+    }
     // In the caller's place: /proc/mounts shows the paths as they are from there.
     caller.inPlace(() =>
       caller.act(0n, undefined, () => {
@@ -196,19 +239,26 @@ export class OverlayContext {
   }
 }
 
-let descriptorsAreTaken: boolean | undefined
+/**
+ * How this kernel takes layers: by descriptors (Linux 6.13), by paths that it looks up at once (6.5), or by paths that it
+ * looks up when the overlay is made.
+ */
+export type LayerSupport = 'descriptors' | 'late-paths' | 'paths'
+let support: LayerSupport | undefined
 
-/** Whether overlays of this kernel take descriptors (Linux 6.13): tried once, where the container has no say in it. */
-function takesDescriptors(caller: Caller): boolean {
-  return (descriptorsAreTaken ??= caller.act(ADMIN, undefined, () => {
+/** Tried once, where the container has no say in it. */
+export function layerSupport(caller: Caller): LayerSupport {
+  return (support ??= caller.act(ADMIN, undefined, () => {
     const context = fsopen('overlay', FSOPEN_CLOEXEC)
     try {
       const directory = openat(AT_FDCWD, '/proc', O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
       try {
         fsconfig(context, FSCONFIG_SET_FD, 'lowerdir+', null, directory)
-        return true
+        return 'descriptors'
       } catch (error) {
-        if (isSystemError(error, ERRNO.EINVAL)) return false
+        // SYSCALL_DEFINE5(fsconfig): nothing but strings for a file system of the old kind, no O_PATH for the others.
+        if (isSystemError(error, ERRNO.EOPNOTSUPP)) return 'late-paths'
+        if (isSystemError(error, ERRNO.EBADF) || isSystemError(error, ERRNO.EINVAL)) return 'paths'
         throw error
       } finally {
         closeQuietly(directory)
@@ -219,11 +269,30 @@ function takesDescriptors(caller: Caller): boolean {
   }))
 }
 
-/** For older kernels: the caller's own paths, looked up with no more rights than its own. */
-function setPaths(context: number, {key, value = ''}: MountOption, layers: readonly Layer[]): void {
+/** For a lookup in the caller's mount namespace, where /proc is the container's: see setLinks(). */
+function enterOwnProc(): void {
+  fchdir(procDirectory())
+  chroot('.')
+}
+
+/** For older kernels: links of our own /proc, which lead to the descriptors' very directories. */
+function setLinks(
+  context: number,
+  option: string | undefined,
+  directories: readonly Directory[],
+  own: LayerSupport,
+): void {
+  const prefix = own === 'late-paths' ? '/self/fd/' : '/proc/self/fd/'
+  const links = directories.map(({key, fd}) => ({key, link: `${prefix}${fd}`}))
+  if (option === 'lowerdir') {
+    const text = links.map(({key, link}) => (key === 'datadir+' ? `::${link}` : `:${link}`)).join('')
+    if (text.length <= VALUE_MAX) {
+      setString(context, option, text.slice(1))
+      return
+    }
+  }
   // One by one (Linux 6.7) where they are together longer than fsconfig(2) takes.
-  if (key !== 'lowerdir' || value.length <= VALUE_MAX) setString(context, key, value)
-  else for (const layer of layers) setString(context, layer.key, layer.path)
+  for (const {key, link} of links) setString(context, key, link)
 }
 
 function set(context: number, {key, value}: MountOption): void {
