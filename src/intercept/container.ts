@@ -26,6 +26,16 @@ export interface SuperBlocks {
   readonly mapped: readonly string[]
 }
 
+/** The directories from `own` up to and with `top`. */
+export function ancestry({top, own}: {readonly top: string; readonly own: string}): readonly string[] {
+  const directories = [own]
+  for (let at = own; at !== top && at.startsWith(`${top}/`);) {
+    at = at.slice(0, at.lastIndexOf('/'))
+    directories.push(at)
+  }
+  return directories
+}
+
 export interface ContainerDescription {
   readonly name: string
   /** Pid of the container's init, as the supervisor sees it. */

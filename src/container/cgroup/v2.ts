@@ -4,7 +4,7 @@ import {existsSync} from 'node:fs'
 import {basename, dirname} from 'node:path'
 
 import {UnavailableError} from '../../errors.js'
-import {ancestry} from '../../intercept/families/sysinfo/cgroup-reader.js'
+import {ancestry} from '../../intercept/container.js'
 import type {CgroupDescription} from '../../intercept/container.js'
 import type {CgroupOptions, CgroupPlan, CgroupWrite, Evacuation} from './plan.js'
 import {CPU_PERIOD_US, cpuQuotaUs, noSteps} from './plan.js'
@@ -52,7 +52,7 @@ export function describeV2(
   const top = place.mountPoint
   const memory = enabled.includes('memory')
     ? own
-    : ancestry(top, parent).find((directory) => existsSync(`${directory}/memory.max`))
+    : ancestry({top, own: parent}).find((directory) => existsSync(`${directory}/memory.max`))
   return {
     version: 2,
     unified: {top, own},

@@ -16,7 +16,7 @@ import {
 import {STATX_ATTR_MOUNT_ROOT, fstat, statx} from '../../../ffi/mount.js'
 import type {Statx} from '../../../ffi/mount.js'
 import {isMapped} from '../../caller/id-map.js'
-import {linkBoundNode, named, nameWithSlash, pathOf} from './make-node.js'
+import {linkBoundNode, nameWithSlash, pathOf} from './make-node.js'
 import type {MknodState} from './make-node.js'
 import type {MknodPolicy} from './policy.js'
 import {accessListCalls} from './acl.js'
@@ -24,6 +24,7 @@ import {attributeCalls} from './attributes.js'
 import {NOT_EMULATED, decideFollowUp as decide, early} from './follow-up-decide.js'
 import {defineSyscall} from '../../family.js'
 import type {AnyCall, Caller, FamilyOptions, ManifestEntry, ParentDirectory, Performed} from '../../family.js'
+import {asStrategy} from '../../strategy.js'
 
 const AT_FDCWD = -100
 const RENAME_EXCHANGE = 2
@@ -133,7 +134,7 @@ function performUnlink(dirfd: number, name: Buffer, caller: Caller, state: Mknod
   if (place?.node === undefined) return NOT_EMULATED
   const {parent, node} = place
   const {strategy} = node
-  return named(strategy, () => {
+  return asStrategy(strategy, () => {
     // Here the placeholder is no mount point, and removing it takes the mount away everywhere (detach_mounts()).
     caller.act(ownerRights(caller), parent.fd, () => unlinkat(parent.fd, nameWithSlash(parent), 0))
     forget(node, state)
@@ -156,7 +157,7 @@ function performRename(values: TwoPaths, caller: Caller, state: MknodState): Per
   if (isSameNode(from, to) && (values.flags & RENAME_EXCHANGE) === 0) {
     return {kind: 'done', value: 0, strategy, reason: 'both are links to one node'}
   }
-  return named(strategy, () => {
+  return asStrategy(strategy, () => {
     const [source, target] = [nameWithSlash(from.parent), nameWithSlash(to.parent)]
     const move = (): number => renameat2(from.parent.fd, source, to.parent.fd, target, values.flags)
     caller.act(renameRights(from, to, caller, state), directoryForRename(from, to, state), move)
@@ -187,7 +188,7 @@ function performLink(values: TwoPaths, caller: Caller, state: MknodState): Perfo
   if (from === undefined) return NOT_EMULATED
   const {node, status} = from
   const {strategy} = node
-  return named(strategy, () => {
+  return asStrategy(strategy, () => {
     const parent = caller.openParent(values.newDirfd, values.newPath)
     // vfs_link() and may_linkat(): across mounts, and with protected_hardlinks devices are for their owner.
     if (from.parentMount !== undefined && from.parentMount !== fstat(parent.fd).mountId) {

@@ -4,7 +4,7 @@ import {BoundNodes} from './bound-nodes.js'
 import {isOpenable} from './device.js'
 import {AT_FDCWD, mknodat as makeNode} from '../../../ffi/libc.js'
 import {dev, dirFd, mode, path} from '../../caller/argument-kinds.js'
-import {bindNode, makeRealNode, nameWithSlash, named} from './make-node.js'
+import {bindNode, makeRealNode, nameWithSlash} from './make-node.js'
 import type {MknodState} from './make-node.js'
 import {NodeStore} from './node-store.js'
 import {OwnCapabilities} from '../../caller/own-capabilities.js'
@@ -16,6 +16,7 @@ import type {Caller, Performed} from '../../family.js'
 import {restoreNodes} from './restore-nodes.js'
 import {decideMknod, deviceNodeCondition, requestedDevice} from './decide.js'
 import {followUpCalls} from './follow-up.js'
+import {asStrategy} from '../../strategy.js'
 
 interface MknodValues {
   readonly dirfd?: number
@@ -93,11 +94,11 @@ function attemptWithoutPermission(
 function performMknod(values: MknodValues, caller: Caller, state: MknodState): Performed {
   const request = {device: requestedDevice(values), mode: values.mode, dev: values.dev}
   const {rootless} = state.container
-  return named(rootless ? 'bind' : 'node', () => {
+  return asStrategy(rootless ? 'bind' : 'node', () => {
     const parent = caller.openParent(values.dirfd ?? AT_FDCWD, values.path)
     const real = rootless ? undefined : makeRealNode(request, caller, state, parent)
     if (real !== undefined) return real
     caller.beSupervisor()
-    return named('bind', () => bindNode(request, caller, state, parent))
+    return asStrategy('bind', () => bindNode(request, caller, state, parent))
   })
 }

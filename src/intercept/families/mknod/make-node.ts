@@ -70,16 +70,6 @@ export interface NodeRequest {
   readonly dev: number
 }
 
-/** What `action` did, or the errno of the system call that failed in it, as the failure of `strategy`. */
-export function named(strategy: string, action: () => Performed): Performed {
-  try {
-    return action()
-  } catch (error) {
-    if (error instanceof SystemError) return {kind: 'failed', errno: error.errno, strategy}
-    throw error
-  }
-}
-
 /** A real node; undefined where one can't be made or could not be opened there, and nothing is left behind. */
 export function makeRealNode(
   request: NodeRequest,

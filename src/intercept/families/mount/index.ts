@@ -2,7 +2,6 @@
 
 import {AT_FDCWD} from '../../../ffi/libc.js'
 import {flags, int32, path, pointer} from '../../caller/argument-kinds.js'
-import {named} from '../mknod/make-node.js'
 import {loopRequest, mountData, mountString} from './string-arguments.js'
 import {FsContexts, fsContextsMemory} from './api/contexts.js'
 import {EmulatedMounts, emulatedMountsMemory} from './emulated.js'
@@ -27,6 +26,7 @@ import type {Caller, CallerFacts, FamilyOptions, Performed} from '../../family.j
 import {decideLoop, decideMount, fuseHelper} from './decide.js'
 import type {MountValues} from './decide.js'
 import {newMountCalls} from './api/index.js'
+import {asStrategy} from '../../strategy.js'
 
 /** What workers share: each of them may go on with what another one began. */
 interface MountMemory {
@@ -104,7 +104,7 @@ const loopCall = defineSyscall({
   condition: [[LOOP_REQUESTS], [SIZE_REQUEST]],
   lane: 'slow',
   decide: (_values, facts: CallerFacts, _policy: MountPolicy) => decideLoop(facts),
-  perform: (values, caller, state: MountState) => named('loop', () => state.standIns.serve(values, caller)),
+  perform: (values, caller, state: MountState) => asStrategy('loop', () => state.standIns.serve(values, caller)),
 })
 
 function mountCall(options: FamilyOptions) {
@@ -127,11 +127,12 @@ function mountCall(options: FamilyOptions) {
 }
 
 function performMount(values: MountValues, caller: Caller, state: MountState): Performed {
-  if ((plainFlags(values.flags) & MS_REMOUNT) !== 0) return named('kernel', () => performRemount(values, caller, state))
+  if ((plainFlags(values.flags) & MS_REMOUNT) !== 0)
+    return asStrategy('kernel', () => performRemount(values, caller, state))
   const {type} = values
   if (type === null) throw new Error('a mount without a type is never performed')
   const name = type.toString('latin1')
   const helper = fuseHelper(name, state.policy)
-  if (helper !== undefined) return named('fuse', () => performFuseMount(values, name, helper, caller, state))
-  return named('kernel', () => performNewMount(values, type, caller, state))
+  if (helper !== undefined) return asStrategy('fuse', () => performFuseMount(values, name, helper, caller, state))
+  return asStrategy('kernel', () => performNewMount(values, type, caller, state))
 }

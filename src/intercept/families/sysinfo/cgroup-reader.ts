@@ -1,8 +1,8 @@
 // Memory, swap and processes of a container as its cgroups limit and count them. Files stay open between calls.
 
 import {closeSync, openSync, readSync} from 'node:fs'
-import {dirname} from 'node:path'
 
+import {ancestry} from '../../container.js'
 import type {CgroupDescription} from '../../container.js'
 
 export interface MemoryFigures {
@@ -68,7 +68,7 @@ export class CgroupReader {
     this.#levels =
       memory === undefined
         ? []
-        : ancestry(memory.top, memory.own).map((directory) => ({directory, limit: Infinity, swapLimit: Infinity}))
+        : ancestry(memory).map((directory) => ({directory, limit: Infinity, swapLimit: Infinity}))
     this.#pids = cgroup?.pids === undefined ? undefined : `${cgroup.pids.own}/pids.current`
     this.#now = now
     this.#readLimits()
@@ -213,14 +213,4 @@ function tryOpen(path: string): number | null {
   } catch {
     return null
   }
-}
-
-/** The directories from `own` up to and with `top`. */
-export function ancestry(top: string, own: string): readonly string[] {
-  const directories = [own]
-  for (let at = own; at !== top && at.startsWith(`${top}/`);) {
-    at = dirname(at)
-    directories.push(at)
-  }
-  return directories
 }
