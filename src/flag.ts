@@ -4,7 +4,7 @@
 import {UsageError} from './errors.js'
 import {nearest} from './nearest.js'
 
-export type CommandName = 'check' | 'exec' | 'explain' | 'run'
+export type CommandName = 'check' | 'exec' | 'explain' | 'run' | 'trust'
 export type FlagGroup = 'Configuration' | 'Container' | 'Interception' | 'Output'
 
 interface FlagBase {

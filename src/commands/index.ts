@@ -6,5 +6,12 @@ import {Check} from './check.js'
 import {Exec} from './exec.js'
 import {Explain} from './explain.js'
 import {Run} from './run.js'
+import {Trust} from './trust.js'
 
-export const COMMANDS: Readonly<Record<string, Command.Class>> = {check: Check, exec: Exec, explain: Explain, run: Run}
+export const COMMANDS: Readonly<Record<string, Command.Class>> = {
+  check: Check,
+  exec: Exec,
+  explain: Explain,
+  run: Run,
+  trust: Trust,
+}

@@ -35,6 +35,8 @@ export interface ConfigurationRequest {
   /** Real root; when left out, whoever has the id 0. Root of a user namespace may be anyone. */
   readonly isRoot?: boolean
   readonly environment?: Readonly<Record<string, string | undefined>>
+  /** Whether a file of the project may turn things on; `isTrusted` of trust.ts when left out. */
+  readonly isTrusted?: (document: ConfigurationDocument) => boolean
 }
 
 export interface LoadedConfiguration {
@@ -195,11 +197,41 @@ async function read(open: OpenFile): Promise<ConfigurationDocument | undefined> 
 async function interpret(
   document: ConfigurationDocument,
   origin: Origin,
-  {keys}: ConfigurationRequest,
+  {keys, environment, isTrusted}: ConfigurationRequest,
   notes: readonly string[],
 ): Promise<LoadedConfiguration> {
   const {interpretConfiguration} = await import('./read.js')
-  return interpretConfiguration(document, origin, keys, notes)
+  const loaded = await interpretConfiguration(document, origin, keys, notes)
+  if (origin !== 'project') return loaded
+  const own = await import('./trust.js')
+  const used = [...loaded.notes, `configuration ${document.file} is used`]
+  if (isTrusted?.(document) ?? own.isTrusted(document, environment)) return {...loaded, notes: used}
+  const {values, dropped} = own.narrowed(loaded.values)
+  const denied = loaded.denied?.defaults === false ? undefined : loaded.denied
+  const left = [...dropped, ...(denied === loaded.denied ? [] : ['security.syscalls.deny_default'])]
+  const all = [...left, ...(loaded.idMap === undefined ? [] : ['raw.idmap'])]
+  if (all.length === 0) return {...loaded, notes: used}
+  const note =
+    `configuration ${document.file} was not trusted, and a container may have written it: left out are ${all.join(', ')}; ` +
+    `to use them, look at the file, then: interceptor trust ${document.file}`
+  return {...loaded, values, denied, idMap: undefined, notes: [...loaded.notes, note]}
+}
+
+/**
+ * Remembers the content of a file of a project, which may turn things on from now on.
+ *
+ * @returns the keys that it sets
+ * @throws UsageError for what is no configuration, or could be changed by others
+ */
+export async function trustFile(file: string, keys: readonly Flag[]): Promise<readonly string[]> {
+  const document = await trusted(file, {cwd: '/', keys, disabled: false, euid: process.geteuid?.() ?? 0}, 'project')
+  if (document === undefined) {
+    throw new UsageError(`cannot trust ${file}: it is not there, or holds no configuration of interceptor`)
+  }
+  const [{interpretConfiguration}, {trust}] = await Promise.all([import('./read.js'), import('./trust.js')])
+  const {values} = await interpretConfiguration(document, 'project', keys, [])
+  trust(document)
+  return Object.keys(values)
 }
 
 function placesOf(directories: readonly string[], names: readonly string[]): readonly string[] {

@@ -41,5 +41,5 @@ function unknownFlagError(typed: string, command: string | undefined): Error {
 }
 
 function flagsOfCommand(command: string | undefined): readonly Flag[] {
-  return ['check', 'exec', 'explain', 'run'].includes(command ?? '') ? flagsOf(command as CommandName) : []
+  return ['check', 'exec', 'explain', 'run', 'trust'].includes(command ?? '') ? flagsOf(command as CommandName) : []
 }

@@ -13,6 +13,7 @@ import type {ContainerOptions} from '../run-options.js'
 import {resolveOnHost} from './mount-points.js'
 import {absolute, below, display, isAbsolute, join, ROOT} from '../../host/path-bytes.js'
 import {isSystem} from '../../host/system-directories.js'
+import {trustStore} from '../../host/trust-store.js'
 
 const HOME = 'it is, or holds, your home directory'
 
@@ -81,6 +82,7 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
     host,
   )
   requireOpened(plan.steps, places)
+  refuseTrustStore(plan.steps, request)
   const written = rootfs ?? (bindCurrentDirectory ? currentDirectory : undefined)
   const warning =
     written === undefined || !writesAsRoot || container.readOnly ? undefined : setuidWarning(written, followed)
@@ -119,6 +121,22 @@ function requireOpened(steps: readonly FilesystemStep[], {descriptors}: NamedPla
   for (const step of steps) {
     if (!('named' in step) || descriptors.has(step.source.toString('latin1'))) continue
     throw new LaunchError(`cannot use ${display(step.source)}: something else was put in its place meanwhile`)
+  }
+}
+
+/** A container that writes there trusts the configuration that it wrote, in the next run. */
+function refuseTrustStore(steps: readonly FilesystemStep[], {rootless, home}: FilesystemRequest): void {
+  const store = rootless ? trustStore({...process.env, ...(home && {HOME: home.toString()})}) : undefined
+  if (store === undefined) return
+  const {path} = resolveOnHost(thisHost, Buffer.from(store))
+  for (const step of steps) {
+    if ((step.kind !== 'bind' && step.kind !== 'root') || step.named === undefined) continue
+    const isWritable = step.flags.readOnly !== true
+    if (!isWritable || (below(path, step.source) === undefined && below(step.source, path) === undefined)) continue
+    throw new UsageError(
+      `cannot let the container write to ${display(step.source)}: the configuration files that you trust are listed there`,
+      {hints: [`show parts of it, or all of it read-only: --bind ${display(step.source)}:${display(step.source)}:ro`]},
+    )
   }
 }
 

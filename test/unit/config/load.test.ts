@@ -27,7 +27,14 @@ function directoryWith(files: Readonly<Record<string, string>>): string {
 }
 
 async function load(cwd: string, request: Partial<ConfigurationRequest> = {}): Promise<LoadedConfiguration> {
-  const defaults = {disabled: false, keys: configurationKeys, euid: USER, egid: GROUP, environment: {}}
+  const defaults = {
+    disabled: false,
+    keys: configurationKeys,
+    euid: USER,
+    egid: GROUP,
+    environment: {},
+    isTrusted: () => true,
+  }
   return loadConfiguration({cwd, ...defaults, ...request})
 }
 
@@ -54,7 +61,7 @@ describe('loadConfiguration', () => {
       const {file, values, notes} = await load(cwd)
       assert.equal(file, join(cwd, name))
       assert.deepEqual(values, {mknod: true, 'mknod-allow': ['c:10:229']})
-      assert.deepEqual(notes, [])
+      assert.deepEqual(notes, [`configuration ${join(cwd, name)} is used`])
     })
 
   for (const name of ['.interceptorrc', '.interceptorrc.json', 'interceptor.config.json'])
