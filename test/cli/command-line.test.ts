@@ -76,3 +76,14 @@ describe('interceptor', () => {
     assert.deepEqual([stdout, stderr], ['Run a command in a fresh unprivileged container.\n0\n', ''])
   })
 })
+
+describe('words that are no UTF-8', () => {
+  it('are given back byte for byte in a real process', () => {
+    const script =
+      "import {wordsWithBytes, toBytes} from './src/cli/flags/bytes.ts'\n" +
+      "process.stdout.write(wordsWithBytes(process.argv.slice(2)).map((w) => toBytes(w).toString('hex')).join(' '))"
+    const shell = `exec "$0" --import=tsx --input-type=module -e "$1" x "$(printf 'a\\377')" ''`
+    const {stdout, stderr} = programIn({}, 'sh', '-c', shell, process.execPath, script)
+    assert.equal(stdout, '61ff ', stderr)
+  })
+})

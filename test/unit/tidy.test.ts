@@ -1,28 +1,29 @@
 // The style of the code base as a test: what the linter can't see.
 
 import assert from 'node:assert/strict'
-import {execFileSync} from 'node:child_process'
-import {existsSync, readFileSync, readdirSync} from 'node:fs'
+import {readFileSync, readdirSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 
 import {PROJECT} from '../helpers/program.js'
 
-/** Files under version control, or of the whole tree where that can't be asked (a copy of the project). */
+/** Every file that is not ignored, as git has it: folders by their paths in the project, and endings of names. */
 function filesOfProject(): readonly string[] {
-  if (existsSync(join(PROJECT, '.git'))) {
-    const options = {cwd: PROJECT, encoding: 'utf8'} as const
-    const listed = execFileSync(
-      'git',
-      ['-c', 'safe.directory=*', 'ls-files', '-z', '-co', '--exclude-standard'],
-      options,
-    )
-    return listed.split('\0').filter((name) => name !== '' && existsSync(join(PROJECT, name)))
-  }
-  return ['src', 'test', 'native', 'scripts'].flatMap((folder) =>
-    readdirSync(join(PROJECT, folder), {recursive: true, withFileTypes: true})
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name).slice(PROJECT.length + 1)),
-  )
+  const ignored = readFileSync(join(PROJECT, '.gitignore'), 'utf8').trim().split('\n')
+  const folders = ['/.git/', ...ignored.filter((line) => line.endsWith('/'))]
+  const patterns = ignored.filter((line) => !line.endsWith('/')).map((line) => toPattern(line))
+  const below = (folder: string): readonly string[] =>
+    readdirSync(join(PROJECT, folder), {withFileTypes: true}).flatMap((entry) => {
+      const name = join(folder, entry.name)
+      if (entry.isDirectory()) return folders.includes(`/${name}/`) ? [] : below(name)
+      return entry.isFile() && !patterns.some((pattern) => pattern.test(`/${name}`)) ? [name] : []
+    })
+  return below('')
+}
+
+/** Of gitignore(5) what the project uses. */
+function toPattern(line: string): RegExp {
+  const text = line.replaceAll('.', '\\.').replaceAll('*', '[^/]*')
+  return new RegExp(`${line.startsWith('/') ? '^' : '/'}${text}$`, 'u')
 }
 
 const text = (name: string): string => readFileSync(join(PROJECT, name), 'utf8')
@@ -56,6 +57,16 @@ describe('the code base', () => {
   it('has no test that runs alone', () => {
     const alone = names.filter((name) => name.endsWith('.test.ts') && /\b(describe|it)\.only\(/u.test(text(name)))
     assert.deepEqual(alone, [])
+  })
+
+  it('starts no program in a unit test', () => {
+    const starts =
+      /from 'node:child_process'|ffi\/spawn\.js'|\{[^}]*\b(interceptor(In)?|program(In)?|succeed)\b[^}]*\} from '.*helpers\/program\.js'/u
+    const isUnitTest = (name: string) => name.startsWith('test/unit/') && name !== 'test/unit/tidy.test.ts'
+    assert.deepEqual(
+      names.filter((name) => isUnitTest(name) && starts.test(text(name))),
+      [],
+    )
   })
 
   it('has tests named after every family of system calls', () => {

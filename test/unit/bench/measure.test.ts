@@ -1,12 +1,10 @@
-// The arithmetic of benchmarks, and that the list of figures can be asked for without measuring.
+// The arithmetic of benchmarks.
 
 import assert from 'node:assert/strict'
-import {join} from 'node:path'
 
 import type {Comparison, Unit} from '../../../bench/figure.js'
 import {alternate, evaluate, isReached, quantile, ratiosOf, spreadOf} from '../../../bench/measure.js'
 import {quantityText, tableText} from '../../../bench/report.js'
-import {PROJECT, program} from '../../helpers/program.js'
 
 describe('measure', () => {
   describe('quantile', () => {
@@ -107,21 +105,5 @@ describe('the report of figures', () => {
     assert.match(text, /^one: a title\n/u)
     assert.match(text, /one call .* ours .* 3\.00 us .* 9\.00 us .* 1\.00 us .* 3\.00 .* <= 2\.5 .* MISSED/u)
     assert.match(text, /\n\nleft out: two: needs root$/u)
-  })
-})
-
-describe('npm run bench', () => {
-  const tsx = join(PROJECT, 'node_modules', '.bin', 'tsx')
-
-  it('lists the figures', () => {
-    const {status, stdout} = program(tsx, join('bench', 'run.ts'), '--list')
-    assert.equal(status, 0)
-    assert.match(stdout, /^round-trip +bare notification round trip/mu)
-  })
-
-  it('names the figures where one is not known', () => {
-    const {status, stderr} = program(tsx, join('bench', 'run.ts'), 'nonsense')
-    assert.equal(status, 2)
-    assert.match(stderr, /^bench: cannot find figure nonsense: there are .*round-trip/u)
   })
 })

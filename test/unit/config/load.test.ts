@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import {spawnSync} from 'node:child_process'
 import {chmodSync, chownSync, existsSync, mkdirSync, symlinkSync, truncateSync, writeFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 
@@ -7,6 +6,7 @@ import {configurationKeys} from '../../../src/cli/flags/index.js'
 import {loadConfiguration} from '../../../src/config/load.js'
 import type {ConfigurationRequest, LoadedConfiguration} from '../../../src/config/load.js'
 import type {UsageError} from '../../../src/errors.js'
+import {makeFifo} from '../../helpers/fifo.js'
 import {isRoot} from '../../helpers/program.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
 
@@ -242,7 +242,7 @@ describe('loadConfiguration, among hostile files', () => {
 
   it('does not wait for a FIFO and does not read a directory', async () => {
     const cwd = temporary()
-    spawnSync('mkfifo', [join(cwd, '.interceptorrc')])
+    makeFifo(join(cwd, '.interceptorrc'))
     await refused(load(cwd), /it is no regular file/)
     const other = directoryWith({'.interceptorrc/x': ''})
     await refused(load(other), /it is no regular file/)

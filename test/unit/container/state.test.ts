@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import {spawn, spawnSync} from 'node:child_process'
-import {once} from 'node:events'
 import {
   chmodSync,
   chownSync,
@@ -20,12 +18,12 @@ import {
   findRun,
   generateName,
   identify,
-  isAlive,
   listRuns,
   NAME_PATTERN,
   stateDirectory,
   StateRecord,
 } from '../../../src/container/state.js'
+import {makeFifo} from '../../helpers/fifo.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const DETAILS = {policy: {}, rootless: false}
@@ -116,7 +114,7 @@ describe('StateRecord', () => {
     const directory = fresh()
     const record = StateRecord.claim(directory, 'a', DETAILS)
     symlinkSync(join(directory, 'a.json'), join(directory, 'b.json'))
-    spawnSync('mkfifo', [join(directory, 'c.json')])
+    makeFifo(join(directory, 'c.json'))
     writeFileSync(join(directory, 'd.json'), '{')
     writeFileSync(join(directory, 'e.json'), readFileSync(join(directory, 'a.json')))
     writeFileSync(join(directory, 'f.json'), JSON.stringify({...record.state, name: '../a'}))
@@ -169,16 +167,5 @@ describe('stateDirectory', () => {
     const other = process.geteuid?.() === 0 ? temporary() : '/root'
     if (other !== '/root') chownSync(other, 12_345, 12_345)
     assert.equal(stateDirectory({uid: 12_345, runtimeDirectory: other}), '/tmp/interceptor-12345')
-  })
-})
-
-describe('isAlive', () => {
-  it('is over with the process, reaped or not', async () => {
-    const child = spawn('sleep', ['60'])
-    const identity = identify(child.pid!)
-    assert.equal(identity !== undefined && isAlive(identity), true)
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-    assert.equal(isAlive(identity!), false)
   })
 })

@@ -11,7 +11,6 @@ import {
   syscallNames,
   syscallNumber,
 } from '../../../src/kernel/calls/index.js'
-import {succeed} from '../../helpers/program.js'
 
 const ABIS: readonly Abi[] = ['aarch64', 'arm', 'i386', 'x32', 'x86_64']
 
@@ -34,20 +33,15 @@ describe('syscall tables', () => {
     for (const [abi, name, number] of expected) assert.equal(syscallNumber(abi, name), number, `${abi} ${name}`)
   })
 
-  it('find a number by its whole name, whether the table has been read or not', () => {
-    // Here it has: syscallNames() reads it. In a fresh process it has not.
-    const script = `
-      import {syscallName, syscallNames, syscallNumber} from './src/kernel/calls/index.ts'
-      const abis = ${JSON.stringify(ABIS)}
-      const find = (names) => abis.map((abi, index) => names[index].map((name) => syscallNumber(abi, name) ?? -1))
-      const names = JSON.parse(process.argv[1])
-      const before = find(names)
-      abis.map(syscallNames)
-      process.stdout.write(JSON.stringify([before, find(names)]))`
+  it('find a number by its whole name, whether the table has been read or not', async () => {
+    // Here it has: syscallNames() reads it. In a module of its own it has not.
+    const url = new URL('../../../src/kernel/calls/index.ts?fresh', import.meta.url).href
+    const fresh = (await import(url)) as {readonly syscallNumber: typeof syscallNumber}
     const names = ABIS.map((abi) => [...syscallNames(abi), 'pen', 'rea', 'ad', ''])
-    const words = ['--import', 'tsx', '--input-type=module', '-e', script, JSON.stringify(names)]
-    const [before, after] = JSON.parse(succeed({}, process.execPath, ...words)) as [number[][], number[][]]
-    assert.deepEqual(before, after)
+    const find = (from: typeof syscallNumber) =>
+      ABIS.map((abi, index) => names[index]!.map((name) => from(abi, name) ?? -1))
+    const before = find(fresh.syscallNumber)
+    assert.deepEqual(before, find(syscallNumber))
     assert.deepEqual(
       before.map((numbers) => numbers.slice(-4)),
       ABIS.map(() => [-1, -1, -1, -1]),

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import {spawnSync} from 'node:child_process'
 import {readFileSync, readdirSync} from 'node:fs'
 import {join} from 'node:path'
 
@@ -9,8 +8,7 @@ import {commandHelp, programHelp, widthOf} from '../../../src/cli/text/help.js'
 import {COMMANDS} from '../../../src/commands/index.js'
 import {FAMILIES} from '../../../src/intercept/families/index.js'
 import {documents} from '../../../src/manual/documents.js'
-import {hasProgram, PROJECT} from '../../helpers/program.js'
-import {skipTestUnless} from '../../helpers/skip.js'
+import {PROJECT} from '../../helpers/program.js'
 
 const made = documents()
 const pages = Object.entries(made).filter(([name]) => name.startsWith('man/'))
@@ -92,14 +90,6 @@ describe('the manual', () => {
       named.filter(([, flag]) => !known.has(flag)),
       [],
     )
-  })
-
-  it('is taken by groff without a warning', function () {
-    skipTestUnless(this, hasProgram('groff'), 'groff not installed')
-    for (const [name, text] of pages) {
-      const {status, stderr} = spawnSync('groff', ['-man', '-ww', '-Tutf8', '-z'], {input: text, encoding: 'utf8'})
-      assert.deepEqual([status, stderr], [0, ''], name)
-    }
   })
 })
 

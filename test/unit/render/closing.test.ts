@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
-import {execFileSync} from 'node:child_process'
-
-import fc from 'fast-check'
 
 import type {Decision} from '../../../src/intercept/decision.js'
 import type {Hint} from '../../../src/intercept/hint.js'
 import type {ClosingInput} from '../../../src/render/closing.js'
-import {closingLines, shellQuote} from '../../../src/render/closing.js'
+import {closingLines} from '../../../src/render/closing.js'
 import {decision, refused, timeMs, vocabulary} from '../../helpers/decisions.js'
 
 function closing(changes: Partial<ClosingInput>): string {
@@ -81,20 +78,5 @@ describe('closingLines', () => {
       text,
       /: \\x1b\[2J\\n\nhint: to allow it: interceptor run --setxattr-allow \$'a\\x0a\$\(x\)\\x1b' --mknod/,
     )
-  })
-})
-
-describe('shellQuote', () => {
-  it('gives words that bash reads back byte for byte', () => {
-    const words = [
-      ...['', 'plain', "it's", '$(x) `y` "z" \\ !', 'ü', '\u202e', '-n', '~', 'a\u0001b', "'\n\\"].map((word) =>
-        Buffer.from(word),
-      ),
-      Buffer.of(0xff, 0x61, 0x31),
-      ...fc.sample(fc.uint8Array({min: 1, maxLength: 12}), {numRuns: 100, seed: 1}).map((bytes) => Buffer.from(bytes)),
-    ]
-    const script = `printf '%s\\0' ${words.map(shellQuote).join(' ')}`
-    const out = execFileSync('bash', ['--norc', '-c', script], {env: {LC_ALL: 'C'}})
-    assert.deepEqual(out, Buffer.concat(words.flatMap((word) => [word, Buffer.of(0)])))
   })
 })

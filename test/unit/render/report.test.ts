@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import {execFileSync} from 'node:child_process'
 import {mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -10,6 +9,7 @@ import {openReport, RunReport} from '../../../src/render/report.js'
 import {Sink} from '../../../src/render/sink.js'
 import {plainStyle} from '../../../src/render/style.js'
 import {decision, refused, start, timeMs, vocabulary} from '../../helpers/decisions.js'
+import {makeFifo} from '../../helpers/fifo.js'
 
 const plain: OutputOptions = {
   trace: 'all',
@@ -186,7 +186,7 @@ describe('openReport', () => {
 
   it('does not wait for somebody to read a FIFO', async () => {
     const fifo = join(directory, 'fifo')
-    execFileSync('mkfifo', [fifo])
+    makeFifo(fifo)
     const output = {...plain, logFile: Buffer.from(fifo)}
     await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false}), {
       name: 'LaunchError',

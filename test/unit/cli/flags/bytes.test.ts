@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import {spawnSync} from 'node:child_process'
 
 import fc from 'fast-check'
 
@@ -51,15 +50,6 @@ describe('wordsWithBytes', () => {
       wordsWithBytes(['a\ufffd'], () => [Buffer.from('title')]),
       ['a\ufffd'],
     )
-  })
-
-  it('works in a real process', () => {
-    const script =
-      "import {wordsWithBytes, toBytes} from './src/cli/flags/bytes.ts'\n" +
-      "process.stdout.write(wordsWithBytes(process.argv.slice(2)).map((w) => toBytes(w).toString('hex')).join(' '))"
-    const shell = `exec "$0" --import=tsx --input-type=module -e "$1" x "$(printf 'a\\377')" ''`
-    const {stdout, stderr} = spawnSync('sh', ['-c', shell, process.execPath, script], {encoding: 'utf8'})
-    assert.equal(stdout, '61ff ', stderr)
   })
 })
 

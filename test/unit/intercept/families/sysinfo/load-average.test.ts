@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 
 import type {ContainerDescription} from '../../../../../src/intercept/container.js'
 import {LoadAverage, fade, newLoadMemory} from '../../../../../src/intercept/families/sysinfo/load-average.js'
@@ -33,25 +32,6 @@ describe('fade', () => {
 })
 
 describe('LoadAverage', () => {
-  it('samples by itself when the last time is five seconds ago, and counts what runs', async () => {
-    const busy = spawn('sh', ['-c', 'sleep 100 & while :; do :; done'], {stdio: 'ignore', detached: true})
-    try {
-      await new Promise((resolve) => setTimeout(resolve, 200))
-      let now = 0
-      const load = new LoadAverage(describeProcess(busy.pid ?? 0), undefined, () => now)
-      now = 4999
-      assert.deepEqual(load.read(), [0, 0, 0])
-      now = 60_000
-      assert.equal(load.read()[0].toFixed(3), (1 - Math.exp(-1)).toFixed(3))
-      assert.equal(load.tasks(), 2)
-      // The same task is left out when it is the one that asks.
-      now = 120_000
-      assert.ok(load.read(busy.pid)[0] < 0.3)
-    } finally {
-      process.kill(-(busy.pid ?? 0), 'SIGKILL')
-    }
-  })
-
   it('reads what another thread sampled, and samples nothing then', () => {
     const memory = newLoadMemory()
     new Float64Array(memory).set([1.5, 0.5, 0.25, 7, 0])

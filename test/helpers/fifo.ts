@@ -1,0 +1,9 @@
+// Node itself makes no FIFO.
+
+import {AT_FDCWD, mknodat} from '../../src/ffi/libc.js'
+
+const S_IFIFO = 0o010_000
+
+export function makeFifo(path: string): void {
+  mknodat(AT_FDCWD, path, S_IFIFO | 0o644, 0)
+}
