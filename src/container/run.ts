@@ -217,7 +217,8 @@ class Run {
     const {export: asked} = this.#options
     if (asked === undefined) return undefined
     const {Export} = await import('./export/index.js')
-    return Export.prepare({...asked, places, steps, maps, devices: this.#families?.archived ?? []})
+    const {archived: devices = [], archivedAttributes: trusted = []} = this.#families ?? {}
+    return Export.prepare({...asked, places, steps, maps, devices, trusted})
   }
 
   async #writeExport(end: ContainerEnd): Promise<void> {

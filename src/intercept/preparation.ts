@@ -35,6 +35,8 @@ export interface Preparation<K = undefined> {
   readonly opensNodes?: boolean
   /** Devices of which an archive may hold nodes that are only recorded. */
   readonly archived?: readonly Device[]
+  /** Trusted attributes that an archive may hold. */
+  readonly archivedAttributes?: readonly string[]
   /** Real-time scheduling policies work in its cgroup. */
   readonly realtime?: boolean
   /** The flag for which it gets its own cgroup of version 2, which its root may open and divide; not an ordinary user's. */

@@ -22,6 +22,7 @@ const ACLS: Readonly<Record<string, string>> = {
   'system.posix_acl_default': 'SCHILY.acl.default',
 }
 /** include/uapi/linux/posix_acl_xattr.h */
+const TRUSTED = 'trusted.'
 const ACL_VERSION = 2
 const ACL_ENTRY = 8
 const ACL_TAGS: Readonly<Record<number, string>> = {
@@ -55,11 +56,18 @@ export function readAttributes(path: Buffer): readonly Attribute[] {
   return attributes.sort((a, b) => Buffer.compare(a.name, b.name))
 }
 
+export interface AttributeOptions {
+  readonly ids: ExportIds
+  /** Of a node, whose record became the node itself. */
+  readonly isNode: boolean
+  /** Whether a trusted attribute of this name belongs in the archive. */
+  readonly isWanted: (name: string) => boolean
+}
+
 /** `isNode`: the file stands for a device node, whose record becomes the entry itself. */
 export function attributeRecords(
   attributes: readonly Attribute[],
-  ids: ExportIds,
-  isNode: boolean,
+  {ids, isNode, isWanted}: AttributeOptions,
 ): readonly PaxRecord[] {
   return attributes.flatMap(({name, value}): PaxRecord[] => {
     const text = name.toString('latin1')
@@ -72,8 +80,10 @@ export function attributeRecords(
     if (text === 'security.capability') return [{key: key(name), value: ownCapability(value, ids)}]
     // Labels belong to the policy of this host (selinux, apparmor, ima).
     if (text.startsWith('security.') || text.startsWith('system.')) return []
-    const isTrusted = text.startsWith(`${RECORDED_PREFIX}trusted.`)
-    const shown = isTrusted ? name.subarray(RECORDED_PREFIX.length) : name
+    const isRecorded = text.startsWith(`${RECORDED_PREFIX}trusted.`)
+    const shown = isRecorded ? name.subarray(RECORDED_PREFIX.length) : name
+    // Whatever way it came there: the container can write such a record without being asked.
+    if (shown.toString('latin1', 0, TRUSTED.length) === TRUSTED && !isWanted(shown.toString('latin1'))) return []
     return [{key: key(shown), value}]
   })
 }

@@ -7,7 +7,6 @@ import {SystemError} from '../../ffi/errors.js'
 import {close} from '../../ffi/libc.js'
 import {RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV, openat2} from '../../ffi/mount.js'
 import {idInside} from '../../intercept/caller/id-map.js'
-import {DEFAULT_DEVICES} from '../../kernel/device-numbers.js'
 import type {Device} from '../../kernel/device-numbers.js'
 import type {ExportIds} from './attributes.js'
 import {ExportOutput} from './output.js'
@@ -29,8 +28,10 @@ export interface ExportRequest {
   readonly places: NamedPlaces
   readonly steps: readonly FilesystemStep[]
   readonly maps: IdMaps
-  /** What mknod may make. */
+  /** What mknod may make; none without it. */
   readonly devices: readonly Device[]
+  /** Trusted attributes that setxattr may set; none without it. */
+  readonly trusted: readonly string[]
 }
 
 /** One archive to come. `close` is called in any case. */
@@ -54,7 +55,7 @@ export class Export {
     this.#base = base
     this.#rest = rest
     this.#shown = shown
-    this.#options = {ids, devices: [...DEFAULT_DEVICES, ...request.devices]}
+    this.#options = {ids, devices: request.devices, trusted: new Set(request.trusted)}
   }
 
   /**

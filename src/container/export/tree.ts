@@ -12,7 +12,7 @@ import {OVERRIDE_STAT, parseOverrideStat} from '../../intercept/families/mknod/o
 import type {RecordedNode} from '../../intercept/families/mknod/override-stat.js'
 import type {Device} from '../../kernel/device-numbers.js'
 import {attributeRecords, readAttributes} from './attributes.js'
-import type {Attribute, ExportIds} from './attributes.js'
+import type {Attribute, AttributeOptions, ExportIds} from './attributes.js'
 import type {ExportOutput} from './output.js'
 import {display} from '../../host/path-bytes.js'
 import {BLOCK, endOfArchive, headerBlocks, padding} from './tar-format.js'
@@ -22,6 +22,8 @@ export interface ExportOptions {
   readonly ids: ExportIds
   /** Recorded nodes of other devices stay the empty files that they are. */
   readonly devices: readonly Device[]
+  /** Names of the trusted attributes that belong in the archive. */
+  readonly trusted: ReadonlySet<string>
 }
 
 const {O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY} = constants
@@ -30,6 +32,8 @@ const SEEK_HOLE = 4
 /** Files with smaller holes are written whole, which every reader understands. */
 const HOLES_MIN = 1 << 20
 const CHUNK = 1 << 20
+/** Names of attributes in a line for the person. */
+const NAMES_SHOWN = 5
 const NANOSECONDS = 1_000_000_000n
 /** Between two looks at signals. */
 const ENTRIES_AT_ONCE = 200
@@ -51,6 +55,7 @@ interface Counts {
   sockets: number
   mounts: number
   readonly devices: Set<string>
+  readonly attributes: Set<string>
 }
 
 class TreeWriter {
@@ -58,7 +63,7 @@ class TreeWriter {
   readonly #output: ExportOutput
   readonly #options: ExportOptions
   readonly #links = new Map<string, Buffer>()
-  readonly #counts: Counts = {sockets: 0, mounts: 0, devices: new Set()}
+  readonly #counts: Counts = {sockets: 0, mounts: 0, devices: new Set(), attributes: new Set()}
   readonly #content = Buffer.allocUnsafe(CHUNK)
   #device = 0n
   #own: {readonly dev: bigint; readonly ino: bigint} | undefined
@@ -71,8 +76,9 @@ class TreeWriter {
   }
 
   get notes(): readonly string[] {
-    const {sockets, mounts, devices} = this.#counts
+    const {sockets, mounts, devices, attributes} = this.#counts
     const flags = [...devices].map((device) => `--mknod-allow ${device}`)
+    const names = [...attributes].slice(0, NAMES_SHOWN).map((name) => `--setxattr-allow ${name}`)
     return [
       ...(sockets > 0 ? [`${sockets} sockets are not in the archive, which can't hold any`] : []),
       ...(mounts > 0 ? [`${mounts} mount points are empty in the archive: what is mounted there is not exported`] : []),
@@ -81,7 +87,19 @@ class TreeWriter {
             `recorded device nodes that are not allowlisted are empty files in the archive; ${flags.join(' ')} exports them`,
           ]
         : []),
+      ...(names.length > 0
+        ? [`trusted attributes that are not allowlisted are not in the archive; ${names.join(' ')} exports them`]
+        : []),
     ]
+  }
+
+  #attributeOptions(isNode: boolean): AttributeOptions {
+    const isWanted = (name: string): boolean => {
+      if (this.#options.trusted.has(name)) return true
+      if (this.#counts.attributes.size < NAMES_SHOWN) this.#counts.attributes.add(name)
+      return false
+    }
+    return {ids: this.#options.ids, isNode, isWanted}
   }
 
   async run(): Promise<void> {
@@ -165,7 +183,7 @@ class TreeWriter {
     if (recorded !== undefined) {
       const {device, mode, uid, gid} = recorded
       const type = device.type === 'b' ? 'BlockDevice' : 'CharacterDevice'
-      const records = attributeRecords(attributes, this.#options.ids, true)
+      const records = attributeRecords(attributes, this.#attributeOptions(true))
       const {major, minor} = device
       this.#write({...entryOf(path, status), type, size: 0, mode, uid, gid, major, minor, records})
       return
@@ -180,7 +198,7 @@ class TreeWriter {
 
   #contents(fd: number, path: Buffer, status: BigIntStats, attributes: readonly Attribute[]): void {
     const size = Number(status.size)
-    const records = attributeRecords(attributes, this.#options.ids, false)
+    const records = attributeRecords(attributes, this.#attributeOptions(false))
     const owner = this.#owner(status)
     const extents = size - Number(status.blocks) * BLOCK >= HOLES_MIN ? dataExtents(fd, size) : undefined
     if (extents === undefined) {
@@ -225,7 +243,7 @@ class TreeWriter {
     status: BigIntStats,
     at: Buffer,
   ): void {
-    const records = attributeRecords(readAttributes(at), this.#options.ids, false)
+    const records = attributeRecords(readAttributes(at), this.#attributeOptions(false))
     this.#write({...entryOf(path, status), ...this.#owner(status), ...what, records})
   }
 

@@ -27,6 +27,7 @@ export function prepareFamilies(families: readonly EnabledFamily[], request: Pre
     deviceRules: all.flatMap(({deviceRules = []}) => deviceRules),
     shown: all.flatMap(({shown = []}) => shown),
     archived: all.flatMap(({archived = []}) => archived),
+    archivedAttributes: all.flatMap(({archivedAttributes = []}) => archivedAttributes),
     opensNodes: all.some(({opensNodes}) => opensNodes === true),
     realtime: all.some(({realtime}) => realtime === true),
     ownCgroup: all.find(({ownCgroup}) => ownCgroup !== undefined)?.ownCgroup,

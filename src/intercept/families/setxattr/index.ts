@@ -1,5 +1,6 @@
 // setxattr, getxattr, listxattr, removexattr in all variants: trusted attributes of the container's own files.
 
+import {ioUringSetup} from './io-uring.js'
 import {ERRNO, SystemError} from '../../../ffi/errors.js'
 import {
   buffer,
@@ -60,11 +61,13 @@ export const setxattrFamily = defineFamily<SetxattrPolicy, AttributeState>({
   ],
   policy: setxattrPolicy,
   check: checkAttributes,
+  prepare: ({names}) => ({archivedAttributes: names}),
   calls: (_policy, {rootless}) => [
     ...pathCalls('', true, rootless),
     ...pathCalls('l', false, rootless),
     ...descriptorCalls(rootless),
     ...atCalls(rootless),
+    ioUringSetup,
   ],
   start: ({names}, container) => attributeState(names, container),
 })

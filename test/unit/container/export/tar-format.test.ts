@@ -71,10 +71,18 @@ describe('a header of an archive', () => {
 
 describe('an attribute in an archive', () => {
   const ids = {uid: (id: number) => id - 100_000, gid: (id: number) => id - 200_000}
+  const isWanted = (name: string) => name === 'trusted.overlay.opaque'
   const records = (name: string, value: Buffer, isNode = false) =>
-    attributeRecords([{name: Buffer.from(name, 'latin1'), value}], ids, isNode).map(
+    attributeRecords([{name: Buffer.from(name, 'latin1'), value}], {ids, isNode, isWanted}).map(
       (record) => [record.key.toString('latin1' as never), record.value] as const,
     )
+
+  it('is left out where it is trusted and not wanted, however it came to be there', () => {
+    for (const prefix of ['', 'user.interceptor.']) {
+      assert.deepEqual(records(`${prefix}trusted.overlay.redirect`, Buffer.of(1)), [])
+      assert.equal(records(`${prefix}trusted.overlay.opaque`, Buffer.of(1)).length, 1)
+    }
+  })
 
   it('keeps its name and bytes', () => {
     assert.deepEqual(records('user.\xff', Buffer.of(0, 255)), [['SCHILY.xattr.user.\xff', Buffer.of(0, 255)]])

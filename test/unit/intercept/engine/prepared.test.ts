@@ -23,6 +23,7 @@ describe('prepareFamilies', () => {
       deviceRules: [],
       shown: [],
       archived: [],
+      archivedAttributes: [],
       opensNodes: false,
       realtime: false,
       ownCgroup: undefined,
