@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import {readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {interceptorIn} from '../helpers/program.js'
-import {skipUnlessPrivileged, skipUnlessPrograms} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {interceptorIn} from '../../helpers/program.js'
+import {skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const CALLS = 120
 const FLAGS: readonly (readonly string[])[] = [

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 
-import {interceptorIn} from '../helpers/program.js'
-import {skipUnlessPrograms, skipUnlessRootless} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {interceptorIn} from '../../helpers/program.js'
+import {skipUnlessPrograms, skipUnlessRootless} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 describe('interceptor check of an ordinary user', () => {
   skipUnlessRootless()

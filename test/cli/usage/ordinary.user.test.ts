@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 
-import {interceptor, isRoot, program} from '../helpers/program.js'
-import {skipUnless} from '../helpers/skip.js'
+import {interceptor, isRoot, program} from '../../helpers/program.js'
+import {skipUnless} from '../../helpers/skip.js'
 
 describe('interceptor of an ordinary user', () => {
   skipUnless(!isRoot(), 'is for ordinary users')

@@ -5,9 +5,9 @@ import {join} from 'node:path'
 
 import {Ajv2020} from 'ajv/dist/2020.js'
 
-import {hasProgram, INTERCEPTOR, interceptorIn, PROJECT} from '../helpers/program.js'
-import {skipTestUnless, skipUnlessPrivileged} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {hasProgram, INTERCEPTOR, interceptorIn, PROJECT} from '../../helpers/program.js'
+import {skipTestUnless, skipUnlessPrivileged} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 /** Lines on standard error that are about this machine and not about the run. */
 const machine = /^interceptor: other users can reach .*\n/gm

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {INTERCEPTOR, PROJECT, interceptorIn, programIn} from '../helpers/program.js'
-import {skipUnlessPrivileged, skipUnlessPrograms} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {INTERCEPTOR, PROJECT, interceptorIn, programIn} from '../../helpers/program.js'
+import {skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 interface Found {
   readonly name: string

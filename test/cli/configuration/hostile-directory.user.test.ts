@@ -6,9 +6,9 @@ import {spawnSync} from 'node:child_process'
 import {chmodSync, existsSync, mkdirSync, symlinkSync, truncateSync, writeFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 
-import {interceptorIn} from '../helpers/program.js'
-import {skipUnlessRootless} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {interceptorIn} from '../../helpers/program.js'
+import {skipUnlessRootless} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const EVIL = "require('node:fs').writeFileSync(require('node:path').join(__dirname, 'ran'), '')"
 const LAUGHS = Array.from({length: 12}, (_, i) => `l${i + 1}: &l${i + 1} [${`*l${i},`.repeat(9)}]`)

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import {existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {join, relative} from 'node:path'
 
-import type {Ended} from '../helpers/program.js'
-import {HELPER, PROJECT, program} from '../helpers/program.js'
-import {skipUnless, skipUnlessRoot} from '../helpers/skip.js'
+import type {Ended} from '../../helpers/program.js'
+import {HELPER, PROJECT, program} from '../../helpers/program.js'
+import {skipUnless, skipUnlessRoot} from '../../helpers/skip.js'
 
 const script = (name: string, ...args: string[]): Ended =>
   program(process.execPath, join(PROJECT, 'scripts', name), ...args)

@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict'
 
-import {interceptorIn} from '../helpers/program.js'
-import {runningContainers} from '../helpers/running.js'
-import type {Running} from '../helpers/running.js'
-import {skipUnlessPrograms, skipUnlessRootless} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {interceptorIn} from '../../helpers/program.js'
+import {runningContainers} from '../../helpers/running.js'
+import type {Running} from '../../helpers/running.js'
+import {skipUnlessPrograms, skipUnlessRootless} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 describe('interceptor exec of an ordinary user', () => {
   skipUnlessRootless()

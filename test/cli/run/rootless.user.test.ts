@@ -7,10 +7,10 @@ import {chmodSync, lstatSync, readFileSync, readdirSync} from 'node:fs'
 import {userInfo} from 'node:os'
 import {join} from 'node:path'
 
-import {subordinateRanges} from '../../src/container/userns/idmap.js'
-import {INTERCEPTOR, interceptorIn} from '../helpers/program.js'
-import {skipTestUnless, skipUnlessPrograms, skipUnlessRootless} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {subordinateRanges} from '../../../src/container/userns/idmap.js'
+import {INTERCEPTOR, interceptorIn} from '../../helpers/program.js'
+import {skipTestUnless, skipUnlessPrograms, skipUnlessRootless} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 describe('interceptor run of an ordinary user', () => {
   skipUnlessRootless()

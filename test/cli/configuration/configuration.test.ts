@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import {readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {interceptorIn, isRoot} from '../helpers/program.js'
-import {skipUnlessPrivileged} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {interceptorIn, isRoot} from '../../helpers/program.js'
+import {skipUnlessPrivileged} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const LXD = `architecture: x86_64
 config:

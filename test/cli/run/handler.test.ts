@@ -5,11 +5,11 @@ import {execFileSync} from 'node:child_process'
 import {cpSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {hasProgram, interceptorIn, PROJECT} from '../helpers/program.js'
-import {canCall} from '../helpers/raw-calls.js'
-import {runningContainers} from '../helpers/running.js'
-import {skipTestUnless, skipUnless, skipUnlessPrivileged} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {hasProgram, interceptorIn, PROJECT} from '../../helpers/program.js'
+import {canCall} from '../../helpers/raw-calls.js'
+import {runningContainers} from '../../helpers/running.js'
+import {skipTestUnless, skipUnless, skipUnlessPrivileged} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const EPERM = -1
 const EFAULT = -14

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict'
 import {cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {machineAbis, syscallNumber} from '../../src/kernel/calls/index.js'
-import {PROJECT, programIn, succeed} from '../helpers/program.js'
-import type {Ended} from '../helpers/program.js'
-import {skipUnlessPrograms} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {machineAbis, syscallNumber} from '../../../src/kernel/calls/index.js'
+import {PROJECT, programIn, succeed} from '../../helpers/program.js'
+import type {Ended} from '../../helpers/program.js'
+import {skipUnlessPrograms} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const FIXTURE = join(PROJECT, 'test', 'fixtures', 'records')
 const page = readFileSync(join(PROJECT, 'docs', 'HOWTO_ADD_A_SYSCALL.md'), 'utf8')

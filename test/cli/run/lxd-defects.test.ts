@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import {chmodSync} from 'node:fs'
 
-import {interceptorIn} from '../helpers/program.js'
-import {skipUnlessPrivileged, skipUnlessPrograms} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {interceptorIn} from '../../helpers/program.js'
+import {skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 describe('what LXD and Incus get wrong', () => {
   skipUnlessPrivileged()

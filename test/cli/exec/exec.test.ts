@@ -6,12 +6,12 @@ import {once} from 'node:events'
 import {existsSync, readFileSync, readdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {hasProgram, INTERCEPTOR, interceptorIn, programIn} from '../helpers/program.js'
-import {descendantsOf, isAlive, membersOf, until} from '../helpers/processes.js'
-import {pidNamespaceOf, runningContainers} from '../helpers/running.js'
-import type {Running} from '../helpers/running.js'
-import {skipTestUnless, skipUnlessPrivileged, skipUnlessPrograms} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {hasProgram, INTERCEPTOR, interceptorIn, programIn} from '../../helpers/program.js'
+import {descendantsOf, isAlive, membersOf, until} from '../../helpers/processes.js'
+import {pidNamespaceOf, runningContainers} from '../../helpers/running.js'
+import type {Running} from '../../helpers/running.js'
+import {skipTestUnless, skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 describe('interceptor exec', () => {
   skipUnlessPrivileged()

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict'
 import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {madeModule} from '../helpers/kernel-module.js'
-import {interceptorIn, succeed} from '../helpers/program.js'
-import {skipTestUnless, skipUnlessPrograms, skipUnlessRootless} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {madeModule} from '../../helpers/kernel-module.js'
+import {interceptorIn, succeed} from '../../helpers/program.js'
+import {skipTestUnless, skipUnlessPrograms, skipUnlessRootless} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 describe('--device of an ordinary user', () => {
   skipUnlessRootless()

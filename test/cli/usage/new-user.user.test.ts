@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {interceptorIn, isRoot} from '../helpers/program.js'
-import {skipUnless} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {interceptorIn, isRoot} from '../../helpers/program.js'
+import {skipUnless} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 describe('a file that can not be read', () => {
   skipUnless(!isRoot(), 'root can read every file')

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict'
 import {chownSync} from 'node:fs'
 
-import {readIdSources} from '../../src/container/userns/idmap.js'
-import {hasProgram, INTERCEPTOR, programIn} from '../helpers/program.js'
-import {skipUnless, skipUnlessPrivileged, skipUnlessPrograms} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {readIdSources} from '../../../src/container/userns/idmap.js'
+import {hasProgram, INTERCEPTOR, programIn} from '../../helpers/program.js'
+import {skipUnless, skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const USER = 'interceptor-test'
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import {join} from 'node:path'
 
-import {PROJECT, program} from '../helpers/program.js'
+import {PROJECT, program} from '../../helpers/program.js'
 
 describe('npm run bench', () => {
   const tsx = join(PROJECT, 'node_modules', '.bin', 'tsx')

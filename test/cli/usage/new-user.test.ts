@@ -5,11 +5,11 @@ import {spawnSync} from 'node:child_process'
 import {mkdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {COMMANDS} from '../../src/commands/index.js'
-import type {Ended} from '../helpers/program.js'
-import {hasHelper, hasProgram, interceptor, INTERCEPTOR, interceptorIn} from '../helpers/program.js'
-import {skipTestUnless} from '../helpers/skip.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {COMMANDS} from '../../../src/commands/index.js'
+import type {Ended} from '../../helpers/program.js'
+import {hasHelper, hasProgram, interceptor, INTERCEPTOR, interceptorIn} from '../../helpers/program.js'
+import {skipTestUnless} from '../../helpers/skip.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const names = Object.keys(COMMANDS)
 const runners = ['run', 'exec']

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import {spawnSync} from 'node:child_process'
 
-import {interceptor, INTERCEPTOR, programIn} from '../helpers/program.js'
+import {interceptor, INTERCEPTOR, programIn} from '../../helpers/program.js'
 
 describe('interceptor', () => {
   it('shows its commands and its version', () => {

@@ -5,10 +5,10 @@ import {spawnSync} from 'node:child_process'
 import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {decode} from '../../src/intercept/filter/bpf.js'
-import {checkProgram} from '../../src/intercept/filter/bpf-vm.js'
-import {interceptor, interceptorIn, INTERCEPTOR} from '../helpers/program.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {decode} from '../../../src/intercept/filter/bpf.js'
+import {checkProgram} from '../../../src/intercept/filter/bpf-vm.js'
+import {interceptor, interceptorIn, INTERCEPTOR} from '../../helpers/program.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const SDA = 'mknodat(AT_FDCWD, "/dev/sda", S_IFBLK|0660, makedev(8, 0))'
 

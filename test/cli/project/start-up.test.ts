@@ -3,9 +3,9 @@ import {spawnSync} from 'node:child_process'
 import {cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {stackOfSources} from '../../src/cli/text/stack.js'
-import {INTERCEPTOR, PROJECT, programIn, succeed} from '../helpers/program.js'
-import {temporaryDirectories} from '../helpers/temporary.js'
+import {stackOfSources} from '../../../src/cli/text/stack.js'
+import {INTERCEPTOR, PROJECT, programIn, succeed} from '../../helpers/program.js'
+import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const BUNDLES = ['enter', 'main', 'run', 'worker'] as const
 
