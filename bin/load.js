@@ -4,7 +4,7 @@
 
 'use strict'
 
-const {readFileSync} = require('node:fs')
+const {readFileSync, writeSync} = require('node:fs')
 const {join} = require('node:path')
 const {Script} = require('node:vm')
 
@@ -27,12 +27,21 @@ const DEFERRED = new Set([
   'node:zlib',
 ])
 
-/**
- * The smallest bundle first that may do all of it. `run` answers false where help was asked for.
- *
- * @param {readonly string[]} words those of the command line
- */
+/** @param {readonly string[]} words those of the command line */
 async function start(words) {
+  try {
+    await loadAndRun(words)
+  } catch (error) {
+    // Whoever words failures could not be loaded: src/cli/text/failure.ts has the same hint.
+    if (error.code !== 'EMFILE') throw error
+    process.exitCode = 125
+    writeSync(2, 'interceptor: cannot load its own files: too many open files\n')
+    writeSync(2, 'hint: allow interceptor more open files: ulimit -n 1024\n')
+  }
+}
+
+/** The smallest bundle first that may do all of it. `run` answers false where help was asked for. */
+async function loadAndRun(words) {
   if (words[0] === 'run') {
     // The variable is MARKER of src/container/launch/process-args.ts.
     const isSecondTime = process.env.INTERCEPTOR_USER_NAMESPACE !== undefined

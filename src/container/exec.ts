@@ -21,7 +21,7 @@ import {restoreOpenFiles} from './launch/limits.js'
 import type {LaunchPlan} from './plan.js'
 import {enterNamespaceOf, type Entry} from './userns/reexecute.js'
 import type {ExecOptions, Reporter, RunEnd} from './run-options.js'
-import {followSignals, ignoredSignals, stopWithCommand} from './launch/signals.js'
+import {FollowedSignals, GivenUp, ignoredSignals, stopWithCommand} from './launch/signals.js'
 import {isPrivileged, ownStanding} from './userns/privileges.js'
 import {findRun, isAlive, stateDirectory, type ProcessIdentity, type RunState} from './state.js'
 
@@ -94,6 +94,8 @@ class Exec {
   #launched: LaunchedContainer | undefined
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
+  /** Nobody waits for the supervisor any more: the process is about to end. */
+  #isGivenUp = false
 
   constructor(options: ExecOptions, target: Target, reporter: Reporter) {
     this.#options = options
@@ -116,20 +118,26 @@ class Exec {
   async toTheEnd(): Promise<RunEnd> {
     const launched = await this.#launch()
     // Before the command can say that it is ready for them.
-    const unfollow = followSignals(launched)
+    const signals = new FollowedSignals(launched)
+    const patiently = <T>(writing: Promise<T>) => signals.patiently(writing, () => this.#reporter.written)
     try {
       launched.go()
       const end = await this.#ended(launched)
-      await this.#supervisor?.stop()
+      await patiently(this.#supervisor?.stop() ?? Promise.resolve())
       if (this.#fatal !== undefined) throw this.#fatal
-      return await reportEnd(this.#reporter, end, this.#options.command)
+      return await patiently(reportEnd(this.#reporter, end, this.#options.command))
+    } catch (error) {
+      if (!(error instanceof GivenUp)) throw error
+      this.#isGivenUp = true
+      this.#reporter.giveUp()
+      return {kind: 'signalled', signal: error.signal}
     } finally {
-      unfollow()
+      signals.stop()
     }
   }
 
   async cleanUp(): Promise<void> {
-    await this.#supervisor?.stop()
+    if (!this.#isGivenUp) await this.#supervisor?.stop()
     if (this.#launched?.listener !== undefined) close(this.#launched.listener)
     close(this.#target.pidfd)
   }

@@ -136,6 +136,10 @@ export interface Reporter {
   found(entries: readonly ManifestEntry[]): void
   /** One line of ours, e.g. that a configuration file was passed over. Not shown with --quiet. */
   note(text: string): Promise<void>
+  /** Bytes that the log's readers, or its file, have taken so far. */
+  readonly written: number
+  /** Says, where that takes no waiting, that what is not written yet will never be. */
+  giveUp(): void
   /** Writes what belongs at the end and resolves when all is written, with how we are to end. */
   end(end: RunEnd): Promise<RunEnd>
 }

@@ -26,7 +26,7 @@ import {prepareFilesystem, type PreparedFilesystem} from './filesystem/prepare.j
 import {entryWarnings, requireEntered} from './userns/entry-advice.js'
 import type {Entry} from './userns/reexecute.js'
 import type {Reporter, RunEnd, RunOptions} from './run-options.js'
-import {followSignals, ignoredSignals, stopWithCommand} from './launch/signals.js'
+import {FollowedSignals, GivenUp, ignoredSignals, stopWithCommand} from './launch/signals.js'
 import {identify, StateRecord, stateDirectory} from './state.js'
 
 /**
@@ -68,6 +68,8 @@ class Run {
   #spawner: readonly [ours: number, theirs: number] | undefined
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
+  /** Nobody waits for the supervisor any more: the process is about to end. */
+  #isGivenUp = false
 
   constructor(options: RunOptions, composition: Composition, reporter: Reporter, entry: Entry | undefined) {
     this.#options = options
@@ -87,26 +89,32 @@ class Run {
   async toTheEnd(): Promise<RunEnd> {
     const launched = await this.#launch()
     // Before the command can say that it is ready for them.
-    const unfollow = followSignals(launched)
+    const signals = new FollowedSignals(launched)
+    const patiently = <T>(writing: Promise<T>) => signals.patiently(writing, () => this.#reporter.written)
     try {
       launched.go()
       const end = await launched.ended
       // The last decisions are written before anything is said of the end.
-      await this.#supervisor?.stop()
+      await patiently(this.#supervisor?.stop() ?? Promise.resolve())
       if (this.#fatal !== undefined) throw this.#fatal
       // Signals are for ourselves now: an export can be ended.
-      unfollow()
+      signals.stop()
       await this.#writeExport(end)
-      return await reportEnd(this.#reporter, end, this.#options.command, this.#hidden)
+      return await patiently(reportEnd(this.#reporter, end, this.#options.command, this.#hidden))
+    } catch (error) {
+      if (!(error instanceof GivenUp)) throw error
+      this.#isGivenUp = true
+      this.#reporter.giveUp()
+      return {kind: 'signalled', signal: error.signal}
     } finally {
-      unfollow()
+      signals.stop()
     }
   }
 
   /** Also after a failure half-way: what was made is taken back, in reverse. */
   async cleanUp(): Promise<void> {
     this.#export?.close()
-    await this.#supervisor?.stop()
+    if (!this.#isGivenUp) await this.#supervisor?.stop()
     if (this.#launched?.listener !== undefined) close(this.#launched.listener)
     this.#cgroup?.destroy()
     this.#families?.close()

@@ -52,6 +52,8 @@ export type RunDetails = Pick<RunState, 'policy' | 'rootless'> & Partial<Pick<Ru
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
 const MAX_STATE_BYTES = 1024 * 1024
 const SUFFIX = '.json'
+const TEMPORARY = '/tmp'
+const QUIETLY = {throwIfNoEntry: false, bigint: true} as const
 
 /** `uid` is the person's own id, also where the process is root of a user namespace. */
 export function stateDirectory({
@@ -67,7 +69,23 @@ export function stateDirectory({
   if (runtimeDirectory?.startsWith('/') === true && isOwnDirectory(runtimeDirectory))
     return join(runtimeDirectory, 'interceptor')
   if (isOwnDirectory(`/run/user/${uid}`)) return `/run/user/${uid}/interceptor`
-  return `/tmp/interceptor-${uid}`
+  return temporaryStateDirectory(TEMPORARY, uid)
+}
+
+/**
+ * In a directory that everyone can write to, another user may have taken the name first. Then it is a name that nobody
+ * can guess, which later runs find by its owner; the oldest is the one, so that runs which began at once come to agree.
+ */
+export function temporaryStateDirectory(directory: string, uid: number): string {
+  const usual = `interceptor-${uid}`
+  const own = readdirSync(directory)
+    .filter((name) => name === usual || name.startsWith(`${usual}.`))
+    .map((name) => ({path: join(directory, name), stats: lstatSync(join(directory, name), QUIETLY)}))
+    .filter(({stats}) => stats?.isDirectory() === true && stats.uid === BigInt(process.geteuid?.() ?? uid))
+    .toSorted((a, b) => Number(a.stats!.birthtimeNs - b.stats!.birthtimeNs))
+  if (own[0] !== undefined) return own[0].path
+  const isFree = lstatSync(join(directory, usual), QUIETLY) === undefined
+  return join(directory, isFree ? usual : `${usual}.${randomHex(8)}`)
 }
 
 export function checkName(name: string): string {

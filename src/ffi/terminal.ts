@@ -1,6 +1,7 @@
-// Asks a terminal for its mode. Reading process.stderr for it would change the mode of the shared descriptor.
+// Asks what is behind a standard stream. Reading process.stderr for it would change the mode of the shared descriptor.
 
 import {declareInt} from './declare.js'
+import {POLLOUT, poll} from './libc.js'
 
 const callIsatty = declareInt('isatty', ['fd'])
 // Once: each declaration holds memory of koffi's until V8 collects all garbage, and this is asked for each write.
@@ -21,4 +22,13 @@ export function isRawTerminal(fd: number): boolean {
   const termios = Buffer.alloc(termiosBytes)
   if (callTcgetattr(fd, termios) !== 0) return false
   return (termios.readUInt32LE(oflagOffset) & OPOST) === 0
+}
+
+/** Whether a line of a page at most can be written to `fd` without waiting (poll(2), pipe(7)). */
+export function isReady(fd: number): boolean {
+  const request = Buffer.alloc(8)
+  request.writeInt32LE(fd)
+  request.writeInt16LE(POLLOUT, 4)
+  poll(request, 1, 0)
+  return request.readInt16LE(6) === POLLOUT
 }

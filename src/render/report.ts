@@ -1,6 +1,6 @@
 // Everything that a run tells: owns the log, the counters, the manifest and the last words.
 
-import {closeSync, constants} from 'node:fs'
+import {closeSync, constants, writeSync} from 'node:fs'
 import type {FileHandle} from 'node:fs/promises'
 import {open} from 'node:fs/promises'
 
@@ -31,6 +31,8 @@ export interface ReportOptions {
   /** Whether the terminal at a descriptor is raw now. */
   readonly isRaw: (fd: number) => boolean
   readonly isTerminal: (fd: number) => boolean
+  /** Whether a short line can be written there without waiting. */
+  readonly isReady: (fd: number) => boolean
   readonly now?: () => number
 }
 
@@ -135,6 +137,17 @@ export class RunReport implements Reporter {
     if (this.#jsonOnTerminal && !this.#hasStarted) this.#early.push(text)
     else if (this.#jsonOnTerminal) await this.#parts.terminal.write(jsonLine(noteRecord(text, this.#now())))
     else await this.#parts.terminal.write(`interceptor: ${printable(text)}\n`)
+  }
+
+  get written(): number {
+    const {log, terminal} = this.#parts
+    return log.written + (terminal === log ? 0 : terminal.written)
+  }
+
+  giveUp(): void {
+    const {log, terminal} = this.#parts
+    if (!log.isBehind || terminal.isBehind || !this.#options.isReady(standardError)) return
+    writeSync(standardError, 'interceptor: the log is not complete: nobody reads it\n')
   }
 
   async end(end: RunEnd): Promise<RunEnd> {

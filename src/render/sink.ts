@@ -31,9 +31,20 @@ export class Sink {
   readonly #queue: Waiting[] = []
   #pump: Promise<void> | undefined
   #failure: Error | undefined
+  #written = 0
 
   constructor(options: SinkOptions) {
     this.#options = {isRaw: () => false, write: writeOnce, ...options}
+  }
+
+  /** Bytes that the kernel has. */
+  get written(): number {
+    return this.#written
+  }
+
+  /** Whether it has been given more than that. */
+  get isBehind(): boolean {
+    return this.#pump !== undefined
   }
 
   /** Lines with their newlines. Resolves when the kernel has them; awaiting it is what bounds the queue. */
@@ -84,7 +95,9 @@ export class Sink {
     let waitMs = 1
     while (rest.length > 0) {
       try {
-        rest = rest.subarray(await this.#options.write(this.#options.fd, rest))
+        const written = await this.#options.write(this.#options.fd, rest)
+        this.#written += written
+        rest = rest.subarray(written)
         waitMs = 1
       } catch (error) {
         // Somebody else made the description non-blocking and its reader is slow: wait, lose nothing.

@@ -4,7 +4,7 @@ import {execInContainer, openTarget} from '../../container/exec.js'
 import {ownEnvironment} from '../../container/launch/process-args.js'
 import {takeEntry} from '../../container/userns/reexecute.js'
 import {errnoName} from '../../ffi/errors.js'
-import {isRawTerminal, isTerminal} from '../../ffi/terminal.js'
+import {isRawTerminal, isReady, isTerminal} from '../../ffi/terminal.js'
 import {openReport} from '../../render/report.js'
 import {parseExec} from '../line/exec-line.js'
 import {leave} from './leave.js'
@@ -22,6 +22,7 @@ export async function startExec(words: readonly string[]): Promise<false> {
     vocabulary: {describe: (syscall) => target.composition.argumentsOf(syscall), errnoName},
     isRaw: isRawTerminal,
     isTerminal,
+    isReady,
   })
   return leave(await execInContainer(options, target, reporter))
 }

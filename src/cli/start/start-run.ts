@@ -6,7 +6,7 @@ import type {Entry} from '../../container/userns/reexecute.js'
 import {runContainer} from '../../container/run.js'
 import {Composition} from '../../intercept/composition.js'
 import {errnoName} from '../../ffi/errors.js'
-import {isRawTerminal, isTerminal} from '../../ffi/terminal.js'
+import {isRawTerminal, isReady, isTerminal} from '../../ffi/terminal.js'
 import {openReport} from '../../render/report.js'
 import {leave} from './leave.js'
 import {configureRun} from '../line/run-line.js'
@@ -26,6 +26,7 @@ export async function startRun(words: readonly string[], entry: Entry | undefine
     vocabulary: {describe: (syscall) => composition.argumentsOf(syscall), errnoName},
     isRaw: isRawTerminal,
     isTerminal,
+    isReady,
   })
   for (const note of configuration?.notes ?? []) await reporter.note(note)
   return leave(await runContainer(options, composition, reporter, entry))

@@ -3,7 +3,7 @@
 import {writeSync} from 'node:fs'
 
 import {withCauses} from '../../causes.js'
-import {EXIT, InterceptorError} from '../../errors.js'
+import {EXIT, InterceptorError, LaunchError} from '../../errors.js'
 import {printable} from '../../render/printable.js'
 import {stackOfSources} from './stack.js'
 
@@ -21,16 +21,28 @@ export function report(error: unknown, command?: string): number {
 }
 
 export function describeFailure(error: unknown, command?: string): Failure {
+  const limit = limitHints(error)
   if (error instanceof InterceptorError) {
-    return {text: paragraph(withCauses(error), error.hints), exitCode: statusOf(error, command)}
+    return {text: paragraph(withCauses(error), [...error.hints, ...limit]), exitCode: statusOf(error, command)}
   }
   if (isOclifError(error) && error.code === 'EEXIT') return {text: '', exitCode: error.oclif.exit ?? EXIT.good}
+  if (limit.length > 0) return describeFailure(new LaunchError('cannot go on', {cause: error}), command)
   const stack = error instanceof Error ? stackOfSources(error.stack ?? String(error)) : String(error)
   const lines = stack.split('\n').map((line) => printable(line))
   return {
     text: `interceptor: internal error (this is a bug in interceptor, not in your program)\n${lines.join('\n')}\n`,
     exitCode: EXIT.bug,
   }
+}
+
+/** No file could be opened any more, whatever it was for: no bug, and the cause alone shows nobody a way out. */
+function limitHints(error: unknown): readonly string[] {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (!('code' in cause)) continue
+    if (cause.code === 'EMFILE') return ['allow interceptor more open files: ulimit -n 1024']
+    if (cause.code === 'ENFILE') return ['allow the whole system more open files: sysctl fs.file-max']
+  }
+  return []
 }
 
 function paragraph(message: string, hints: readonly string[]): string {

@@ -32,6 +32,8 @@ export interface PaxRecord {
 
 export const BLOCK = 512
 const NAME_MAX = 100
+/** Prefix, slash and name of a header block; what is longer never fits in, and the search for a slash takes long. */
+const PATH_MAX = 256
 const OCTAL_ID_MAX = 0o7777777
 const OCTAL_SIZE_MAX = 0o77777777777
 const ZEROS = Buffer.alloc(BLOCK)
@@ -87,7 +89,7 @@ function ownRecords({uid, gid, size, mtime, link}: TarEntry, path: Buffer): read
 function block({path, type, mode, uid, gid, size, mtime, major = 0, minor = 0, link}: TarEntry): Buffer {
   const bytes = Buffer.alloc(BLOCK)
   const header = new Header({
-    path: plain(path),
+    path: plain(path.length > PATH_MAX ? path.subarray(0, NAME_MAX - 1) : path),
     type,
     mode: mode & 0o7777,
     uid: Math.min(uid, OCTAL_ID_MAX),

@@ -1,6 +1,6 @@
 // A directory tree as an archive, entry by entry, with owners, nodes and attributes as the container has them.
 
-import {closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync} from 'node:fs'
+import {closeSync, constants, fstatSync, openSync, readlinkSync, readSync} from 'node:fs'
 import type {BigIntStats} from 'node:fs'
 
 import {LaunchError} from '../../errors.js'
@@ -14,9 +14,10 @@ import type {Device} from '../../kernel/device-numbers.js'
 import {attributeRecords, readAttributes} from './attributes.js'
 import type {Attribute, AttributeOptions, ExportIds} from './attributes.js'
 import type {ExportOutput} from './output.js'
-import {display} from '../../host/path-bytes.js'
 import {BLOCK, endOfArchive, headerBlocks, padding} from './tar-format.js'
 import type {PaxRecord, TarEntry, TarType} from './tar-format.js'
+import {exporting, walk} from './walk.js'
+import type {WalkEntry} from './walk.js'
 
 export interface ExportOptions {
   readonly ids: ExportIds
@@ -26,7 +27,7 @@ export interface ExportOptions {
   readonly trusted: ReadonlySet<string>
 }
 
-const {O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY} = constants
+const {O_NOFOLLOW, O_NONBLOCK, O_RDONLY} = constants
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
 /** Files with smaller holes are written whole, which every reader understands. */
@@ -37,7 +38,6 @@ const NAMES_SHOWN = 5
 const NANOSECONDS = 1_000_000_000n
 /** Between two looks at signals. */
 const ENTRIES_AT_ONCE = 200
-const TOP = Buffer.from('.')
 
 /** `root` is a descriptor of the directory. Nobody else may be at work in the tree. Resolves to lines for the person. */
 export async function exportTree(
@@ -104,34 +104,23 @@ class TreeWriter {
 
   async run(): Promise<void> {
     this.#own = this.#output.begin()
-    const status = fstatSync(this.#root, {bigint: true})
-    this.#device = status.dev
-    this.#header(TOP, {type: 'Directory', size: 0}, status, Buffer.from(`/proc/self/fd/${this.#root}/.`))
-    await this.#directory(this.#root, TOP)
+    this.#device = fstatSync(this.#root, {bigint: true}).dev
+    for (const entry of walk(this.#root, ({status}) => status.dev === this.#device)) {
+      exporting(entry.path, () => this.#entry(entry))
+      // A person may want to end this: signals are seen between two turns of the event loop.
+      if (++this.#entries % ENTRIES_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
     this.#output.write(endOfArchive(this.#output.written))
     this.#output.finish()
   }
 
-  async #directory(fd: number, path: Buffer): Promise<void> {
-    const names = readdirSync(`/proc/self/fd/${fd}`, {encoding: 'buffer'}).sort((a, b) => Buffer.compare(a, b))
-    for (const name of names) {
-      const below = Buffer.concat([path, Buffer.from('/'), name])
-      try {
-        await this.#entry(fd, name, below)
-      } catch (cause) {
-        if (cause instanceof LaunchError) throw cause
-        throw new LaunchError(`cannot export ${display(below)}`, {cause})
-      }
-      // A person may want to end this: signals are seen between two turns of the event loop.
-      if (++this.#entries % ENTRIES_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve))
-    }
-  }
-
-  async #entry(parent: number, name: Buffer, path: Buffer): Promise<void> {
-    const at = Buffer.concat([Buffer.from(`/proc/self/fd/${parent}/`), name])
-    const status = lstatSync(at, {bigint: true})
+  #entry({at, path, status}: WalkEntry): void {
     if (status.dev === this.#own?.dev && status.ino === this.#own.ino) return
-    if (status.isDirectory()) return this.#subdirectory(at, path, status)
+    if (status.isDirectory()) {
+      this.#header(path, {type: 'Directory', size: 0}, status, at)
+      if (status.dev !== this.#device) this.#counts.mounts++
+      return
+    }
     if (status.isSocket()) {
       this.#counts.sockets++
       return
@@ -145,20 +134,6 @@ class TreeWriter {
     else {
       const type = status.isBlockDevice() ? 'BlockDevice' : 'CharacterDevice'
       this.#header(path, {type, size: 0, ...splitDevice(status.rdev)}, status, at)
-    }
-  }
-
-  async #subdirectory(at: Buffer, path: Buffer, status: BigIntStats): Promise<void> {
-    this.#header(path, {type: 'Directory', size: 0}, status, at)
-    if (status.dev !== this.#device) {
-      this.#counts.mounts++
-      return
-    }
-    const fd = openSync(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-    try {
-      await this.#directory(fd, path)
-    } finally {
-      closeSync(fd)
     }
   }
 

@@ -32,17 +32,77 @@ export function ignoredSignals(): readonly number[] {
   )
 }
 
-/** Passes signals on to the command until the returned function is called. */
-export function followSignals(container: LaunchedContainer): () => void {
-  const handlers = new Map<NodeJS.Signals, () => void>(
-    FORWARDED.map((name) => [name, () => container.forward(constants.signals[name])]),
-  )
-  // The terminal stops the command first: an editor restores the screen before it stops. stopWithCommand() follows.
-  handlers.set('SIGTSTP', () => undefined)
-  handlers.set('SIGCONT', () => container.resume())
-  for (const [name, handler] of handlers) process.on(name, handler)
-  return () => {
-    for (const [name, handler] of handlers) process.off(name, handler)
+/** Whoever sends one of these wants the process to end; keyboards send the others, for the command to make of it what it wants. */
+const ASKS_FOR_END: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP']
+/** The same once the command has ended. */
+const ENDS_US: readonly NodeJS.Signals[] = [...ASKS_FOR_END, 'SIGINT', 'SIGQUIT']
+/** For so long the reader of a log may take nothing after that. */
+const PATIENCE_MS = 5000
+
+/** A signal ended the wait for what was still to be written. */
+export class GivenUp extends Error {
+  readonly signal: number
+
+  constructor(signal: number) {
+    super(`ended by signal ${signal}`)
+    this.name = 'GivenUp'
+    this.signal = signal
+  }
+}
+
+/** Signals on their way to the command. */
+export class FollowedSignals {
+  readonly #handlers: ReadonlyMap<NodeJS.Signals, () => void>
+  #asked: number | undefined
+  #giveUp: ((signal: number) => void) | undefined
+
+  /** Passes them on until `stop`. */
+  constructor(container: LaunchedContainer) {
+    this.#handlers = new Map<NodeJS.Signals, () => void>([
+      ...FORWARDED.map((name) => [name, () => this.#receive(name, container)] as const),
+      // The terminal stops the command first: an editor restores the screen before it stops. stopWithCommand() follows.
+      ['SIGTSTP', () => undefined],
+      ['SIGCONT', () => container.resume()],
+    ])
+    for (const [name, handler] of this.#handlers) process.on(name, handler)
+  }
+
+  /** They are the process's own again. */
+  stop(): void {
+    for (const [name, handler] of this.#handlers) process.off(name, handler)
+  }
+
+  /**
+   * Waits for what is still to be written after the end of the container. Nobody may be reading it: a signal ends the
+   * wait, and so does one that has asked for the end before, once `written` stays the same.
+   *
+   * @throws GivenUp
+   */
+  async patiently<T>(writing: Promise<T>, written: () => number): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const givenUp = new Promise<never>((_resolve, reject) => {
+      this.#giveUp = (signal) => reject(new GivenUp(signal))
+      let before = written()
+      timer = setInterval(() => {
+        if (this.#asked !== undefined && written() === before) this.#giveUp?.(this.#asked)
+        before = written()
+      }, PATIENCE_MS)
+    })
+    try {
+      return await Promise.race([writing, givenUp])
+    } finally {
+      clearInterval(timer)
+      this.#giveUp = undefined
+    }
+  }
+
+  #receive(name: NodeJS.Signals, container: LaunchedContainer): void {
+    const signal = constants.signals[name]
+    if (this.#giveUp !== undefined && ENDS_US.includes(name)) this.#giveUp(signal)
+    else {
+      if (ASKS_FOR_END.includes(name)) this.#asked = signal
+      container.forward(signal)
+    }
   }
 }
 

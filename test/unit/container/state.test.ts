@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -22,8 +23,10 @@ import {
   NAME_PATTERN,
   stateDirectory,
   StateRecord,
+  temporaryStateDirectory,
 } from '../../../src/container/state.js'
 import {makeFifo} from '../../helpers/fifo.js'
+import {skipTestUnless} from '../../helpers/skip.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
 
 const DETAILS = {policy: {}, rootless: false}
@@ -151,21 +154,62 @@ describe('names', () => {
 })
 
 describe('stateDirectory', () => {
+  // The usual name may be taken on this machine.
+  const IN_TMP = /^\/tmp\/interceptor-12345(?:$|\.)/u
   const temporary = temporaryDirectories()
 
   it("is root's or the user's own", () => {
     const own = temporary()
     // Root of a namespace, as an ordinary user is in a container, may not write to /run.
-    const expected = process.geteuid?.() === 0 ? '/run/interceptor' : '/tmp/interceptor-0'
-    assert.equal(stateDirectory({uid: 0, runtimeDirectory: '/does/not/exist'}), expected)
+    const expected = process.geteuid?.() === 0 ? /^\/run\/interceptor$/u : /^\/tmp\/interceptor-0(?:$|\.)/u
+    assert.match(stateDirectory({uid: 0, runtimeDirectory: '/does/not/exist'}), expected)
     assert.equal(stateDirectory({uid: 12_345, runtimeDirectory: own}), `${own}/interceptor`)
-    assert.equal(stateDirectory({uid: 12_345, runtimeDirectory: 'tmp'}), '/tmp/interceptor-12345')
-    assert.equal(stateDirectory({uid: 12_345, runtimeDirectory: '/does/not/exist'}), '/tmp/interceptor-12345')
+    for (const runtimeDirectory of ['tmp', '/does/not/exist'])
+      assert.match(stateDirectory({uid: 12_345, runtimeDirectory}), IN_TMP)
   })
 
   it("is not another user's", () => {
     const other = process.geteuid?.() === 0 ? temporary() : '/root'
     if (other !== '/root') chownSync(other, 12_345, 12_345)
-    assert.equal(stateDirectory({uid: 12_345, runtimeDirectory: other}), '/tmp/interceptor-12345')
+    assert.match(stateDirectory({uid: 12_345, runtimeDirectory: other}), IN_TMP)
+  })
+})
+
+describe('temporaryStateDirectory', () => {
+  const temporary = temporaryDirectories()
+  const uid = 12_345
+
+  it('is the usual one, also before it is there', () => {
+    const top = temporary()
+    const usual = join(top, 'interceptor-12345')
+    assert.equal(temporaryStateDirectory(top, uid), usual)
+    StateRecord.claim(usual, 'a', DETAILS)
+    assert.equal(temporaryStateDirectory(top, uid), usual)
+  })
+
+  it('is another one, the same for each run, where the name is taken, and stays so when it is free again', () => {
+    const top = temporary()
+    const usual = join(top, 'interceptor-12345')
+    // A link: nobody but root can make a directory that belongs to another user.
+    symlinkSync('/tmp', usual)
+    symlinkSync('/tmp', `${usual}.0`)
+    const first = temporaryStateDirectory(top, uid)
+    assert.match(first.slice(usual.length), /^\.[\da-f]{16}$/u)
+    StateRecord.claim(first, 'a', DETAILS)
+    assert.equal(temporaryStateDirectory(top, uid), first)
+    assert.deepEqual(
+      listRuns(temporaryStateDirectory(top, uid)).map(({name}) => name),
+      ['a'],
+    )
+    rmSync(usual)
+    assert.equal(temporaryStateDirectory(top, uid), first)
+  })
+
+  it("is not another user's", function () {
+    skipTestUnless(this, process.geteuid?.() === 0, 'only root can make it')
+    const top = temporary()
+    mkdirSync(join(top, 'interceptor-12345'))
+    chownSync(join(top, 'interceptor-12345'), 54_321, 54_321)
+    assert.notEqual(temporaryStateDirectory(top, uid), join(top, 'interceptor-12345'))
   })
 })

@@ -30,6 +30,8 @@ const lines = {
     'interceptor: [4130 mknod] mknodat(AT_FDCWD, "sda", S_IFBLK|0660, makedev(8, 0)) = -1 EPERM  refused: block 8:0 is not allowlisted; --mknod-allow b:8:0 would allow it\n',
 }
 
+const streams = {isRaw: () => false, isTerminal: () => false, isReady: () => true}
+
 /** A run with standard error in memory: what is written there, and how the run ends. */
 async function told(output: Partial<OutputOptions>, decisions: readonly Decision[], end: RunEnd = success) {
   let text = ''
@@ -43,7 +45,7 @@ async function told(output: Partial<OutputOptions>, decisions: readonly Decision
   })
   let clock = timeMs
   const now = (): number => (clock += 10)
-  const options = {output: {...plain, ...output}, words, vocabulary, isRaw: () => false, isTerminal: () => false, now}
+  const options = {output: {...plain, ...output}, words, vocabulary, ...streams, now}
   const report = new RunReport(options, {
     terminal,
     log: terminal,
@@ -127,7 +129,7 @@ describe('RunReport', () => {
 
   it('fails when the log can not be written', async () => {
     const output = {...plain, logFile: Buffer.from('/dev/full')}
-    const report = await openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false})
+    const report = await openReport({output, words, vocabulary, ...streams})
     await assert.rejects(report.batch({decisions: both, quiet: {}}), {
       name: 'LaunchError',
       message: 'cannot write the log to /dev/full',
@@ -141,7 +143,7 @@ describe('RunReport', () => {
       name: 'standard error',
       write: () => Promise.reject(Object.assign(new Error('write EPIPE'), {code: 'EPIPE'})),
     })
-    const options = {output: {...plain, summary: true}, words, vocabulary, isRaw: () => false, isTerminal: () => false}
+    const options = {output: {...plain, summary: true}, words, vocabulary, ...streams}
     const report = new RunReport(options, {
       terminal: closed,
       log: closed,
@@ -166,7 +168,7 @@ describe('openReport', () => {
     const logFile = Buffer.from(join(directory, 'log'))
     const manifest = Buffer.from(join(directory, 'manifest.json'))
     const output = {...plain, logFile, manifest, quiet: true}
-    const report = await openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false})
+    const report = await openReport({output, words, vocabulary, ...streams})
     const created = {kind: 'node', path: Buffer.from('/dev/null'), strategy: 'node', major: 1} as const
     await report.batch({decisions: [decision({created}), decision(refused)], quiet: {}})
     await report.end({kind: 'exited', status: 1})
@@ -179,7 +181,7 @@ describe('openReport', () => {
 
   it('refuses a log that can not be opened', async () => {
     const output = {...plain, logFile: Buffer.from(join(directory, 'none', 'log'))}
-    await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false}), {
+    await assert.rejects(openReport({output, words, vocabulary, ...streams}), {
       message: `cannot write ${join(directory, 'none', 'log')}: its directory is not there`,
     })
   })
@@ -188,7 +190,7 @@ describe('openReport', () => {
     const fifo = join(directory, 'fifo')
     makeFifo(fifo)
     const output = {...plain, logFile: Buffer.from(fifo)}
-    await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false}), {
+    await assert.rejects(openReport({output, words, vocabulary, ...streams}), {
       name: 'LaunchError',
       hints: ['nobody reads from it: start the reader first, or name a file'],
     })
@@ -199,7 +201,7 @@ describe('openReport', () => {
     writeFileSync(victim, 'safe')
     symlinkSync(victim, join(directory, 'link'))
     const output = {...plain, logFile: Buffer.from(join(directory, 'link'))}
-    await assert.rejects(openReport({output, words, vocabulary, isRaw: () => false, isTerminal: () => false}), {
+    await assert.rejects(openReport({output, words, vocabulary, ...streams}), {
       name: 'UsageError',
       hints: [`name the place that it leads to, if you trust it: readlink -f ${join(directory, 'link')}`],
     })
