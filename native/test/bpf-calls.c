@@ -6,6 +6,7 @@
  *   open:PATH             the cgroup that the following words mean
  *   attach:N:FLAGS[:R]    R is replaced; detach:N  detach-none  link:N  type:N (another attach type)  query  effective
  *   wait  close:N  cloexec:N  device:PATH  mkdir:PATH  enter:PATH  nested (a user namespace)
+ *   send:N:SOCKET  receive:N:SOCKET  the descriptor passes to another process, whichever begins first
  *   raw:CMD:SIZE:FILL     an attribute of SIZE bytes, each FILL; null:CMD:SIZE  log (the first line of the verifier)
  *   flip:N:PATH:ROUNDS    attaches to the cgroup while a thread puts PATH's descriptor into the attribute: successes there
  */
@@ -17,11 +18,14 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { ATTR_BYTES = 152, LOG_BYTES = 65536, DEVICE_PROGRAM = 15, SOCKET_FILTER = 1, DEVICE_ATTACH = 6 };
@@ -195,6 +199,42 @@ static long enter(const char *path)
 	return result < 0 ? -errno : result;
 }
 
+/* One descriptor over a socket at `path`: unix(7), SCM_RIGHTS. The receiver makes the socket. */
+static long pass(const char *path, int *fd, int is_sending)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	char byte = 0;
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	if (!is_sending) {
+		if (bind(socket_fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(socket_fd, 1) < 0)
+			return -errno;
+		socket_fd = accept(socket_fd, NULL, NULL);
+		if (recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC) < 0 || !CMSG_FIRSTHDR(&message))
+			return -errno;
+		memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
+		return 0;
+	}
+	for (int i = 0; connect(socket_fd, (struct sockaddr *)&address, sizeof(address)) < 0; i++) {
+		if (i == 300)
+			return -errno;
+		usleep(100000);
+	}
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), fd, sizeof(int));
+	return sendmsg(socket_fd, &message, 0) < 0 ? -errno : 0;
+}
+
 static long raw(const char *word)
 {
 	static unsigned char bytes[1 << 16];
@@ -260,6 +300,8 @@ static long word_result(char *word)
 	}
 	if (strncmp(word, "close:", 6) == 0)
 		return close(fds[number]) < 0 ? -errno : 0;
+	if (strncmp(word, "send:", 5) == 0 || strncmp(word, "receive:", 8) == 0)
+		return pass(field[2], &fds[number], word[0] == 's');
 	if (strncmp(word, "cloexec:", 8) == 0)
 		return fcntl(fds[number], F_GETFD);
 	if (strncmp(word, "flip:", 5) == 0) {

@@ -163,10 +163,9 @@ export function queryDevicePrograms(
 export interface ProgramInfo {
   readonly type: number
   readonly id: number
-  readonly uid: number
 }
 
-/** Who loaded a program, and what it is. EINVAL where the descriptor is of no program. */
+/** What a program is. EINVAL where the descriptor is of no program. */
 export function programInfo(program: number): ProgramInfo {
   const info = Buffer.alloc(INFO_BYTES)
   const attr = Buffer.alloc(16)
@@ -174,8 +173,8 @@ export function programInfo(program: number): ProgramInfo {
   attr.writeUInt32LE(INFO_BYTES, 4)
   attr.writeBigUInt64LE(addressOf(info), 8)
   bpf(BPF_OBJ_GET_INFO_BY_FD, attr)
-  // struct bpf_prog_info: type, id, tag[8], two lengths, two pointers, load_time, created_by_uid.
-  return {type: info.readUInt32LE(0), id: info.readUInt32LE(4), uid: info.readUInt32LE(48)}
+  // struct bpf_prog_info begins with type and id.
+  return {type: info.readUInt32LE(0), id: info.readUInt32LE(4)}
 }
 
 /** Throws ENOENT where no program has this number any more. */

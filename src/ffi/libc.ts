@@ -103,7 +103,6 @@ export const send = declareLong('send', ['fd', 'buffer', 'size', 'int'])
 
 // Processes.
 export const kill = declare('kill', ['int', 'int'])
-export const getuid = declareInt('getuid', [])
 export const geteuid = declareInt('geteuid', [])
 export const getpid = declareInt('getpid', [])
 export const prctl = declare('prctl', ['int', 'ulong', 'ulong', 'ulong', 'ulong'])

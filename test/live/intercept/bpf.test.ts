@@ -1,9 +1,11 @@
 // bpf(2) in real containers: device programs that really deny, and what is refused or left to the kernel.
 
 import assert from 'node:assert/strict'
-import {execFileSync} from 'node:child_process'
-import {closeSync, openSync, rmdirSync} from 'node:fs'
+import {execFileSync, spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {closeSync, mkdirSync, openSync, rmdirSync} from 'node:fs'
 import {join} from 'node:path'
+import {text} from 'node:stream/consumers'
 import {fileURLToPath} from 'node:url'
 
 import {unifiedMountPoint} from '../../../src/container/cgroup/tree.js'
@@ -142,6 +144,42 @@ describe('bpf', () => {
       ['attach:1:2', 0],
       ['query', '0 count=2 flags=2 ids=2 short=-28 count=2 second=0'],
     ])
+  })
+
+  it('gives no program that anybody outside could attach', async () => {
+    const victim = join(own, `interceptor-test-outside-${process.pid}`)
+    mkdirSync(victim)
+    try {
+      const words = ['receive:0:passed.socket', `open:${victim}`, 'attach:0:2', 'link:0', 'query']
+      const receiver = spawn('./bpf-calls', words, {cwd, stdio: ['ignore', 'pipe', 'inherit']})
+      const [output, closed] = [text(receiver.stdout), once(receiver, 'close')]
+      expect([
+        ['load:0:deny', 0],
+        ['send:0:passed.socket', 0],
+        // It is of use inside.
+        [`open:${own}`, 0],
+        ['attach:0:2', 0],
+        ['device:/dev/zero', EPERM],
+      ])
+      await closed
+      const results = (await output).trimEnd().split('\n')
+      assert.deepEqual(results, [
+        'receive:0:passed.socket 0',
+        `open:${victim} 0`,
+        `attach:0:2 ${EINVAL}`,
+        `link:0 ${EINVAL}`,
+        'query 0 count=0 flags=0 ids=0',
+      ])
+    } finally {
+      rmdirSync(victim)
+    }
+  })
+
+  it('forgets programs that the container has closed, and bounds those it holds', () => {
+    const closed = Array.from({length: 300}, () => [['load:0:allow', 0] as const, ['close:0', 0] as const]).flat()
+    const held = Array.from({length: 256}, () => ['load:0:allow', 0] as const)
+    const log = expect([...closed, ...held, ['load:0:allow', -12]])
+    assert.match(log, /the container has too many programs/)
   })
 
   it("gives the verifier's words to the caller", () => {

@@ -39,9 +39,9 @@ export interface BpfValues {
 }
 
 /**
- * Attaching is never handed back to the kernel. Since 5.8 it asks for no capability, only for the two descriptors: the
- * container holds programs that we loaded for it, and memory that is read again by the kernel may by then name the
- * host's own cgroup, which anybody can open. Loading can be handed back, since the kernel asks for CAP_BPF there.
+ * Attaching is never handed back to the kernel. Since 5.8 it asks for no capability, only for the two descriptors: memory
+ * that is read again by the kernel may by then name a program that somebody gave to the container, and the host's own
+ * cgroup, which anybody can open. Loading can be handed back, since the kernel asks for CAP_BPF there.
  */
 export function decideBpf({cmd, attr}: BpfValues, facts: CallerFacts, policy: BpfPolicy): Verdict {
   if (attr === null) return refuse(E2BIG, 'the attribute is larger than a page')

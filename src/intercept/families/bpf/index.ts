@@ -12,7 +12,7 @@ import {
 import type {Attachment} from '../../../ffi/bpf.js'
 import {CAP_BPF, CAP_NET_ADMIN, capabilityMask} from '../../../ffi/credentials.js'
 import {ERRNO, isSystemError} from '../../../ffi/errors.js'
-import {close, closeQuietly, getuid} from '../../../ffi/libc.js'
+import {close, closeQuietly} from '../../../ffi/libc.js'
 import {uint32} from '../../caller/argument-kinds.js'
 import {BPF_COMMAND, bpfAttr, bpfCommand} from './attr.js'
 import type {BpfAttr} from './attr.js'
@@ -21,6 +21,7 @@ import {checkPrograms, unsupportedPrograms} from './check.js'
 import {bpfPolicy} from './policy.js'
 import type {BpfPolicy} from './policy.js'
 import {ProgramBudget, isThere} from './program-budget.js'
+import {ProgramStandIns, standInsMemory} from './stand-ins.js'
 import type {Caller, Performed} from '../../family.js'
 import {defineFamily, defineSyscall} from '../../family.js'
 import {
@@ -50,6 +51,7 @@ interface BpfState {
   /** undefined where the container has no cgroup in the unified hierarchy. */
   readonly subtree: CgroupSubtree | undefined
   readonly budget: ProgramBudget
+  readonly standIns: ProgramStandIns
 }
 
 const bpf = defineSyscall({
@@ -73,7 +75,7 @@ const bpf = defineSyscall({
   },
 })
 
-function load(attr: BpfAttr, size: number, caller: Caller, {budget}: BpfState): Performed {
+function load(attr: BpfAttr, size: number, caller: Caller, {budget, standIns}: BpfState): Performed {
   const count = member(attr, 'insn_cnt')
   const log = logOf(attr)
   if (log === undefined) return failed(ERRNO.EINVAL)
@@ -82,10 +84,12 @@ function load(attr: BpfAttr, size: number, caller: Caller, {budget}: BpfState): 
   const forbidden = forbiddenInstruction(instructions)
   if (forbidden !== undefined) return refused(forbidden)
   try {
+    // What the container has closed must not count.
+    standIns.sweep()
     budget.reserve(count)
   } catch (error) {
     if (!isSystemError(error, ERRNO.ENOMEM)) throw error
-    return {...failed(ERRNO.ENOMEM), reason: 'the container has too many programs'}
+    return tooMany()
   }
   const program = {
     instructions,
@@ -106,8 +110,15 @@ function load(attr: BpfAttr, size: number, caller: Caller, {budget}: BpfState): 
     if (fd >= 0) closeQuietly(fd)
     throw error
   }
-  return {kind: 'descriptor', fd, closeOnExec: true, strategy: STRATEGY}
+  try {
+    return {kind: 'descriptor', fd: standIns.add(fd), closeOnExec: true, strategy: STRATEGY}
+  } catch (error) {
+    if (!isSystemError(error, ERRNO.ENOMEM)) throw error
+    return tooMany()
+  }
 }
+
+const tooMany = (): Performed => ({...failed(ERRNO.ENOMEM), reason: 'the container has too many programs'})
 
 const LOG_TRUE_SIZE = 140
 
@@ -143,19 +154,29 @@ function attachOther(caller: Caller, fd: number): Performed {
 
 function attach(cmd: number, attr: BpfAttr, caller: Caller, state: BpfState): Performed {
   const isLink = cmd === BPF_COMMAND.LINK_CREATE
-  const isDetach = cmd === BPF_COMMAND.PROG_DETACH
-  const flags = member(attr, isLink ? 'flags' : 'attach_flags')
   const programFd = member(attr, isLink ? 'prog_fd' : 'attach_bpf_fd')
   if (member(attr, 'attach_type') !== ATTACH_TYPE_CGROUP_DEVICE) return attachOther(caller, programFd)
   if (Number.isNaN(member(attr, 'expected_revision'))) return failed(ERRNO.ESTALE)
-  const program = ownProgram(caller, programFd, isDetach)
+  const programs = new OwnPrograms(caller, state.standIns)
+  try {
+    return attachOwn(cmd, attr, caller, state, programs)
+  } finally {
+    programs.close()
+  }
+}
+
+function attachOwn(cmd: number, attr: BpfAttr, caller: Caller, state: BpfState, programs: OwnPrograms): Performed {
+  const isLink = cmd === BPF_COMMAND.LINK_CREATE
+  const isDetach = cmd === BPF_COMMAND.PROG_DETACH
+  const flags = member(attr, isLink ? 'flags' : 'attach_flags')
+  const program = programs.open(member(attr, isLink ? 'prog_fd' : 'attach_bpf_fd'), isDetach)
   if (typeof program !== 'number') return program
   const cgroup = ownCgroup(caller, member(attr, 'target_fd'), state)
   if (typeof cgroup !== 'number') return cgroup
-  const replaced = (flags & BPF_F_REPLACE) === 0 ? 0 : ownProgram(caller, member(attr, 'replace_bpf_fd'))
+  const replaced = (flags & BPF_F_REPLACE) === 0 ? 0 : programs.open(member(attr, 'replace_bpf_fd'))
   if (typeof replaced !== 'number') return replaced
   const isRelative = (flags & BPF_F_RELATIVE) !== 0 && member(attr, 'relative_fd') !== 0
-  const relative = isRelative ? ownProgram(caller, member(attr, 'relative_fd')) : 0
+  const relative = isRelative ? programs.open(member(attr, 'relative_fd')) : 0
   if (typeof relative !== 'number') return relative
   const expectedRevision = BigInt(member(attr, 'expected_revision'))
   const attachment: Attachment = {cgroup, program, flags, replaced, relative, expectedRevision}
@@ -168,23 +189,43 @@ function attach(cmd: number, attr: BpfAttr, caller: Caller, state: BpfState): Pe
   })
 }
 
-/**
- * A descriptor of ours for the caller's program. Only those that we loaded may be attached, because only those were
- * looked through. To detach none is needed where the cgroup allows only one (cgroup_bpf_prog_detach()).
- */
-function ownProgram(caller: Caller, fd: number, mayLack = false): number | Performed {
-  let opened: number
-  try {
-    opened = caller.openDescriptor(fd | 0)
-    const {type, uid} = programInfo(opened)
-    if (type === PROG_TYPE_CGROUP_DEVICE && uid === getuid()) return opened
-    if (type !== PROG_TYPE_CGROUP_DEVICE) return failed(ERRNO.EINVAL)
-  } catch (error) {
-    const isNone = isSystemError(error, ERRNO.EBADF) || isSystemError(error, ERRNO.EINVAL)
-    if (mayLack && isNone) return -1
-    throw error
+/** The programs that one call of the container means. */
+class OwnPrograms {
+  readonly #caller: Caller
+  readonly #standIns: ProgramStandIns
+  readonly #opened: number[] = []
+
+  constructor(caller: Caller, standIns: ProgramStandIns) {
+    this.#caller = caller
+    this.#standIns = standIns
   }
-  return refused('the program was not loaded in this container')
+
+  /**
+   * A descriptor of the program that `fd` of the caller stands for, until `close`. Only those that we loaded may be
+   * attached, because only those were looked through. To detach none is needed where the cgroup allows only one
+   * (cgroup_bpf_prog_detach()).
+   */
+  open(fd: number, mayLack = false): number | Performed {
+    try {
+      const standIn = this.#caller.openDescriptor(fd | 0)
+      const program = this.#standIns.find(standIn)
+      if (program !== undefined) {
+        this.#opened.push(program)
+        return program
+      }
+      // EINVAL where it is no program at all.
+      if (programInfo(standIn).type !== PROG_TYPE_CGROUP_DEVICE) return failed(ERRNO.EINVAL)
+    } catch (error) {
+      const isNone = isSystemError(error, ERRNO.EBADF) || isSystemError(error, ERRNO.EINVAL)
+      if (mayLack && isNone) return -1
+      throw error
+    }
+    return refused('the program was not loaded in this container')
+  }
+
+  close(): void {
+    this.#opened.forEach(closeQuietly)
+  }
 }
 
 function ownCgroup(caller: Caller, fd: number, {subtree}: BpfState): number | Performed {
@@ -241,7 +282,7 @@ function writeWord(caller: Caller, {address}: BpfAttr, offset: number, value: nu
 const refused = (reason: string): Performed => ({kind: 'refuse', errno: ERRNO.EPERM, reason})
 const failed = (errno: number): Extract<Performed, {kind: 'failed'}> => ({kind: 'failed', errno, strategy: STRATEGY})
 
-export const bpfFamily = defineFamily<BpfPolicy, BpfState>({
+export const bpfFamily = defineFamily<BpfPolicy, BpfState, SharedArrayBuffer>({
   name: 'bpf',
   summary: 'device programs of the cgroups of the container',
   strategies: [
@@ -257,13 +298,18 @@ export const bpfFamily = defineFamily<BpfPolicy, BpfState>({
   calls: () => [bpf],
   // Device programs need cgroups that the container can open and make.
   prepare: ({devices}, {rootless}) => ({ownCgroup: devices && !rootless ? '--bpf-devices' : undefined}),
-  start(_policy, {cgroup, rootless}) {
+  attach() {
+    const memory = standInsMemory()
+    return {shared: memory, stop: () => new ProgramStandIns(memory).close()}
+  },
+  start(_policy, {cgroup, rootless}, memory = standInsMemory()) {
     const own = cgroup?.unified?.own
     const isAlive = (id: number): boolean => isThere(() => close(openProgram(id)))
     return {
       rootless,
       subtree: own === undefined || rootless ? undefined : new CgroupSubtree(own),
       budget: new ProgramBudget(isAlive),
+      standIns: new ProgramStandIns(memory),
     }
   },
 })
