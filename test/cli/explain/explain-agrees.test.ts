@@ -51,7 +51,8 @@ function draw(next: (below: number) => number, index: number): Drawn {
   const value = pick(['y', 'x', 'longer'])
   return {
     text: `${call}("${path}", "${name}", "${value}", ${value.length}, 0) = 0`,
-    line: `call(${NUMBERS[call]}, b"${path}", b"${name}", b"${value}", ${value.length}, 0)`,
+    // A file that is not there is ENOENT before anybody is asked.
+    line: `open("${path}", "w").close(); call(${NUMBERS[call]}, b"${path}", b"${name}", b"${value}", ${value.length}, 0)`,
   }
 }
 

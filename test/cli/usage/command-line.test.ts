@@ -43,12 +43,12 @@ describe('interceptor', () => {
     [
       ['run', '--log-file', '/nonexistent/log', 'ls'],
       125,
-      'interceptor: cannot write the log /nonexistent/log: no such file or directory\n',
+      'interceptor: cannot write /nonexistent/log: its directory is not there\n',
     ],
     [
       ['run', '--manifest', '/nonexistent/m', 'ls'],
       125,
-      'interceptor: cannot write the manifest /nonexistent/m: no such file or directory\n',
+      'interceptor: cannot write /nonexistent/m: its directory is not there\n',
     ],
     [['run', '--nope\u001b[31m', 'ls'], 125, 'interceptor: unknown flag --nope\\x1b[31m\n'],
   ]
