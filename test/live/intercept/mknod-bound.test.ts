@@ -129,6 +129,21 @@ describe('mknod on a file system that opens no device nodes', function () {
     ])
   })
 
+  it('knows one that is renamed to its own name, or to another link of it', async () => {
+    await expects([
+      ...inside,
+      [`mknod:a:${NULL}`, 0],
+      ['rename:a:a:0', 0],
+      ['rename:a:./a:2', 0],
+      ['rename:a:a:1', EEXIST],
+      ['link:a:b', 0],
+      ['rename:a:b:0', 0],
+      ['rename:a:b:1', EEXIST],
+      ['unlink:a', 0],
+      ['unlink:b', 0],
+    ])
+  })
+
   it('leaves mounts that are not ours to the kernel', async () => {
     await expects([
       ...inside,

@@ -27,10 +27,11 @@ import type {AnyCall, Caller, FamilyOptions, ManifestEntry, ParentDirectory, Per
 import {asStrategy} from '../../strategy.js'
 
 const AT_FDCWD = -100
+const RENAME_NOREPLACE = 1
 const RENAME_EXCHANGE = 2
 const FOWNER = capabilityMask(CAP_FOWNER)
 const AT_FLAGS = {prefix: 'AT_', names: {AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_EMPTY_PATH}}
-const RENAME_FLAGS = {prefix: 'RENAME_', names: {RENAME_NOREPLACE: 1, RENAME_EXCHANGE, RENAME_WHITEOUT: 4}}
+const RENAME_FLAGS = {prefix: 'RENAME_', names: {RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT: 4}}
 
 const unlink = defineSyscall({
   name: 'unlink',
@@ -154,13 +155,15 @@ function performRename(values: TwoPaths, caller: Caller, state: MknodState): Per
   if (isForeignMount(from) || isForeignMount(to)) {
     return {kind: 'failed', errno: ERRNO.EBUSY, strategy, reason: 'the other path is a mount point'}
   }
-  if (isSameNode(from, to) && (values.flags & RENAME_EXCHANGE) === 0) {
+  if (areLinksToOne(from, to) && (values.flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)) === 0) {
     return {kind: 'done', value: 0, strategy, reason: 'both are links to one node'}
   }
   return asStrategy(strategy, () => {
     const [source, target] = [nameWithSlash(from.parent), nameWithSlash(to.parent)]
     const move = (): number => renameat2(from.parent.fd, source, to.parent.fd, target, values.flags)
     caller.act(renameRights(from, to, caller, state), directoryForRename(from, to, state), move)
+    // To its own name: nothing was replaced.
+    if (from.node === to.node) return {kind: 'done', value: 0, strategy, reason: 'an emulated node keeps its name'}
     const created = noteRename(from, to, values.flags, state)
     return {kind: 'done', value: 0, strategy, reason: 'an emulated node was renamed or replaced', created}
   })
@@ -234,8 +237,8 @@ function isForeignMount({node, status}: Place): boolean {
 }
 
 /** rename(2) does nothing for two links to one file; the placeholders are two files. */
-function isSameNode({node: one}: Place, {node: other}: Place): boolean {
-  return one !== undefined && other !== undefined && one.ownInode && one.inode === other.inode
+function areLinksToOne({node: one}: Place, {node: other}: Place): boolean {
+  return one !== undefined && other !== undefined && one !== other && one.ownInode && one.inode === other.inode
 }
 
 /** CAP_FOWNER counts in directories with the sticky bit; our placeholders belong to ids of the container. */
