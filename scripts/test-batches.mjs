@@ -17,10 +17,11 @@ const MOCHA = join('node_modules', 'mocha', 'bin', 'mocha.js')
  * @typedef {{passed: number, failed: number, skipped: number, failures: string[]}} Tally
  *
  * @param {Batch[]} batches in the order in which they start
- * @param {{jobs: number, options: string[]}} how many at once; options of mocha
+ * @param {{jobs: number, minutes: number, options: string[]}} how many at once; how much longer each may take; options of
+ *   mocha
  * @returns {Promise<Tally[]>}
  */
-export async function runBatches(batches, {jobs, options}) {
+export async function runBatches(batches, {jobs, minutes, options}) {
   const waiting = [...batches]
   const tallies = []
   let interrupted
@@ -35,7 +36,13 @@ export async function runBatches(batches, {jobs, options}) {
   const lane = async () => {
     for (let batch = waiting.shift(); batch !== undefined; batch = waiting.shift()) {
       const own = {title: '', node: process.execPath, spawn: {cwd: PROJECT, env: process.env}}
-      tallies.push(await runBatch(batch.files, (await batch.where?.ready()) ?? own, {options, isAlone}))
+      tallies.push(
+        await runBatch(batch.files, (await batch.where?.ready()) ?? own, {
+          options,
+          isAlone,
+          limit: LIMIT_MINUTES + minutes,
+        }),
+      )
     }
   }
   await Promise.all(Array.from({length: jobs}, lane))
@@ -43,7 +50,7 @@ export async function runBatches(batches, {jobs, options}) {
   return tallies
 }
 
-async function runBatch(files, place, {options, isAlone}) {
+async function runBatch(files, place, {options, isAlone, limit}) {
   const directory = mkdtempSync('/var/tmp/interceptor-test-batch-')
   const {uid, gid} = place.spawn
   if (uid !== undefined) chownSync(directory, uid, gid)
@@ -58,23 +65,24 @@ async function runBatch(files, place, {options, isAlone}) {
       ...place.spawn,
       env: {...place.spawn.env, TALLY_FILE: tally},
       stdio,
+      limit,
     })
     if (!isAlone) process.stdout.write(place.title + readFileSync(join(directory, 'output'), 'utf8'))
-    return judge(files, ending, readTally(tally))
+    return judge(files, {...ending, limit}, readTally(tally))
   } finally {
     closeSync(output)
     rmSync(directory, {recursive: true, force: true})
   }
 }
 
-async function run(program, words, options) {
+async function run(program, words, {limit: minutes, ...options}) {
   const child = spawn(program, words, options)
   running.add(child)
   let isLate = false
   const limit = setTimeout(() => {
     isLate = true
     child.kill('SIGKILL')
-  }, LIMIT_MINUTES * 60_000)
+  }, minutes * 60_000)
   try {
     const [status, signal] = await new Promise((done, failed) => {
       child.on('error', failed)
@@ -88,9 +96,9 @@ async function run(program, words, options) {
 }
 
 /** A mocha that ends badly without a failed test: a crash, a file that cannot be loaded, an error after the last test. */
-function judge(files, {status, signal, isLate}, tally) {
+function judge(files, {status, signal, isLate, limit}, tally) {
   if (status === 0 || tally.failed > 0) return tally
-  const how = isLate ? `did not end within ${LIMIT_MINUTES} minutes` : `ended with ${signal ?? `status ${status}`}`
+  const how = isLate ? `did not end within ${limit} minutes` : `ended with ${signal ?? `status ${status}`}`
   const failure = `  mocha ${how} without a failed test: ${files.join(' ')}`
   say(failure.trim())
   return {...tally, failed: 1, failures: [failure]}

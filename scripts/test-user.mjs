@@ -48,7 +48,7 @@ async function makePlace(copy, user) {
     LANG: process.env.LANG ?? 'C.UTF-8',
     // As login(1) gives it to users of Debian: without the directories of administration.
     PATH: `${dirname(node)}:/usr/local/bin:/usr/bin:/bin`,
-    ...keep(['CI', 'DEBIAN_MIRROR', 'http_proxy', 'https_proxy', 'no_proxy']),
+    ...keep(['CI', 'DEBIAN_MIRROR', 'HOSTILE_MINUTES', 'http_proxy', 'https_proxy', 'no_proxy']),
   }
   const title = `\nAs the user ${user.name}:\n`
   return {title, node, spawn: {cwd: copy, env, uid: user.uid, gid: user.gid}}

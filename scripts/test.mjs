@@ -1,6 +1,7 @@
 // `npm test`: the set-up, then every test; as root also, in the same run, those of the ordinary user.
 //
 //   npm test [-- FOLDER|FILE... [--jobs N] [MOCHA OPTIONS]]        npm test -- unit cli --grep refuses
+//   npm run test:hostile [-- --minutes N]                          races take N minutes for each user, not a moment
 //
 // Files called NAME.user.test.ts are run as an ordinary user, all others as whoever started this. Root runs the former
 // as the user that the set-up makes, in a copy of the project that this user can read and write. As many mochas run at
@@ -22,7 +23,9 @@ const BATCH_FILES = {unit: Infinity, live: 5, cli: 4}
 const JOBS_MIN = 2
 
 await main(async () => {
-  const {operands, jobs, options} = split(process.argv.slice(2))
+  const {operands, jobs, minutes, options} = split(process.argv.slice(2))
+  // For test/helpers/races.ts.
+  process.env.HOSTILE_MINUTES = String(minutes)
   const files = (operands.length === 0 ? FOLDERS : operands).flatMap(filesOf)
   const asRoot = process.getuid() === 0
 
@@ -42,22 +45,27 @@ await main(async () => {
     const batches = [...new Set(files)]
       .filter((file) => !left.includes(file))
       .map((file) => ({file, where: isUserTest(file) ? place : undefined}))
-    conclude(await runBatches(inBatches(batches), {jobs, options}), left.length)
+    conclude(await runBatches(inBatches(batches), {jobs, minutes, options}), left.length)
   } finally {
     place.remove()
   }
 })
 
-/** Words up to the first option are folders or files; --jobs is ours, and all else is mocha's. */
+/** Words up to the first option are folders or files; --jobs and --minutes are ours, and all else is mocha's. */
 function split(words) {
   const first = words.findIndex((word) => word.startsWith('-'))
   const operands = first === -1 ? words : words.slice(0, first)
   const options = first === -1 ? [] : words.slice(first)
-  const at = options.indexOf('--jobs')
-  if (at === -1) return {operands, options, jobs: Math.max(JOBS_MIN, availableParallelism())}
+  const jobs = takeNumber(options, '--jobs') ?? Math.max(JOBS_MIN, availableParallelism())
+  return {operands, options, jobs, minutes: takeNumber(options, '--minutes') ?? 0}
+}
+
+function takeNumber(options, name) {
+  const at = options.indexOf(name)
+  if (at === -1) return undefined
   const [, number] = options.splice(at, 2)
-  if (!/^[1-9]\d*$/u.test(number)) throw new SetupError(`--jobs takes a number above 0, not ${number ?? 'nothing'}`)
-  return {operands, options, jobs: Number(number)}
+  if (!/^[1-9]\d*$/u.test(number)) throw new SetupError(`${name} takes a number above 0, not ${number ?? 'nothing'}`)
+  return Number(number)
 }
 
 /** `unit`, `test/unit` or a file. */

@@ -1,8 +1,8 @@
 // Runs a command in a real container under a real supervisor, from a plan built by hand, and gives back every decision.
 
 import {execFileSync} from 'node:child_process'
-import {closeSync, copyFileSync, existsSync, readFileSync, renameSync, statSync} from 'node:fs'
-import {dirname, join} from 'node:path'
+import {closeSync, copyFileSync, existsSync, readFileSync, readdirSync, renameSync, statSync} from 'node:fs'
+import {basename, dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 
 import type {ContainerCgroup} from '../../src/container/cgroup/index.js'
@@ -94,17 +94,25 @@ function work(directory: string): FilesystemStep {
   return {kind: 'bind', source: bytes(directory), target: bytes(WORK), idmap: true, recursive: false, flags: {}}
 }
 
-/** Builds a C program of native/test, once for each change of it, where a container can see it. Needs a C compiler. */
+/** Builds a C program of native/test, once for each change there, where a container can see it. Needs a C compiler. */
 export function buildTestProgram(name: string, directory: string): string {
   const source = fileURLToPath(new URL(`../../native/test/${name}.c`, import.meta.url))
-  const program = join(directory, name)
-  if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs) {
+  const program = join(directory, basename(name))
+  const changed = lastChange(source)
+  if (!existsSync(program) || statSync(program).mtimeMs < changed) {
     // A compiler takes longer than most tests.
-    const kept = fileURLToPath(new URL(`../../native/build/test-${name}`, import.meta.url))
-    if (!existsSync(kept) || statSync(kept).mtimeMs < statSync(source).mtimeMs) compile(source, program, kept)
+    const kept = fileURLToPath(new URL(`../../native/build/test-${name.replaceAll('/', '-')}`, import.meta.url))
+    if (!existsSync(kept) || statSync(kept).mtimeMs < changed) compile(source, program, kept)
     else copyFileSync(kept, program)
   }
-  return join(WORK, program.slice(dirname(program).length + 1))
+  return join(WORK, basename(name))
+}
+
+/** Of a program or of any header beside it. */
+function lastChange(source: string): number {
+  const directory = dirname(source)
+  const headers = readdirSync(directory).filter((name) => name.endsWith('.h'))
+  return Math.max(...[source, ...headers.map((name) => join(directory, name))].map((path) => statSync(path).mtimeMs))
 }
 
 /** Into `program`, and into `kept` for the next time where the user may write there. */
