@@ -6,6 +6,7 @@ import {Args, Command} from '@oclif/core'
 
 import {oclifFlags} from '../cli/flags/oclif.js'
 import {trustFile} from '../config/load.js'
+import {UsageError} from '../errors.js'
 import {configurationKeys} from '../cli/flags/index.js'
 import {printable} from '../render/printable.js'
 
@@ -25,11 +26,12 @@ export class Trust extends Command {
 
   static override readonly flags = oclifFlags('trust')
   static override readonly args = {
-    file: Args.string({description: 'configuration files', required: true, multiple: true, ignoreStdin: true}),
+    file: Args.string({description: 'configuration files', multiple: true, ignoreStdin: true}),
   }
 
   override async run(): Promise<void> {
     const {argv} = await this.parse(Trust)
+    if (argv.length === 0) throw new UsageError('trust needs a file', {hints: ['interceptor trust FILE...']})
     for (const name of argv as string[]) {
       const file = resolve(name)
       const keys = await trustFile(file, configurationKeys)

@@ -26,7 +26,7 @@ describe('links that a container left for the next run of root', function () {
 
   it('cannot be put in the place of a bind while it is made', async () => {
     const top = temporary()
-    execFileSync('sh', ['-euc', 'mkdir work work/data victim; echo own >work/data/f; echo secret >victim/f'], {
+    execFileSync('sh', ['-euc', 'mkdir tree tree/data victim; echo own >tree/data/f; echo secret >victim/f'], {
       cwd: top,
     })
     mkdirSync(join(top, 'other'))
@@ -34,12 +34,12 @@ describe('links that a container left for the next run of root', function () {
     const swap =
       'i=0; while [ $i -lt 400 ]; do mv -T data d; ln -sT ../victim data; rm data; mv -T d data; i=$((i+1)); done'
     const {spawn} = await import('node:child_process')
-    const swapping = spawn('sh', ['-c', swap], {cwd: join(top, 'work')})
+    const swapping = spawn('sh', ['-c', swap], {cwd: join(top, 'tree')})
     try {
       for (let round = 0; round < 12; round++) {
         const {stdout} = interceptorIn(
           {cwd: join(top, 'other')},
-          ...['run', '--quiet', '--bind', '../work/data:/mnt', '--', 'cat', '/mnt/f'],
+          ...['run', '--quiet', '--bind', '../tree/data:/mnt', '--', 'cat', '/mnt/f'],
         )
         assert.ok(['', 'own\n'].includes(stdout), stdout)
       }

@@ -46,17 +46,17 @@ describe('superBlocksOf', () => {
   })
 
   it('knows which show the ids of the container', () => {
-    const inside = [mount('/', '8:1'), mount('/srv/data/work', '8:2', 'ext4', true), mount('/srv/data', '8:2')]
-    const steps = [root(false), bind('/srv/data/work', true)]
+    const inside = [mount('/', '8:1'), mount('/srv/data/tree', '8:2', 'ext4', true), mount('/srv/data', '8:2')]
+    const steps = [root(false), bind('/srv/data/tree', true)]
     assert.deepEqual(superBlocksOf(inside, hosts, steps).mapped, ['8:2'])
     assert.deepEqual(superBlocksOf([mount('/', '8:3', 'ext4', true)], hosts, [root(true)]).mapped, ['8:3'])
-    const below = [mount('/', '8:1'), mount('/srv/data/work/m', '8:4', 'xfs', true)]
+    const below = [mount('/', '8:1'), mount('/srv/data/tree/m', '8:4', 'xfs', true)]
     assert.deepEqual(superBlocksOf(below, hosts, steps).mapped, ['8:4'])
   })
 
   it("trusts no map of ids that was the host's before", () => {
-    const inside = [mount('/', '8:1'), mount('/srv/data/work', '8:2', 'ext4', true)]
-    const steps = [root(false), bind('/srv/data/work', true)]
+    const inside = [mount('/', '8:1'), mount('/srv/data/tree', '8:2', 'ext4', true)]
+    const steps = [root(false), bind('/srv/data/tree', true)]
     assert.deepEqual(superBlocksOf(inside, [...hosts, mount('/home/u', '8:2', 'ext4', true)], steps).mapped, [])
     // The host has unmounted it since, or it lies where nothing was mapped.
     assert.deepEqual(superBlocksOf([...inside, mount('/home/u', '8:2', 'ext4', true)], hosts, steps).mapped, [])
