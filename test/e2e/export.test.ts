@@ -91,7 +91,7 @@ describe('an archive of --export', function () {
 
     it(`is the same after a later run that ${who} starts on the tree`, () => {
       const script = 'test -c tree/dev/null && echo x > tree/dev/null && chmod 644 tree/dev/again && mv tree moved'
-      const flags = ['--mknod', '--export', '-', '--export-root', 'moved']
+      const flags = ['--mknod', '--setxattr', '--export', '-', '--export-root', 'moved']
       const archive = join(top, `later-${index}.tar`)
       const words = ['sh', '-euc', `echo out; ${script}`]
       const ended = run({encoding: 'latin1'}, 'run', ...flags, '--', ...words)
@@ -126,7 +126,7 @@ describe('an archive of --export', function () {
         'mkdir forged; cd forged; : > sda; : > null; setfattr -n user.containers.override_stat -v 0:0:0666:block-8-0 sda; ' +
         'setfattr -n user.containers.override_stat -v 0:0:0666:char-1-3 null; echo full > full; ' +
         'setfattr -n user.containers.override_stat -v 0:0:0666:char-1-3 full'
-      const ended = run({}, 'run', '--export', 'f.tar', '--export-root', 'forged', '--', 'sh', '-euc', forge)
+      const ended = run({}, 'run', '--mknod', '--export', 'f.tar', '--export-root', 'forged', '--', 'sh', '-euc', forge)
       assert.equal(ended.status, 0, ended.stderr)
       assert.match(ended.stderr, /--mknod-allow b:8:0/u)
       const listed = succeed({cwd: home()}, 'tar', '-tvf', 'f.tar')

@@ -98,11 +98,15 @@ describe('a configuration file', () => {
     assert.deepEqual([explained.status, explained.stdout, explained.stderr], [2, '', ran.stderr])
   })
 
-  it('of a project counts for an ordinary user, and not for root', () => {
+  it('of a project counts for an ordinary user who trusted it, and not for root', () => {
     const cwd = temporary()
+    const env = {HOME: cwd, XDG_STATE_HOME: undefined}
     writeFileSync(join(cwd, '.interceptorrc'), 'mknod: true\n')
-    const {stdout, stderr} = interceptorIn({cwd}, 'explain')
-    assert.equal(/^mknod: on/m.test(stdout), !isRoot())
+    const isOn = () => /^mknod: on/m.test(interceptorIn({cwd, env}, 'explain').stdout)
+    assert.equal(isOn(), false)
+    assert.equal(interceptorIn({cwd, env}, 'trust', '.interceptorrc').status, 0)
+    assert.equal(isOn(), !isRoot())
+    const {stderr} = interceptorIn({cwd, env}, 'explain')
     if (isRoot()) assert.match(stderr, /\.interceptorrc is not used, because root started us; .*--config/)
   })
 })
