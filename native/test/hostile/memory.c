@@ -120,14 +120,14 @@ static void bpf_change(int to_other) {
   ((volatile union bpf_attr *)page)->prog_type = to_other ? BPF_PROG_TYPE_KPROBE : BPF_PROG_TYPE_CGROUP_DEVICE;
 }
 static int bpf_make(void) {
-  char path[64], text[1024] = "", *type;
+  char path[64], text[1024] = "";
   int program = (int)syscall(SYS_bpf, BPF_PROG_LOAD, page, 72 /* up to prog_btf_fd */);
   if (program < 0) return -1;
   snprintf(path, sizeof path, "/proc/self/fdinfo/%d", program);
   int info = open(path, O_RDONLY);
   if (info < 0 || read(info, text, sizeof text - 1) < 0) give_up(path);
-  type = strstr(text, "prog_type:");
-  if (!type || atoi(type + strlen("prog_type:")) != BPF_PROG_TYPE_CGROUP_DEVICE) fault("another type of program");
+  /* What is handed out stands for the program, which the supervisor keeps. */
+  if (strstr(text, "prog_type:")) fault("a program was handed out");
   close(info);
   close(program);
   return 0;
