@@ -1,7 +1,7 @@
 // A system call that no kernel has: caesar(buffer, length, shift) moves the letters of the buffer along the alphabet and
-// returns how many it moved. Tried out with
+// returns how many it moved. Tried out in work/, since the container must not be able to write to this file, with
 //
-//   interceptor run --handler caesar.js -- python3 caesar.py 'Hello, kernel' 3
+//   interceptor run --handler ../caesar.js -- python3 caesar.py 'Hello, kernel' 3
 
 const MAX_BYTES = 65_536
 

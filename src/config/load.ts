@@ -12,6 +12,7 @@ import {
   closeFile,
   distrust,
   openIfThere,
+  openNamedConfiguration,
   PROGRAM_NAMES,
   PROJECT_NAMES,
   readLimited,
@@ -77,7 +78,7 @@ const NOT_DATA = new Set(['.cjs', '.cts', '.js', '.jsx', '.mjs', '.mts', '.ts', 
 async function named(file: string): Promise<ConfigurationDocument> {
   if (NOT_DATA.has(extname(file)))
     throw new UsageError(`cannot use the configuration ${file}: it is no YAML or JSON file, and nothing is executed`)
-  const open = openIfThere(file, {follow: true})
+  const open = openNamedConfiguration(file)
   if (open === undefined) throw new UsageError(`cannot read the configuration ${file}: no such file`)
   try {
     const document = await read(open)

@@ -4,6 +4,7 @@ import {closeSync, constants, fstatSync, openSync, readSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 
 import {UsageError} from '../errors.js'
+import {openNamedIfThere, pathOf} from '../host/open.js'
 
 /** In a directory of a project, in the order in which they are tried. */
 export const PROJECT_NAMES = [
@@ -36,6 +37,7 @@ export const SYSTEM_NAMES = [
 
 const OVERFLOW_ID = 65_534
 const MAX_BYTES = 1024 * 1024
+const READING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 
 export interface OpenFile {
   readonly file: string
@@ -61,13 +63,15 @@ export function systemDirectories(environment: Readonly<Record<string, string | 
 
 /**
  * Opens a file if it is there. A link in a project is not followed: what it leads to was not written as configuration.
- * O_NONBLOCK: opening a FIFO must not wait for its other end.
+ * O_NONBLOCK: opening a FIFO must not wait for its other end. `at`: where it was found already.
  */
-export function openIfThere(file: string, {follow}: {readonly follow: boolean}): OpenFile | undefined {
-  const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | (follow ? 0 : constants.O_NOFOLLOW)
+export function openIfThere(
+  file: string,
+  {follow, at = file}: {readonly follow: boolean; readonly at?: Buffer | string},
+): OpenFile | undefined {
   let fd: number
   try {
-    fd = openSync(file, flags)
+    fd = openSync(at, follow ? READING : READING | constants.O_NOFOLLOW)
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
@@ -79,6 +83,21 @@ export function openIfThere(file: string, {follow}: {readonly follow: boolean}):
   }
   const {uid, gid, mode} = fstatSync(fd)
   return {file, fd, uid, gid, mode}
+}
+
+/**
+ * The same for the value of --config.
+ *
+ * @throws UsageError where a link that a container may have made is on the way, too
+ */
+export function openNamedConfiguration(file: string): OpenFile | undefined {
+  const place = openNamedIfThere('config', Buffer.from(file))
+  if (place === undefined) return undefined
+  try {
+    return openIfThere(file, {follow: true, at: pathOf(place)})
+  } finally {
+    closeSync(place)
+  }
 }
 
 /** Why a file that was found, not named, must not be used; undefined where it may. */

@@ -23,6 +23,14 @@ export interface DeviceRule {
   readonly access: string
 }
 
+/** A file of the host whose content the supervisor executes. */
+export interface ExecutedFile {
+  /** That named it, without dashes. */
+  readonly flag: string
+  /** Absolute and without links. */
+  readonly path: Buffer
+}
+
 /** Whatever is left out is not asked for. */
 export interface Preparation<K = undefined> {
   /** Device nodes in the container. */
@@ -31,6 +39,8 @@ export interface Preparation<K = undefined> {
   readonly deviceRules?: readonly DeviceRule[]
   /** Files and directories of the host that the container sees under their own absolute path. */
   readonly shown?: readonly Buffer[]
+  /** The run is refused where the container could write to one of them. */
+  readonly executed?: readonly ExecutedFile[]
   /** Device nodes can be opened wherever the container can write. */
   readonly opensNodes?: boolean
   /** Devices of which an archive may hold nodes that are only recorded. */

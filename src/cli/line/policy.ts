@@ -1,6 +1,6 @@
 // From flags (or configuration keys of the same names) to a policy.
 
-import {statSync} from 'node:fs'
+import {closeSync, fstatSync} from 'node:fs'
 import {resolve} from 'node:path'
 
 import {UsageError} from '../../errors.js'
@@ -10,6 +10,7 @@ import {Composition} from '../../intercept/composition.js'
 import type {AnyFamily} from '../../intercept/family.js'
 import {FAMILIES} from '../../intercept/families/index.js'
 import type {Policy, PolicyContext} from '../../intercept/policy.js'
+import {openHostPath} from '../../host/open.js'
 import {decodeDevice} from '../../kernel/device-numbers.js'
 import type {Device} from '../../kernel/device-numbers.js'
 import {container} from '../flags/container.js'
@@ -55,12 +56,25 @@ function namesOf(policy: Policy, families: readonly AnyFamily[]): ReadonlySet<st
   return new Set(both.flatMap(({calls}) => [...calls.keys()]))
 }
 
+/** Undefined for what is no device node. Throws what `openHostPath` does. */
 function deviceAt(path: string): Device | undefined {
-  const stats = statSync(path)
-  const type = stats.isBlockDevice() ? 'b' : stats.isCharacterDevice() ? 'c' : undefined
-  return type && {type, ...decodeDevice(stats.rdev)}
+  const fd = openHostPath(Buffer.from(resolve(path)))
+  try {
+    const stats = fstatSync(fd)
+    const type = stats.isBlockDevice() ? 'b' : stats.isCharacterDevice() ? 'c' : undefined
+    return type && {type, ...decodeDevice(stats.rdev)}
+  } finally {
+    closeSync(fd)
+  }
 }
 
 function blockDevicesAmong(paths: readonly string[]): readonly string[] {
-  return paths.filter((path) => statSync(path, {throwIfNoEntry: false})?.isBlockDevice())
+  return paths.filter((path) => {
+    try {
+      return deviceAt(path)?.type === 'b'
+    } catch {
+      // The run words it, when it opens all that is named.
+      return false
+    }
+  })
 }

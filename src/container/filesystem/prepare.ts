@@ -5,6 +5,7 @@ import {LaunchError, UsageError} from '../../errors.js'
 import type {PreparedFamilies} from '../../intercept/engine/prepared.js'
 import {planFilesystem, type FilesystemPlan} from './index.js'
 import {homesOf, refusal, setuidWarning} from './writable-roots.js'
+import {executed, refuseWritable, trustList, type Guarded} from './guarded.js'
 import {factsOf, thisHost, type FileFacts} from './host.js'
 import type {NamedPlaces} from './named-places.js'
 import type {FilesystemStep} from '../plan.js'
@@ -20,7 +21,7 @@ const HOME = 'it is, or holds, your home directory'
 export interface FilesystemRequest {
   readonly container: ContainerOptions
   /** What families ask for. */
-  readonly families: Pick<PreparedFamilies, 'nodes' | 'opensNodes' | 'shown'>
+  readonly families: Pick<PreparedFamilies, 'executed' | 'nodes' | 'opensNodes' | 'shown'>
   readonly rootless: boolean
   /** What the container's root writes is root's outside: on the host, or in a container that we were started in. */
   readonly writesAsRoot: boolean
@@ -82,7 +83,7 @@ export function prepareFilesystem(request: FilesystemRequest): PreparedFilesyste
     host,
   )
   requireOpened(plan.steps, places)
-  refuseTrustStore(plan.steps, request)
+  refuseWritable(plan.steps, [...families.executed.map(executed), ...trusted(request)])
   const written = rootfs ?? (bindCurrentDirectory ? currentDirectory : undefined)
   const warning =
     written === undefined || !writesAsRoot || container.readOnly ? undefined : setuidWarning(written, followed)
@@ -124,20 +125,9 @@ function requireOpened(steps: readonly FilesystemStep[], {descriptors}: NamedPla
   }
 }
 
-/** A container that writes there trusts the configuration that it wrote, in the next run. */
-function refuseTrustStore(steps: readonly FilesystemStep[], {rootless, home}: FilesystemRequest): void {
+function trusted({rootless, home}: FilesystemRequest): readonly Guarded[] {
   const store = rootless ? trustStore({...process.env, ...(home && {HOME: home.toString()})}) : undefined
-  if (store === undefined) return
-  const {path} = resolveOnHost(thisHost, Buffer.from(store))
-  for (const step of steps) {
-    if ((step.kind !== 'bind' && step.kind !== 'root') || step.named === undefined) continue
-    const isWritable = step.flags.readOnly !== true
-    if (!isWritable || (below(path, step.source) === undefined && below(step.source, path) === undefined)) continue
-    throw new UsageError(
-      `cannot let the container write to ${display(step.source)}: the configuration files that you trust are listed there`,
-      {hints: [`show parts of it, or all of it read-only: --bind ${display(step.source)}:${display(step.source)}:ro`]},
-    )
-  }
+  return store === undefined ? [] : [trustList(Buffer.from(store))]
 }
 
 /** Not where --bind names it already; a refused one is passed over where the person said where to work instead. */

@@ -26,6 +26,7 @@ export function prepareFamilies(families: readonly EnabledFamily[], request: Pre
     nodes: all.flatMap(({nodes = []}) => nodes),
     deviceRules: all.flatMap(({deviceRules = []}) => deviceRules),
     shown: all.flatMap(({shown = []}) => shown),
+    executed: all.flatMap(({executed = []}) => executed),
     archived: all.flatMap(({archived = []}) => archived),
     archivedAttributes: all.flatMap(({archivedAttributes = []}) => archivedAttributes),
     opensNodes: all.some(({opensNodes}) => opensNodes === true),

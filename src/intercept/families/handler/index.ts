@@ -23,6 +23,13 @@ export function handlerFamilyWith(functions: HandlerFunctions): Family<HandlerPo
     strategies: [{name: 'handler', summary: "the module's function answers", needs: 'nothing'}],
     policy: handlerPolicy,
     load: (values) => loadHandlers(listOf(values, handler)),
+    // Read again whenever a worker has to be replaced.
+    prepare: ({calls}) => ({
+      executed: [...new Set(calls.map(({file}) => file))].map((file) => ({
+        flag: handler.name,
+        path: Buffer.from(file),
+      })),
+    }),
     calls: ({calls}) => calls.map((declaration) => callOf(declaration, functions)),
     start: () => undefined,
     withHandlers: async (policy) => handlerFamilyWith(await loadHandlerFunctions(policy)),

@@ -1,11 +1,14 @@
 // Modules of the user's own for system calls (--handler): what they declare, as plain data that crosses to the workers,
 // and their functions, which only the handler lane has. docs/HANDLERS.md describes the form.
 
-import {accessSync, constants, statSync} from 'node:fs'
+import {accessSync, constants, fstatSync} from 'node:fs'
 import {resolve} from 'node:path'
 import {pathToFileURL} from 'node:url'
 
 import {UsageError} from '../../../errors.js'
+import {closeQuietly} from '../../../ffi/libc.js'
+import {openNamedIfThere, pathOf} from '../../../host/open.js'
+import {pathOfDescriptor} from '../../caller/descriptor-path.js'
 import {isMembers, parseDeclaration} from './declaration.js'
 import type {HandlerDeclaration, HandlerPolicy} from './policy.js'
 import type {Caller} from '../../family.js'
@@ -21,7 +24,7 @@ export async function loadHandlers(files: readonly string[]): Promise<HandlerPol
   if (files.length === 0) return undefined
   const calls: HandlerDeclaration[] = []
   for (const file of files) {
-    const path = resolve(file)
+    const path = locate(file)
     const exported = await importFrom(path, file)
     for (const [index, one] of exported.entries()) calls.push(parseDeclaration(file, path, index, one))
   }
@@ -47,11 +50,6 @@ export async function loadHandlerFunctions(policy: HandlerPolicy): Promise<Handl
 }
 
 async function importFrom(path: string, shown: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const problem = problemWith(path)
-  if (problem !== undefined)
-    throw new UsageError(`cannot load handler ${shown}: ${problem}`, {
-      hints: ['--handler takes a JavaScript module, see docs/HANDLERS.md for its form'],
-    })
   let module: {readonly default?: unknown}
   try {
     module = (await import(pathToFileURL(path).href)) as {readonly default?: unknown}
@@ -70,15 +68,29 @@ async function importFrom(path: string, shown: string): Promise<readonly Readonl
   return list
 }
 
-/** What import would word as a problem of ours: it names the modules that it resolves from. */
-function problemWith(path: string): string | undefined {
+/**
+ * The absolute path without links: what is imported later, by another worker, is then below the same directories.
+ * What import would word as a problem of ours, naming the modules that it resolves from, is told here.
+ */
+function locate(file: string): string {
+  const fd = openNamedIfThere('handler', Buffer.from(resolve(file)))
   try {
-    const status = statSync(path, {throwIfNoEntry: false})
-    if (status === undefined) return 'no such file'
-    if (status.isDirectory()) return 'it is a directory'
-    accessSync(path, constants.R_OK)
+    const problem = fd === undefined ? 'no such file' : problemWith(fd)
+    if (fd !== undefined && problem === undefined) return pathOfDescriptor(fd).toString()
+    throw new UsageError(`cannot load handler ${file}: ${problem}`, {
+      hints: ['--handler takes a JavaScript module, see docs/HANDLERS.md for its form'],
+    })
+  } finally {
+    if (fd !== undefined) closeQuietly(fd)
+  }
+}
+
+function problemWith(fd: number): string | undefined {
+  if (fstatSync(fd).isDirectory()) return 'it is a directory'
+  try {
+    accessSync(pathOf(fd), constants.R_OK)
     return undefined
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EACCES' ? 'permission denied' : undefined
+  } catch {
+    return 'permission denied'
   }
 }

@@ -54,7 +54,8 @@ export const handler: ListFlag<string> = {
     'FILE.js is a module whose default export declares one call, or an array of them: its name, or a number that no ' +
     'kernel uses, its arguments, and the function that answers it. It runs with the rights of the supervisor, in a ' +
     'worker of its own; a handler that throws, takes longer than its time limit or returns nonsense refuses that call ' +
-    'alone. May be repeated. Never taken from a configuration file that was found, only from one that --config names.',
+    'alone. The container must not be able to write to FILE.js: keep it outside of the current directory. May be ' +
+    'repeated. Never taken from a configuration file that was found, only from one that --config names.',
 }
 
 export const handlerPolicy: PolicyDeclaration<HandlerPolicy> = {

@@ -22,6 +22,7 @@ describe('prepareFamilies', () => {
       nodes: [],
       deviceRules: [],
       shown: [],
+      executed: [],
       archived: [],
       archivedAttributes: [],
       opensNodes: false,
