@@ -3,8 +3,8 @@
 import type {Composition} from '../intercept/composition.js'
 import {FAMILIES} from '../intercept/families/index.js'
 import type {AnyFamily} from '../intercept/family.js'
-import type {CheckCircumstances, FamilyFinding, Finding, Service} from '../intercept/finding.js'
 import {cannotServe, serves} from '../intercept/finding.js'
+import type {CheckCircumstances, FamilyFinding, Finding, Service} from '../intercept/finding.js'
 import type {Trial} from './trial.js'
 
 export interface Circumstances extends Omit<CheckCircumstances, 'rootless'> {

@@ -1,11 +1,12 @@
 // What the kernel offers for interception, asked of it by doing.
 
+import {SystemError, errnoText} from '../ffi/errors.js'
 import {close} from '../ffi/libc.js'
-import {installEmptyListener, Notifier, setSyncWakeUp} from '../ffi/seccomp.js'
-import {ERRNO, errnoText, SystemError} from '../ffi/errors.js'
+import {Notifier, installEmptyListener, setSyncWakeUp} from '../ffi/seccomp.js'
 import {probeNotifier} from '../intercept/filter/probe.js'
 import {good, limited, missing} from '../intercept/finding.js'
 import type {Finding} from '../intercept/finding.js'
+import {ERRNO} from '../kernel/errno.js'
 
 /**
  * Puts a filter that allows everything on this thread, so it comes last: an ordinary user can't start newuidmap(1)

@@ -2,15 +2,15 @@
 
 import {readFileSync} from 'node:fs'
 
-import {describeCapabilities} from './capability-names.js'
 import {entryWarnings, outerContainerHints} from '../container/userns/entry-advice.js'
-import {readIdSources, subordinateRanges} from '../container/userns/idmap.js'
-import {chooseMaps} from '../container/userns/reexecute.js'
-import type {Standing} from '../container/userns/privileges.js'
-import {isPrivileged} from '../container/userns/privileges.js'
 import type {Surroundings} from '../container/userns/host-restrictions.js'
+import {readIdSources, subordinateRanges} from '../container/userns/idmap.js'
+import {isPrivileged} from '../container/userns/privileges.js'
+import type {Standing} from '../container/userns/privileges.js'
+import {chooseMaps} from '../container/userns/reexecute.js'
 import {good, limited, missing} from '../intercept/finding.js'
 import type {Finding} from '../intercept/finding.js'
+import {describeCapabilities} from './capability-names.js'
 import type {Trial} from './trial.js'
 
 export function checkRights(standing: Standing): Finding {

@@ -3,26 +3,26 @@
 import {Args, Command} from '@oclif/core'
 
 import {toBytes} from '../cli/flags/bytes.js'
+import {explain as flags} from '../cli/flags/explain.js'
+import {flagValues, oclifFlags} from '../cli/flags/oclif.js'
+import {output} from '../cli/flags/output.js'
 import {withConfiguration} from '../cli/line/configuration.js'
 import type {Configured} from '../cli/line/configuration.js'
 import {adviserFor} from '../cli/line/explain-flags.js'
 import type {JudgedUnder} from '../cli/line/explain-flags.js'
-import {explain as flags} from '../cli/flags/explain.js'
-import {output} from '../cli/flags/output.js'
-import {flagValues, oclifFlags} from '../cli/flags/oclif.js'
 import {loadPolicy} from '../cli/line/policy.js'
 import {containerOptions} from '../cli/line/run-line.js'
 import {chooseIdMaps} from '../container/userns/idmap.js'
 import {isPrivileged, ownStanding} from '../container/userns/privileges.js'
 import {mapsToEnter} from '../container/userns/reexecute.js'
 import {EXIT, UsageError} from '../errors.js'
+import {explain} from '../explain/explain.js'
+import type {ExplainRequest} from '../explain/explain.js'
+import {callerOf} from '../explain/judge.js'
 import {isOn, valueOf} from '../flag.js'
 import type {FlagValues} from '../flag.js'
-import {explain} from '../explain/explain.js'
-import {callerOf} from '../explain/judge.js'
-import type {ExplainRequest} from '../explain/explain.js'
 import {revealSecrets} from '../intercept/caller/secrets.js'
-import {machineAbis} from '../kernel/calls/index.js'
+import {MACHINE_ABIS} from '../kernel/abi.js'
 import {nearest} from '../nearest.js'
 import {printable} from '../render/printable.js'
 
@@ -104,7 +104,7 @@ function requestOf(values: FlagValues, calls: readonly string[]): ExplainRequest
       hints: isForm ? [`a form of the filter is joined by =, as --filter=${calls[0] ?? ''}`] : [],
     })
   }
-  const abis = machineAbis(process.arch)
+  const abis = MACHINE_ABIS
   const abi = valueOf(values, flags.abi) ?? abis[0]
   if (abi === undefined || !abis.includes(abi)) {
     throw new UsageError(`this machine has no calls of ${abi ?? process.arch}`, {

@@ -1,9 +1,11 @@
 // Lines of LXC's seccomp policy, as security.syscalls.deny holds them: `name [action] [index,value,op,mask]...`.
 
+import type {ArgumentIndex, Comparison} from '../intercept/family.js'
 import type {Action} from '../intercept/filter/bpf.js'
 import {rulesFor} from '../intercept/filter/filter.js'
 import type {Rule} from '../intercept/filter/filter.js'
-import type {ArgumentIndex, Comparison} from '../intercept/family.js'
+import {ERRNO, MAX_ERRNO} from '../kernel/errno.js'
+import {MNT_FORCE} from '../kernel/names/mount.js'
 
 const OPERATORS: Readonly<Record<string, Comparison['operator'] | 'masked'>> = {
   SCMP_CMP_NE: 'ne',
@@ -24,8 +26,6 @@ const OPERATORS: Readonly<Record<string, Comparison['operator'] | 'masked'>> = {
 
 /** LXC denies a forced unmount under this name. */
 const FORCED_UNMOUNT = 'reject_force_umount'
-const MNT_FORCE = 1n
-const EACCES = 13
 
 /** One line as a rule for each ABI. As with LXC, [arch] sections do not restrict what follows them. */
 export function parseDenyRules(lines: readonly string[], wrong: (cause: string) => Error): readonly Rule[] {
@@ -38,8 +38,8 @@ export function parseDenyRules(lines: readonly string[], wrong: (cause: string) 
 function parseRule(line: string, wrong: (cause: string) => Error): readonly Rule[] {
   const [name = ''] = line.split(/[\s[]/, 1)
   if (name === FORCED_UNMOUNT) {
-    const forced: Comparison = {argument: 1, width: 32, mask: MNT_FORCE, operator: 'ne', value: 0n}
-    return rulesFor('umount2', {kind: 'errno', errno: EACCES}, [[forced]])
+    const forced: Comparison = {argument: 1, width: 32, mask: BigInt(MNT_FORCE), operator: 'ne', value: 0n}
+    return rulesFor('umount2', {kind: 'errno', errno: ERRNO.EACCES}, [[forced]])
   }
   const bracket = line.indexOf('[')
   const action = parseAction((bracket === -1 ? line : line.slice(0, bracket)).slice(name.length).trim())
@@ -57,7 +57,7 @@ function parseAction(text: string): Action | undefined {
   if (text === '' || text === 'kill') return {kind: 'kill-process'}
   if (text === 'trap' || text === 'allow') return {kind: text}
   const errno = /^errno\s+(\d{1,4})$/.exec(text)?.[1]
-  return errno === undefined || Number(errno) > 4095 ? undefined : {kind: 'errno', errno: Number(errno)}
+  return errno === undefined || Number(errno) > MAX_ERRNO ? undefined : {kind: 'errno', errno: Number(errno)}
 }
 
 function parseComparisons(text: string): readonly Comparison[] | undefined {

@@ -5,6 +5,7 @@ import {dirname, join} from 'node:path'
 
 import {UsageError} from '../errors.js'
 import {openNamedIfThere, pathOf} from '../host/open.js'
+import {OVERFLOW_ID} from '../kernel/constants.js'
 
 /** In a directory of a project, in the order in which they are tried. */
 export const PROJECT_NAMES = [
@@ -35,7 +36,6 @@ export const SYSTEM_NAMES = [
   ...PROJECT_NAMES.slice(1),
 ] as const
 
-const OVERFLOW_ID = 65_534
 const MAX_BYTES = 1024 * 1024
 const READING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 

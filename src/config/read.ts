@@ -8,18 +8,16 @@ import {cosmiconfigSync} from 'cosmiconfig'
 
 import {UsageError} from '../errors.js'
 import type {Flag} from '../flag.js'
+import {O_PATH} from '../kernel/constants.js'
 import {packageFile} from '../package-files.js'
 import {parseConfiguration, wrong} from './document.js'
 import type {ConfigurationDocument} from './document.js'
 import type {LoadedConfiguration, Origin} from './load.js'
 import {separate} from './lxd-keys.js'
 import {resolvePaths} from './paths.js'
-import type {OpenFile} from './places.js'
 import {readLimited} from './places.js'
+import type {OpenFile} from './places.js'
 import {checkValues} from './schema.js'
-
-/** Node has no name for it; the same on every machine that we run on (asm-generic/fcntl.h). */
-const O_PATH = 0o10000000
 
 /** Undefined: nothing of ours is in it. */
 export function readConfiguration(open: OpenFile): ConfigurationDocument | undefined {

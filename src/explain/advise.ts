@@ -1,8 +1,10 @@
 // Which flags would have a refused call performed, tried out with the real filter and policy, and the fewest for many.
 
-import type {Abi, AnyFamily} from '../intercept/family.js'
+import type {AnyFamily} from '../intercept/family.js'
 import {isFlagHint, sameFlag, wordsOf} from '../intercept/hint.js'
 import type {FlagHint} from '../intercept/hint.js'
+import type {Abi} from '../kernel/abi.js'
+import {ERRNO} from '../kernel/errno.js'
 import type {Judge, Judgement} from './judge.js'
 import type {ParsedCall} from './strace-notation.js'
 
@@ -19,8 +21,6 @@ export interface Advised extends Judgement {
 
 /** Flags that lead to further ones: a family, then what it allows, a file system and its source. */
 const ROUNDS = 5
-
-const EPERM = 1
 
 export function adviseCall(call: ParsedCall, abi: Abi, adviser: Adviser): Advised {
   const now = adviser.withFlags([])
@@ -54,7 +54,7 @@ function natively(call: ParsedCall, abi: Abi, adviser: Adviser, judgement: Judge
     ...judgement,
     outcome: 'refused',
     by: 'kernel',
-    errno: EPERM,
+    errno: ERRNO.EPERM,
     family,
     reason: 'it never leaves the kernel, which refuses it to a container',
     advice: performed ? found.flags : [],

@@ -1,8 +1,9 @@
 // Judges every call of a trace or a log: what would be refused, and the fewest flags that would allow it.
 
-import type {Abi, Arguments} from '../intercept/family.js'
+import type {Arguments} from '../intercept/family.js'
 import {isFlagHint, wordsOf} from '../intercept/hint.js'
 import type {FlagHint} from '../intercept/hint.js'
+import type {Abi} from '../kernel/abi.js'
 import {adviseCall, fewestFlags} from './advise.js'
 import type {Advised, Adviser, Need} from './advise.js'
 import {readLogLine} from './log-file.js'

@@ -3,16 +3,19 @@
 import {isSystemError} from '../ffi/errors.js'
 import {deciding} from '../intercept/combine.js'
 import type {Composition} from '../intercept/composition.js'
+import type {AnyFamily, Arguments, CallerFacts, Json, Verdict} from '../intercept/family.js'
+import {checkProgram, runFilters} from '../intercept/filter/bpf-vm.js'
 import {actionOf} from '../intercept/filter/bpf.js'
 import type {Action, Instruction} from '../intercept/filter/bpf.js'
-import {checkProgram, runFilters} from '../intercept/filter/bpf-vm.js'
-import type {Abi, AnyFamily, Arguments, CallerFacts, Json, Verdict} from '../intercept/family.js'
 import type {Hint} from '../intercept/hint.js'
-import {AUDIT_ARCH, callNumber} from '../kernel/calls/index.js'
-import {applyRules} from './rules.js'
-import type {PolicyRule} from './rules.js'
+import {ABIS} from '../kernel/abi.js'
+import type {Abi} from '../kernel/abi.js'
+import {callNumber} from '../kernel/calls/index.js'
+import {ALL_CAPABILITIES} from '../kernel/capabilities.js'
 import {UnknownArgument, imagine} from './registers.js'
 import type {Imagined} from './registers.js'
+import {applyRules} from './rules.js'
+import type {PolicyRule} from './rules.js'
 import type {ParsedCall} from './strace-notation.js'
 
 export type Outcome =
@@ -62,7 +65,7 @@ export interface Judgement {
 export const CONTAINER_ROOT: CallerFacts = {
   uid: 0,
   gid: 0,
-  effective: (1n << 41n) - 1n,
+  effective: ALL_CAPABILITIES,
   inContainerUserNamespace: true,
 }
 
@@ -131,7 +134,7 @@ export class Judge {
   /** The verdict, or the index of an argument that the filter looks at and that is not known. */
   #filter(number: number, abi: Abi, {values}: Imagined): FilterVerdict | number {
     const registers = values.map((value) => value ?? 0n)
-    const data = {number, arch: AUDIT_ARCH[abi], instructionPointer: 0n, arguments: registers}
+    const data = {number, arch: ABIS[abi].auditArch, instructionPointer: 0n, arguments: registers}
     const run = runFilters(this.#programs, data)
     if (run === undefined) throw new Error('no filter')
     const program = this.#programs[run.filter] ?? []

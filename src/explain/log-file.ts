@@ -1,10 +1,11 @@
 // Reads our own decision log, JSON lines or text, back into calls that can be judged again.
 
 import {isSystemError} from '../ffi/errors.js'
-import type {Abi, Argument, Arguments, Json} from '../intercept/family.js'
+import type {Argument, Arguments, Json} from '../intercept/family.js'
 import {readHint} from '../intercept/hint.js'
 import type {Hint} from '../intercept/hint.js'
-import {AUDIT_ARCH} from '../kernel/calls/index.js'
+import {ABIS} from '../kernel/abi.js'
+import type {Abi} from '../kernel/abi.js'
 import {UnknownArgument, imagine} from './registers.js'
 import {NotationError, parseCall, parseTracedCall} from './strace-notation.js'
 import type {ParsedCall, Value} from './strace-notation.js'
@@ -69,7 +70,7 @@ function readJson(
   if (record === undefined) return undefined
   const {syscall, verdict, args, arch, pid} = record
   if (record['v'] !== 1 || typeof syscall !== 'string' || typeof verdict !== 'string') return undefined
-  const abi = typeof arch === 'string' && arch in AUDIT_ARCH ? (arch as Abi) : native
+  const abi = typeof arch === 'string' && arch in ABIS ? (arch as Abi) : native
   const declared = describe(syscall)
   const values = declared !== undefined && isObject(args) ? valuesOf(syscall, args, declared, abi) : rawValues(record)
   const word = (name: string): string | undefined => {

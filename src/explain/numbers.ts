@@ -1,7 +1,7 @@
 // Numbers that a value in strace's notation stands for.
 
 import {encodeDevice} from '../kernel/device-numbers.js'
-import {constantValue} from './constants.js'
+import {constantValue} from '../kernel/names/index.js'
 import type {Value} from './strace-notation.js'
 
 /** A number that the notation tells, or undefined. */

@@ -1,12 +1,14 @@
 // What the present flags would intercept: each family with its condition, policy, strategies and cost.
 
+import type {Composition} from '../intercept/composition.js'
+import type {AnyCall, AnyFamily, Strategy} from '../intercept/family.js'
+import {runProgram} from '../intercept/filter/bpf-vm.js'
 import {actionOf} from '../intercept/filter/bpf.js'
 import type {Program} from '../intercept/filter/bpf.js'
-import {runProgram} from '../intercept/filter/bpf-vm.js'
 import {showComparison} from '../intercept/filter/filter.js'
-import type {Composition} from '../intercept/composition.js'
-import type {Abi, AnyCall, AnyFamily, Strategy} from '../intercept/family.js'
-import {AUDIT_ARCH, callNumber, syscallNames, syscallNumber} from '../kernel/calls/index.js'
+import {ABIS} from '../kernel/abi.js'
+import type {Abi} from '../kernel/abi.js'
+import {callNumber, syscallNames, syscallNumber} from '../kernel/calls/index.js'
 import {applyRules} from './rules.js'
 
 export interface CallOverview {
@@ -117,7 +119,7 @@ function describeCall({name, number, condition, lane = 'hot', early}: AnyCall, a
 function costOf({instructions}: Program, abi: Abi): {average: number; most: number} {
   const lengths = syscallNames(abi).flatMap((name) => {
     const number = syscallNumber(abi, name) ?? 0
-    const data = {number, arch: AUDIT_ARCH[abi], instructionPointer: 0n, arguments: [0n, 0n, 0n, 0n, 0n, 0n]}
+    const data = {number, arch: ABIS[abi].auditArch, instructionPointer: 0n, arguments: [0n, 0n, 0n, 0n, 0n, 0n]}
     const {value, path} = runProgram(instructions, data)
     return actionOf(value).kind === 'allow' ? [path.length] : []
   })

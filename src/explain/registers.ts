@@ -1,10 +1,14 @@
 // From values in strace's notation to what the kernel would hold: six registers, and the memory that they point to.
 
-import {ERRNO, SystemError} from '../ffi/errors.js'
-import type {Abi, ArgumentIndex, Arguments, CallerMemory, Registers} from '../intercept/family.js'
+import {SystemError} from '../ffi/errors.js'
+import type {ArgumentIndex, Arguments, CallerMemory, Registers} from '../intercept/family.js'
+import {ABIS} from '../kernel/abi.js'
+import type {Abi} from '../kernel/abi.js'
+import {PAGE_BYTES} from '../kernel/constants.js'
+import {ERRNO} from '../kernel/errno.js'
 import {numberOf, unknownName} from './numbers.js'
-import {encodeStruct} from './structs.js'
 import type {ParsedCall} from './strace-notation.js'
+import {encodeStruct} from './structs.js'
 
 /** Why the value of an argument can't be known. */
 export interface Doubt {
@@ -22,7 +26,6 @@ export interface Imagined {
 
 const WORD = (1n << 64n) - 1n
 const FIRST_ADDRESS = 0x10_0000
-const PAGE = 4096
 
 /** A read of a register whose value is not known. */
 export class UnknownArgument extends Error {
@@ -44,7 +47,7 @@ class ImaginedMemory implements CallerMemory {
   place(bytes: Buffer): number {
     const address = this.#next
     this.#regions.set(address, bytes)
-    this.#next += (Math.floor(bytes.length / PAGE) + 2) * PAGE
+    this.#next += (Math.floor(bytes.length / PAGE_BYTES) + 2) * PAGE_BYTES
     return address
   }
 
@@ -109,7 +112,7 @@ export function imagine(call: ParsedCall, abi: Abi, declared: Arguments = {}): I
   const doubt = (index: number, reason: string): void => {
     doubts.push({index, reason})
   }
-  const mask = abi === 'i386' || abi === 'arm' ? 0xffff_ffffn : WORD
+  const mask = ABIS[abi].bits === 32 ? 0xffff_ffffn : WORD
   const values = call.arguments.slice(0, 6).map((value, index): bigint | undefined => {
     const number = numberOf(value)
     if (number !== undefined) return number & mask
@@ -120,7 +123,7 @@ export function imagine(call: ParsedCall, abi: Abi, declared: Arguments = {}): I
     if (value.kind === 'array' || value.kind === 'struct') {
       const bytes = encodeStruct(value, layouts.get(index), (text) => memory.place(Buffer.concat([text, Buffer.of(0)])))
       // An address all the same: most calls are decided without what lies there.
-      return BigInt(bytes === undefined ? FIRST_ADDRESS - PAGE : memory.place(bytes))
+      return BigInt(bytes === undefined ? FIRST_ADDRESS - PAGE_BYTES : memory.place(bytes))
     }
     const name = unknownName(value)
     doubt(index, name === undefined ? 'it is not understood' : `${name} is not known`)

@@ -1,6 +1,6 @@
 // Reads the output of strace -f line by line: prefixes, resumed calls, changes of ABI.
 
-import type {Abi} from '../intercept/family.js'
+import type {Abi} from '../kernel/abi.js'
 import {NotationError, parseTracedCall} from './strace-notation.js'
 import type {ParsedCall} from './strace-notation.js'
 

@@ -1,10 +1,10 @@
 // What explain prints for people. Lines without their newline; nothing of it is colour alone.
 
-import {errnoName} from '../ffi/errors.js'
-import {showAction} from '../intercept/filter/disassemble.js'
 import {escapeBytes} from '../intercept/caller/escape.js'
 import type {CallerFacts} from '../intercept/family.js'
+import {showAction} from '../intercept/filter/disassemble.js'
 import type {FlagHint} from '../intercept/hint.js'
+import {errnoName} from '../kernel/errno.js'
 import {quoteFlag} from '../render/closing.js'
 import {printable} from '../render/printable.js'
 import type {Advised} from './advise.js'

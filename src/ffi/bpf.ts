@@ -1,29 +1,25 @@
 // bpf(2), as far as device programs of cgroups need it. Offsets are those of union bpf_attr in linux/bpf.h.
 
-import {addressOf, declareLong} from './declare.js'
-import {ERRNO, SystemError} from './errors.js'
-
-// asm/unistd.h of each machine; the generic table is arm64's.
-const NUMBERS: Readonly<Partial<Record<NodeJS.Architecture, number>>> = {arm64: 280, arm: 386, ia32: 357, x64: 321}
-
-const BPF_PROG_LOAD = 5
-const BPF_PROG_ATTACH = 8
-const BPF_PROG_DETACH = 9
-const BPF_PROG_GET_FD_BY_ID = 13
-const BPF_OBJ_GET_INFO_BY_FD = 15
-const BPF_PROG_QUERY = 16
-const BPF_LINK_CREATE = 28
-
-export const BPF_PROG_TYPE_CGROUP_DEVICE = 15
-const BPF_CGROUP_DEVICE = 6
-/** Programs of cgroups below are run too, and cannot take the place of this one. */
-const BPF_F_ALLOW_MULTI = 1 << 1
+import {ERRNO} from '../kernel/errno.js'
+import {
+  BPF_CGROUP_DEVICE,
+  BPF_COMMANDS,
+  BPF_F_ALLOW_MULTI,
+  BPF_INSTRUCTION_BYTES,
+  BPF_LINK_CREATE,
+  BPF_PROG_ATTACH,
+  BPF_PROG_DETACH,
+  BPF_PROG_LOAD,
+  BPF_PROG_QUERY,
+  BPF_PROG_TYPE_CGROUP_DEVICE,
+} from '../kernel/names/bpf.js'
+import {addressOf, declareCall} from './declare.js'
+import {SystemError} from './errors.js'
 
 const ATTR_BYTES = 152
-const INSTRUCTION_BYTES = 8
 const INFO_BYTES = 80
 
-const callBpf = declareLong('syscall', ['long', 'long', 'buffer', 'size'], 'bpf')
+const callBpf = declareCall('bpf', ['int', 'buffer', 'size'])
 
 export interface DeviceProgram {
   readonly instructions: Buffer
@@ -50,7 +46,7 @@ export function tryLoadDeviceProgram(program: DeviceProgram): LoadOutcome {
   const license = Buffer.concat([program.license, Buffer.alloc(1)])
   const attr = Buffer.alloc(ATTR_BYTES)
   attr.writeUInt32LE(BPF_PROG_TYPE_CGROUP_DEVICE, 0)
-  attr.writeUInt32LE(instructions.length / INSTRUCTION_BYTES, 4)
+  attr.writeUInt32LE(instructions.length / BPF_INSTRUCTION_BYTES, 4)
   // Memory of Buffers does not move, and all are referenced until after the call.
   attr.writeBigUInt64LE(addressOf(instructions), 8)
   attr.writeBigUInt64LE(addressOf(license), 16)
@@ -94,7 +90,7 @@ export interface Attachment {
   readonly expectedRevision?: bigint
 }
 
-/** Attaches it to the cgroup, which keeps it when the descriptor is closed. */
+/** Attaches it to the cgroup, which keeps it. Programs of cgroups below run too, and cannot take its place. */
 export function attachDeviceProgram(cgroup: number, program: number): void {
   attachWith({cgroup, program, flags: BPF_F_ALLOW_MULTI})
 }
@@ -172,7 +168,7 @@ export function programInfo(program: number): ProgramInfo {
   attr.writeUInt32LE(program, 0)
   attr.writeUInt32LE(INFO_BYTES, 4)
   attr.writeBigUInt64LE(addressOf(info), 8)
-  bpf(BPF_OBJ_GET_INFO_BY_FD, attr)
+  bpf(BPF_COMMANDS.BPF_OBJ_GET_INFO_BY_FD, attr)
   // struct bpf_prog_info begins with type and id.
   return {type: info.readUInt32LE(0), id: info.readUInt32LE(4)}
 }
@@ -181,7 +177,7 @@ export function programInfo(program: number): ProgramInfo {
 export function openProgram(id: number): number {
   const attr = Buffer.alloc(12)
   attr.writeUInt32LE(id, 0)
-  return bpf(BPF_PROG_GET_FD_BY_ID, attr)
+  return bpf(BPF_COMMANDS.BPF_PROG_GET_FD_BY_ID, attr)
 }
 
 function attachAttr({cgroup, program, flags, replaced = 0, relative = 0, expectedRevision = 0n}: Attachment): Buffer {
@@ -201,7 +197,5 @@ function keep(...buffers: readonly (Buffer | null | undefined)[]): number {
 }
 
 function bpf(command: number, attr: Buffer): number {
-  const number = NUMBERS[process.arch]
-  if (number === undefined) throw new SystemError('bpf', ERRNO.ENOSYS)
-  return callBpf(number, command, attr, attr.length)
+  return callBpf(command, attr, attr.length)
 }

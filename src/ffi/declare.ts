@@ -2,6 +2,8 @@
 
 import koffi from 'koffi'
 
+import {nativeNumber} from '../kernel/calls/index.js'
+import {AT_FDCWD, PATH_MAX} from '../kernel/constants.js'
 import {SystemError} from './errors.js'
 
 /**
@@ -36,9 +38,7 @@ const C_TYPES: Readonly<Record<ArgumentType, string>> = {
   ulong: 'unsigned long',
 }
 
-const AT_FDCWD = -100
 const ULONG_MAX = 2n ** 64n - 1n
-const PATH_BYTES = 4096
 
 // The process itself: the same symbols under glibc and musl, without naming either.
 const libc = koffi.load(null)
@@ -72,6 +72,21 @@ export function declareLong<const T extends readonly ArgumentType[]>(
   return declareChecked(symbol, 'long', types, (result) => {
     if (result === -1) throw new SystemError(name, koffi.errno())
     return Number(result)
+  })
+}
+
+/** A system call by its number, where the C library does not wrap it everywhere. Throws SystemError where it fails. */
+export function declareCall<const T extends readonly ArgumentType[]>(
+  name: string,
+  types: T,
+): (...values: ArgumentsOf<T>) => number {
+  const finish = (result: bigint | number): number => {
+    if (result === -1) throw new SystemError(name, koffi.errno())
+    return Number(result)
+  }
+  return checked(name, types, finish, () => {
+    const call = declareUnchecked('syscall', 'long', ['long', ...types])
+    return call.bind(undefined, nativeNumber(name))
   })
 }
 
@@ -127,7 +142,7 @@ export class FixedMemory {
 
 /** NUL-terminated copies of paths, one after the other in the same memory: each is good until the next. */
 export class PathCopy {
-  #memory = new FixedMemory(PATH_BYTES)
+  #memory = new FixedMemory(PATH_MAX)
 
   /** A NUL inside would make C see another path than the one that was checked. */
   addressOf(path: Uint8Array | string): number {
@@ -177,19 +192,28 @@ const MISSING: Check = () => {
   throw new RangeError('too many arguments')
 }
 
-/**
- * One form for each number of arguments: an array of them for each call would cost as much as the system call itself.
- * `finish` makes of C's result what is given back. koffi is asked for the function when it is first called: of all that
- * are declared, a run needs a third.
- */
 function declareChecked<T extends readonly ArgumentType[]>(
   symbol: string,
   result: 'int' | 'long',
   types: T,
   finish: (result: bigint | number) => number,
 ): (...values: ArgumentsOf<T>) => number {
+  return checked(symbol, types, finish, () => declareUnchecked(symbol, result, types))
+}
+
+/**
+ * One form for each number of arguments: an array of them for each call would cost as much as the system call itself.
+ * `finish` makes of C's result what is given back. koffi is asked for the function when it is first called: of all that
+ * are declared, a run needs a third.
+ */
+function checked<T extends readonly ArgumentType[]>(
+  symbol: string,
+  types: T,
+  finish: (result: bigint | number) => number,
+  load: () => (...values: readonly unknown[]) => number,
+): (...values: ArgumentsOf<T>) => number {
   let native = (...values: readonly unknown[]): number => {
-    native = declareUnchecked(symbol, result, types)
+    native = load()
     return native(...values)
   }
   const [a = MISSING, b = MISSING, c = MISSING, d = MISSING, e = MISSING, f = MISSING] = types.map((type, index) =>

@@ -1,8 +1,10 @@
 // Descriptors over a socket (SCM_RIGHTS, unix(7)), with the structures of 64-bit machines laid out by hand.
 
+import {MSG_NOSIGNAL} from '../kernel/constants.js'
+import {ERRNO} from '../kernel/errno.js'
 import {addressOf, declareLong} from './declare.js'
 import {SystemError} from './errors.js'
-import {MSG_NOSIGNAL, retryInterrupted, socketpair} from './libc.js'
+import {retryInterrupted, socketpair} from './libc.js'
 
 const AF_UNIX = 1
 const SOCK_STREAM = 1
@@ -11,7 +13,6 @@ const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
 const SCM_RIGHTS = 1
 const MSG_CMSG_CLOEXEC = 0x40000000
-const EPROTO = 71
 /** struct cmsghdr: length, level, type. */
 const HEADER_BYTES = 16
 /** SCM_MAX_FD of net/unix would be 253; nothing here needs more. */
@@ -68,7 +69,7 @@ export function receiveDescriptors(socket: number, limit: number): ReceivedMessa
   const filled = Number(header.readBigUInt64LE(40))
   if (filled < HEADER_BYTES) return {bytes: bytes.subarray(0, length), descriptors: []}
   if (control.readInt32LE(8) !== SOL_SOCKET || control.readInt32LE(12) !== SCM_RIGHTS)
-    throw new SystemError('recvmsg', EPROTO)
+    throw new SystemError('recvmsg', ERRNO.EPROTO)
   const count = Math.floor((Number(control.readBigUInt64LE(0)) - HEADER_BYTES) / 4)
   const descriptors = Array.from({length: count}, (_, index) => control.readInt32LE(HEADER_BYTES + index * 4))
   return {bytes: bytes.subarray(0, length), descriptors}

@@ -1,10 +1,7 @@
 // Replaces this process by another program, which keeps the pid, the parent and the terminal.
 
+import {FD_CLOEXEC, F_GETFD, F_SETFD} from '../kernel/constants.js'
 import {addressOf, cString, declare} from './declare.js'
-
-const F_GETFD = 1
-const F_SETFD = 2
-const FD_CLOEXEC = 1
 
 const fcntl = declare('fcntl', ['fd', 'int', 'long'])
 const callExecve = declare('execve', ['path', 'buffer', 'buffer'])

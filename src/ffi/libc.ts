@@ -1,45 +1,11 @@
 // Functions of the C library that interceptor calls. Each throws SystemError on failure, but for those named raw.
 
-import {ERRNO, SystemError} from './errors.js'
-import {declare, declareInt, declareLong} from './declare.js'
+import {F_DUPFD_CLOEXEC} from '../kernel/constants.js'
+import {ERRNO} from '../kernel/errno.js'
+import {declare, declareCall, declareInt, declareLong} from './declare.js'
+import {SystemError} from './errors.js'
 
 export {FixedMemory, cString, declare, declareInt, declareLong, declareRaw, lastErrno} from './declare.js'
-
-export const AT_FDCWD = -100
-export const AT_SYMLINK_NOFOLLOW = 0x100
-export const AT_REMOVEDIR = 0x200
-export const AT_SYMLINK_FOLLOW = 0x400
-export const AT_EMPTY_PATH = 0x1000
-
-/** open(2). The numbers that differ on 32- and 64-bit ARM are chosen by `process.arch`. */
-const isArm = process.arch === 'arm64' || process.arch === 'arm'
-export const O_RDONLY = 0
-export const O_WRONLY = 1
-export const O_RDWR = 2
-export const O_CREAT = 0o100
-export const O_EXCL = 0o200
-export const O_NOCTTY = 0o400
-export const O_TRUNC = 0o1000
-export const O_APPEND = 0o2000
-export const O_NONBLOCK = 0o4000
-export const O_DIRECTORY = isArm ? 0o40000 : 0o200000
-export const O_NOFOLLOW = isArm ? 0o100000 : 0o400000
-export const O_CLOEXEC = 0o2000000
-export const O_PATH = 0o10000000
-
-export const POLLIN = 0x1
-export const POLLOUT = 0x4
-export const POLLERR = 0x8
-export const POLLHUP = 0x10
-
-export const CLONE_NEWNS = 0x00020000
-export const CLONE_FS = 0x00000200
-export const CLONE_NEWUSER = 0x10000000
-export const CLONE_NEWPID = 0x20000000
-export const CLONE_NEWNET = 0x40000000
-
-export const EFD_CLOEXEC = O_CLOEXEC
-export const EFD_NONBLOCK = O_NONBLOCK
 
 // Files. O_CLOEXEC is the caller's to pass; every call site does.
 export const openat = declare('openat', ['fd', 'path', 'int', 'uint'])
@@ -59,7 +25,7 @@ export const readlinkat = declareLong('readlinkat', ['fd', 'path', 'buffer', 'si
 /** The same into memory that is used again and again, by its address. */
 export const readlinkInto = declareLong('readlinkat', ['fd', 'path', 'address', 'size'])
 export const mkdirat = declare('mkdirat', ['fd', 'path', 'uint'])
-/** `dev` as makedev() gives it. */
+/** `dev` as encodeDevice() gives it. */
 export const mknodat = declare('mknodat', ['fd', 'path', 'uint', 'ulong'])
 export const symlinkat = declare('symlinkat', ['path', 'fd', 'path'])
 export const linkat = declare('linkat', ['fd', 'path', 'fd', 'path', 'int'])
@@ -98,7 +64,6 @@ export const pollAt = declare('poll', ['address', 'ulong', 'int'])
 // Sockets.
 export const socketpair = declare('socketpair', ['int', 'int', 'int', 'buffer'])
 export const recv = declareLong('recv', ['fd', 'buffer', 'size', 'int'])
-export const MSG_NOSIGNAL = 0x4000
 export const send = declareLong('send', ['fd', 'buffer', 'size', 'int'])
 
 // Processes.
@@ -123,24 +88,18 @@ export const umount2 = declare('umount2', ['path', 'int'])
 export const ioctl = declare('ioctl', ['fd', 'ulong', 'buffer'])
 export const ioctlNumber = declare('ioctl', ['fd', 'ulong', 'long'])
 
-// system calls that the C library does not wrap everywhere, by number. Numbers above 423 are the same on all machines.
-const callPidfdOpen = declareLong('syscall', ['long', 'long', 'ulong'], 'pidfd_open')
-const callPidfdGetfd = declareLong('syscall', ['long', 'long', 'long', 'ulong'], 'pidfd_getfd')
-const callPidfdSendSignal = declareLong('syscall', ['long', 'long', 'long', 'buffer', 'ulong'], 'pidfd_send_signal')
-
-export const PIDFD_THREAD = O_EXCL
-
-export function pidfd_open(pid: number, flags: number): number {
-  return callPidfdOpen(434, pid, flags)
-}
+// System calls that the C library does not wrap everywhere.
+export const pidfd_open = declareCall('pidfd_open', ['int', 'uint'])
+const callPidfdGetfd = declareCall('pidfd_getfd', ['fd', 'int', 'uint'])
+const callPidfdSendSignal = declareCall('pidfd_send_signal', ['fd', 'int', 'buffer', 'uint'])
 
 /** A close-on-exec duplicate of descriptor `fd` of the process. */
 export function pidfd_getfd(pidfd: number, fd: number): number {
-  return callPidfdGetfd(438, pidfd, fd, 0)
+  return callPidfdGetfd(pidfd, fd, 0)
 }
 
 export function pidfd_send_signal(pidfd: number, signal: number): void {
-  callPidfdSendSignal(424, pidfd, signal, null, 0)
+  callPidfdSendSignal(pidfd, signal, null, 0)
 }
 
 /** close(2) for paths where another failure is already on its way: EBADF is a bug and still thrown. */
@@ -163,17 +122,12 @@ export function retryInterrupted<T>(call: () => T): T {
   }
 }
 
-/** The kernel's encoding of a device number as system calls take it (new_encode_dev is 32 bits: 12 of major, 20 of minor). */
-export function makedev(major: number, minor: number): number {
-  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0
-}
-
-const callKcmp = declareLong('syscall', ['long', 'long', 'long', 'long', 'ulong', 'ulong'], 'kcmp')
+const callKcmp = declareCall('kcmp', ['int', 'int', 'int', 'ulong', 'ulong'])
 const KCMP_FILES = 2
 
 /** Whether two tasks share their descriptor table (kcmp(2)). */
 export function shareDescriptors(tid: number, other: number): boolean {
-  return callKcmp(process.arch === 'arm64' ? 272 : 312, tid, other, KCMP_FILES, 0, 0) === 0
+  return callKcmp(tid, other, KCMP_FILES, 0, 0) === 0
 }
 
 const callAbort = declareInt('abort', [])
@@ -187,8 +141,6 @@ export function abort(message: string): never {
   }
   throw new Error(message)
 }
-
-const F_DUPFD_CLOEXEC = 1030
 
 /** A second descriptor of the same open file, or of the same O_PATH place; not below `lowest`. */
 export function duplicateCloseOnExec(fd: number, lowest = 3): number {

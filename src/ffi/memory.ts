@@ -1,9 +1,10 @@
 // Another process's memory: process_vm_readv(2) and process_vm_writev(2), one scratch page, no copy of addresses.
 
+import {PAGE_BYTES} from '../kernel/constants.js'
+import {ERRNO} from '../kernel/errno.js'
 import {FixedMemory, declareUnchecked, lastErrno} from './declare.js'
-import {ERRNO, SystemError} from './errors.js'
+import {SystemError} from './errors.js'
 
-const PAGE_BYTES = 4096
 const SCRATCH_BYTES = 65_536
 /** Most strings are short: more is copied only of those that are not. */
 const STRING_START_BYTES = 256

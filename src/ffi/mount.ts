@@ -1,96 +1,31 @@
-// The mount interfaces of Linux 5.2 and later, openat2(2) and statx(2), by number: the same on every machine.
+// The mount calls of Linux 5.2 and later, openat2(2), statx(2) and fstatfs(2).
 
-import {FixedMemory, PathCopy, cString, declareLong, declareUnchecked, lastErrno} from './declare.js'
+import {nativeNumber} from '../kernel/calls/index.js'
+import {AT_EMPTY_PATH} from '../kernel/constants.js'
+import {ERRNO} from '../kernel/errno.js'
+import {FixedMemory, PathCopy, cString, declareCall, declareUnchecked, lastErrno} from './declare.js'
 import {SystemError} from './errors.js'
 
-export const OPEN_TREE_CLONE = 1
-export const OPEN_TREE_CLOEXEC = 0o2000000
-export const AT_RECURSIVE = 0x8000
-export const AT_NO_AUTOMOUNT = 0x800
-export const MOVE_MOUNT_F_SYMLINKS = 0x1
-export const MOVE_MOUNT_F_EMPTY_PATH = 0x4
-export const MOVE_MOUNT_T_SYMLINKS = 0x10
-export const MOVE_MOUNT_T_EMPTY_PATH = 0x40
-export const MOVE_MOUNT_SET_GROUP = 0x100
-export const MOVE_MOUNT_BENEATH = 0x200
-
-export const MOUNT_ATTR_RDONLY = 0x1
-export const MOUNT_ATTR_NOSUID = 0x2
-export const MOUNT_ATTR_NODEV = 0x4
-export const MOUNT_ATTR_NOEXEC = 0x8
-export const MOUNT_ATTR__ATIME = 0x70
-export const MOUNT_ATTR_RELATIME = 0
-export const MOUNT_ATTR_NOATIME = 0x10
-export const MOUNT_ATTR_STRICTATIME = 0x20
-export const MOUNT_ATTR_NODIRATIME = 0x80
-export const MOUNT_ATTR_IDMAP = 0x100000
-export const MOUNT_ATTR_NOSYMFOLLOW = 0x200000
-
-export const MS_PRIVATE = 1 << 18
-export const MS_SLAVE = 1 << 19
-export const MS_SHARED = 1 << 20
-
-export const FSOPEN_CLOEXEC = 1
-export const FSPICK_CLOEXEC = 1
-export const FSPICK_NO_AUTOMOUNT = 4
-export const FSPICK_EMPTY_PATH = 8
-export const FSMOUNT_CLOEXEC = 1
-export const FSCONFIG_SET_FLAG = 0
-export const FSCONFIG_SET_STRING = 1
-export const FSCONFIG_SET_BINARY = 2
-export const FSCONFIG_SET_PATH = 3
-export const FSCONFIG_SET_PATH_EMPTY = 4
-export const FSCONFIG_SET_FD = 5
-export const FSCONFIG_CMD_CREATE = 6
-export const FSCONFIG_CMD_RECONFIGURE = 7
-export const FSCONFIG_CMD_CREATE_EXCL = 8
-
-export const RESOLVE_NO_XDEV = 0x01
-export const RESOLVE_NO_MAGICLINKS = 0x02
-export const RESOLVE_NO_SYMLINKS = 0x04
-export const RESOLVE_BENEATH = 0x08
-export const RESOLVE_IN_ROOT = 0x10
-
-const callOpenTree = declareLong('syscall', ['long', 'long', 'path', 'ulong'], 'open_tree')
-const callMoveMount = declareLong('syscall', ['long', 'long', 'path', 'long', 'path', 'ulong'], 'move_mount')
-const callFsopen = declareLong('syscall', ['long', 'path', 'ulong'], 'fsopen')
-const callFsconfig = declareLong('syscall', ['long', 'long', 'ulong', 'buffer', 'buffer', 'long'], 'fsconfig')
-const callFsmount = declareLong('syscall', ['long', 'long', 'ulong', 'ulong'], 'fsmount')
-const callFspick = declareLong('syscall', ['long', 'long', 'path', 'ulong'], 'fspick')
-const callMountSetattr = declareLong('syscall', ['long', 'long', 'path', 'ulong', 'buffer', 'ulong'], 'mount_setattr')
+const callOpenTree = declareCall('open_tree', ['fd', 'path', 'uint'])
+/** The directories that two paths start from, and MOVE_MOUNT_*. */
+export const move_mount = declareCall('move_mount', ['fd', 'path', 'fd', 'path', 'uint'])
+export const fsopen = declareCall('fsopen', ['path', 'uint'])
+const callFsconfig = declareCall('fsconfig', ['fd', 'uint', 'buffer', 'buffer', 'int'])
+/** A descriptor of the context, FSMOUNT_* and MOUNT_ATTR_*. */
+export const fsmount = declareCall('fsmount', ['fd', 'uint', 'uint'])
+export const fspick = declareCall('fspick', ['fd', 'path', 'uint'])
+const callMountSetattr = declareCall('mount_setattr', ['fd', 'path', 'uint', 'buffer', 'size'])
 const callOpenat2 = declareUnchecked('syscall', 'long', ['long', 'long', 'address', 'address', 'ulong'])
 const callStatx = declareUnchecked('syscall', 'long', ['long', 'long', 'address', 'long', 'ulong', 'address'])
-const statxNumber = process.arch === 'arm64' ? 291 : 332
+const [OPENAT2, STATX] = [nativeNumber('openat2'), nativeNumber('statx')]
 
 export function open_tree(dirfd: number, path: Uint8Array | string, flags: number): number {
-  return callOpenTree(428, dirfd, path, flags >>> 0)
-}
-
-export function move_mount(
-  fromFd: number,
-  from: Uint8Array | string,
-  toFd: number,
-  to: Uint8Array | string,
-  flags: number,
-): void {
-  callMoveMount(429, fromFd, from, toFd, to, flags)
-}
-
-export function fsopen(type: Uint8Array | string, flags: number): number {
-  return callFsopen(430, type, flags)
+  return callOpenTree(dirfd, path, flags >>> 0)
 }
 
 /** `key` and `value` as C strings (or binary data in `value`); see fsconfig(2) for what each command takes. */
 export function fsconfig(fd: number, command: number, key: string | null, value: Uint8Array | null, aux: number): void {
-  callFsconfig(431, fd, command, key === null ? null : cString(key), value, aux)
-}
-
-export function fsmount(fd: number, flags: number, attributes: number): number {
-  return callFsmount(432, fd, flags, attributes)
-}
-
-export function fspick(dirfd: number, path: Uint8Array | string, flags: number): number {
-  return callFspick(433, dirfd, path, flags)
+  callFsconfig(fd, command, key === null ? null : cString(key), value, aux)
 }
 
 export interface MountAttributes {
@@ -111,10 +46,9 @@ export function mount_setattr(
 ): void {
   const {set = 0, clear = 0, propagation = 0, userNamespace = 0} = attributes
   const structure = new BigUint64Array([BigInt(set), BigInt(clear), BigInt(propagation), BigInt(userNamespace)])
-  callMountSetattr(442, dirfd, path, flags, structure, structure.byteLength)
+  callMountSetattr(dirfd, path, flags, structure, structure.byteLength)
 }
 
-const EAGAIN = 11
 const OPEN_HOW_BYTES = 24
 const openHow = new FixedMemory(OPEN_HOW_BYTES)
 const pathCopy = new PathCopy()
@@ -133,7 +67,7 @@ export function openat2(
   words[0] = flags
   words[2] = mode
   words[4] = resolve
-  const fd = callOpenat2(437, dirfd, pathCopy.addressOf(path), openHow.address, OPEN_HOW_BYTES)
+  const fd = callOpenat2(OPENAT2, dirfd, pathCopy.addressOf(path), openHow.address, OPEN_HOW_BYTES)
   if (fd < 0) throw new SystemError('openat2', lastErrno())
   return fd
 }
@@ -144,7 +78,7 @@ export function openat2Retrying(dirfd: number, path: Uint8Array, flags: number, 
     try {
       return openat2(dirfd, path, flags, 0, resolve)
     } catch (error) {
-      if (left <= 1 || !(error instanceof SystemError && error.errno === EAGAIN)) throw error
+      if (left <= 1 || !(error instanceof SystemError && error.errno === ERRNO.EAGAIN)) throw error
     }
   }
 }
@@ -167,7 +101,6 @@ export interface Statx {
   readonly attributes: number
 }
 
-export const STATX_ATTR_MOUNT_ROOT = 0x2000
 const STATX_BYTES = 256
 const statxMemory = new FixedMemory(STATX_BYTES)
 const statxLongs = new BigUint64Array(statxMemory.words.buffer)
@@ -177,7 +110,7 @@ const STATX_BASIC_STATS_AND_MNT_ID = 0x17ff
 export function statx(dirfd: number, path: Uint8Array | string, flags: number): Statx {
   if (!Number.isInteger(dirfd)) throw new RangeError(`statx: ${dirfd} is no descriptor`)
   const address = pathCopy.addressOf(path)
-  if (callStatx(statxNumber, dirfd, address, flags, STATX_BASIC_STATS_AND_MNT_ID, statxMemory.address) < 0)
+  if (callStatx(STATX, dirfd, address, flags, STATX_BASIC_STATS_AND_MNT_ID, statxMemory.address) < 0)
     throw new SystemError('statx', lastErrno())
   // struct statx in 32-bit words.
   const {words} = statxMemory
@@ -199,12 +132,8 @@ export function statx(dirfd: number, path: Uint8Array | string, flags: number): 
 
 /** statx of an open descriptor, O_PATH too. */
 export function fstat(fd: number): Statx {
-  return statx(fd, '', 0x1000)
+  return statx(fd, '', AT_EMPTY_PATH)
 }
-
-export const PROC_SUPER_MAGIC = 0x9fa0
-/** statvfs flag of a mount that does not follow symbolic links (5.10). */
-export const ST_NOSYMFOLLOW = 0x2000
 
 export interface FileSystemStatus {
   readonly type: number

@@ -1,7 +1,15 @@
 // The seccomp user notification descriptor: seccomp_unotify(2), include/uapi/linux/seccomp.h, kernel/seccomp.c.
 
-import {FixedMemory, addressOf, declare, declareLong, declareUnchecked, lastErrno} from './declare.js'
-import {ERRNO, SystemError} from './errors.js'
+import {O_CLOEXEC} from '../kernel/constants.js'
+import {ERRNO} from '../kernel/errno.js'
+import {
+  SECCOMP_FILTER_FLAG_NEW_LISTENER,
+  SECCOMP_GET_ACTION_AVAIL,
+  SECCOMP_RET_ALLOW,
+  SECCOMP_SET_MODE_FILTER,
+} from '../kernel/names/seccomp.js'
+import {FixedMemory, addressOf, declare, declareCall, declareUnchecked, lastErrno} from './declare.js'
+import {SystemError} from './errors.js'
 
 // As int: the kernel takes 32 bits, and numbers that V8 keeps as small integers pass faster.
 const IOCTL_NOTIF_RECV = 0xc0502100 | 0
@@ -10,17 +18,10 @@ const IOCTL_NOTIF_ID_VALID = 0x40082102
 const IOCTL_NOTIF_ADDFD = 0x40182103
 const IOCTL_NOTIF_SET_FLAGS = 0x40082104
 
-const SECCOMP_GET_ACTION_AVAIL = 2
-export const SECCOMP_RET_USER_NOTIF = 0x7fc00000
-export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3
-export const SECCOMP_FILTER_FLAG_TSYNC_ESRCH = 1 << 4
-export const SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 1 << 5
-
 const USER_NOTIF_FLAG_CONTINUE = 1
 const USER_NOTIF_FD_SYNC_WAKE_UP = 1
 const ADDFD_FLAG_SETFD = 1
 const ADDFD_FLAG_SEND = 2
-const O_CLOEXEC = 0o2000000
 
 /** struct seccomp_notif and struct seccomp_notif_resp as this file reads and writes them. */
 export const NOTIFICATION_BYTES = 80
@@ -28,12 +29,11 @@ const RESPONSE_BYTES = 24
 const ADDFD_BYTES = 24
 
 const ioctl = declareUnchecked('ioctl', 'int', ['int', 'int', 'address'])
-const seccompNumber = process.arch === 'arm64' ? 277 : 317
-const callSeccomp = declareLong('syscall', ['long', 'ulong', 'ulong', 'buffer'], 'seccomp')
+const callSeccomp = declareCall('seccomp', ['uint', 'uint', 'buffer'])
 
 export function isActionAvailable(action: number): boolean {
   try {
-    callSeccomp(seccompNumber, SECCOMP_GET_ACTION_AVAIL, 0, new Uint32Array([action]))
+    callSeccomp(SECCOMP_GET_ACTION_AVAIL, 0, new Uint32Array([action]))
     return true
   } catch {
     return false
@@ -43,7 +43,7 @@ export function isActionAvailable(action: number): boolean {
 /** SECCOMP_SET_MODE_FILTER with a null program: EFAULT says that the kernel knows all `flags`, EINVAL that it does not. */
 export function areFilterFlagsKnown(flags: number): boolean {
   try {
-    callSeccomp(seccompNumber, 1, flags, null)
+    callSeccomp(SECCOMP_SET_MODE_FILTER, flags, null)
   } catch (error) {
     return error instanceof SystemError && error.errno === ERRNO.EFAULT
   }
@@ -51,7 +51,6 @@ export function areFilterFlagsKnown(flags: number): boolean {
 }
 
 const PR_SET_NO_NEW_PRIVS = 38
-const SECCOMP_RET_ALLOW = 0x7fff0000
 const BPF_RET_K = 0x06
 const callPrctl = declare('prctl', ['int', 'ulong', 'ulong', 'ulong', 'ulong'])
 
@@ -64,7 +63,7 @@ export function installEmptyListener(): number {
   const header = Buffer.alloc(16)
   header.writeUInt16LE(1, 0)
   header.writeBigUInt64LE(addressOf(program), 8)
-  const listener = callSeccomp(seccompNumber, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, header)
+  const listener = callSeccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, header)
   // The program must not be collected before the kernel has read it.
   if (program.length === 0) throw new Error('no program')
   return listener

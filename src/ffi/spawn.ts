@@ -1,12 +1,11 @@
 // Starts another program. node:child_process forks this process, and a fork copies the page tables of all of V8's heap
 // and has each page that is written afterwards fault once more; posix_spawn(3) shares the memory until the execve.
 
+import {F_GETFL, F_SETFL, O_NONBLOCK} from '../kernel/constants.js'
 import {addressOf, cString, declare, declareInt} from './declare.js'
 import {SystemError} from './errors.js'
-import {O_NONBLOCK, close, duplicateCloseOnExec, fcntl, retryInterrupted} from './libc.js'
+import {close, duplicateCloseOnExec, fcntl, retryInterrupted} from './libc.js'
 
-const F_GETFL = 3
-const F_SETFL = 4
 const POSIX_SPAWN_SETSIGDEF = 0x04
 const POSIX_SPAWN_SETSIGMASK = 0x08
 /** More than posix_spawnattr_t needs, 336 bytes in glibc and musl; posix_spawn_file_actions_t is smaller. */

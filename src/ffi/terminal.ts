@@ -1,7 +1,8 @@
 // Asks what is behind a standard stream. Reading process.stderr for it would change the mode of the shared descriptor.
 
+import {POLLOUT} from '../kernel/constants.js'
 import {declareInt} from './declare.js'
-import {POLLOUT, poll} from './libc.js'
+import {poll} from './libc.js'
 
 const callIsatty = declareInt('isatty', ['fd'])
 // Once: each declaration holds memory of koffi's until V8 collects all garbage, and this is asked for each write.

@@ -2,20 +2,26 @@
 
 import {causeOf} from '../causes.js'
 import {UsageError} from '../errors.js'
-import {ERRNO, SystemError, isSystemError} from '../ffi/errors.js'
-import {O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, AT_FDCWD, closeQuietly, openat, readlinkat} from '../ffi/libc.js'
+import {SystemError, isSystemError} from '../ffi/errors.js'
+import {closeQuietly, openat, readlinkat} from '../ffi/libc.js'
 import {fstat, fstatfs} from '../ffi/mount.js'
+import {
+  AT_FDCWD,
+  LINKS_MAX,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  PATH_MAX,
+  PROC_SUPER_MAGIC,
+  SLASH,
+  S_IFLNK,
+  S_IFMT,
+} from '../kernel/constants.js'
+import {ERRNO} from '../kernel/errno.js'
 import {ROOT, absolute, components, display, isAbsolute, join, parent} from './path-bytes.js'
 import {isIn, isSystem} from './system-directories.js'
 
-const PATH_MAX = 4096
-const SLASH = 0x2f
-/** MAXSYMLINKS of include/linux/namei.h. */
-const LINKS_MAX = 40
-const S_IFMT = 0o170_000
-const S_IFLNK = 0o120_000
-/** include/uapi/linux/magic.h */
-const PROC_SUPER_MAGIC = 0x9fa0
 const DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC
 
 /** A symbolic link on the way, in a directory that a container could have written. */

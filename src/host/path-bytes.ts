@@ -1,8 +1,7 @@
 // Absolute paths as bytes: the kernel's names need not be UTF-8, so no string function touches them.
 
 import {UsageError} from '../errors.js'
-
-const SEPARATOR = 0x2f
+import {SLASH} from '../kernel/constants.js'
 
 export const ROOT = Buffer.from('/')
 
@@ -11,7 +10,7 @@ export function components(path: Buffer): readonly Buffer[] {
   const parts: Buffer[] = []
   let start = 0
   for (let index = 0; index <= path.length; index++) {
-    if (index < path.length && path[index] !== SEPARATOR) continue
+    if (index < path.length && path[index] !== SLASH) continue
     if (index > start) parts.push(path.subarray(start, index))
     start = index + 1
   }
@@ -19,12 +18,12 @@ export function components(path: Buffer): readonly Buffer[] {
 }
 
 export function isAbsolute(path: Buffer): boolean {
-  return path[0] === SEPARATOR
+  return path[0] === SLASH
 }
 
 export function join(directory: Buffer, ...names: readonly Buffer[]): Buffer {
   return names.reduce<Buffer>(
-    (path, name) => Buffer.concat(path.at(-1) === SEPARATOR ? [path, name] : [path, ROOT, name]),
+    (path, name) => Buffer.concat(path.at(-1) === SLASH ? [path, name] : [path, ROOT, name]),
     directory,
   )
 }
@@ -36,7 +35,7 @@ export function absolute(path: Buffer, directory: Buffer): Buffer {
 
 /** Of a path in normal form; the parent of `/` is `/`. */
 export function parent(path: Buffer): Buffer {
-  const slash = path.lastIndexOf(SEPARATOR)
+  const slash = path.lastIndexOf(SLASH)
   return slash <= 0 ? ROOT : path.subarray(0, slash)
 }
 

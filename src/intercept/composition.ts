@@ -1,15 +1,16 @@
 // A policy, and all that comes of it: which families are on, which calls they take part in, how each call is decided,
 // and the two filters. run, exec, explain, check and the engine take it from here, so that they can not differ.
 
+import {MACHINE_ABIS} from '../kernel/abi.js'
+import type {Abi} from '../kernel/abi.js'
 import {combine} from './combine.js'
 import type {Part} from './combine.js'
-import type {Abi, AnyCall, AnyFamily, Arguments} from './family.js'
+import type {AnyCall, AnyFamily, Arguments} from './family.js'
 import {FAMILIES} from './families/index.js'
 import type {Program} from './filter/bpf.js'
 import {denyFilter, denyRules, notifyFilter} from './filter/filter.js'
 import type {ConfiguredDenial, Rule} from './filter/filter.js'
 import type {Policy} from './policy.js'
-import {machineAbis} from '../kernel/calls/index.js'
 
 export interface CompositionRequest {
   readonly policy: Policy
@@ -53,7 +54,7 @@ export class Composition {
 
   /** @throws Error where a family declares a call twice, or families declare calls that can't be one */
   constructor(request: CompositionRequest) {
-    const {policy, rootless, families = FAMILIES, abis = machineAbis(process.arch)} = request
+    const {policy, rootless, families = FAMILIES, abis = MACHINE_ABIS} = request
     this.#request = request
     this.policy = policy
     this.rootless = rootless

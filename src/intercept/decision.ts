@@ -1,6 +1,7 @@
 // One decision as it travels from a worker to the log. Rendering is src/render's.
 
-import type {Abi, ManifestEntry} from './family.js'
+import type {Abi} from '../kernel/abi.js'
+import type {ManifestEntry} from './family.js'
 import type {Hint} from './hint.js'
 
 export type Outcome = 'continued' | 'emulated' | 'failed' | 'refused'

@@ -1,5 +1,6 @@
 // What a family of intercepted calls declares. One folder in families/ for each; the engine does the rest.
 
+import type {Abi} from '../kernel/abi.js'
 import type {ContainerDescription} from './container.js'
 import type {FlagValues} from '../flag.js'
 import type {CheckCircumstances, Service, Unsupported} from './finding.js'
@@ -7,7 +8,6 @@ import type {Hint} from './hint.js'
 import type {Policy, PolicyDeclaration} from './policy.js'
 import type {Preparation, PreparationRequest} from './preparation.js'
 
-export type Abi = 'aarch64' | 'arm' | 'i386' | 'x32' | 'x86_64'
 export type ArgumentIndex = 0 | 1 | 2 | 3 | 4 | 5
 export type Json = boolean | number | string | null | readonly Json[] | {readonly [key: string]: Json}
 

@@ -1,10 +1,13 @@
-// Device numbers as system calls and policies write them. Pure; see device.ts for what asks the host.
+// Device numbers as system calls and policies write them.
 
-/** A device node as a policy names it. */
-export interface Device {
-  readonly type: 'b' | 'c'
+export interface DeviceNumber {
   readonly major: number
   readonly minor: number
+}
+
+/** A device node as a policy names it. */
+export interface Device extends DeviceNumber {
+  readonly type: 'b' | 'c'
 }
 
 /**
@@ -42,11 +45,6 @@ const CHARACTER_DEVICES: ReadonlyMap<number, string> = new Map([
 /** Highest numbers of a dev_t in the kernel: 12 bits of major, 20 of minor. */
 export const MAX_MAJOR = 0xfff
 export const MAX_MINOR = 0xf_ffff
-
-export interface DeviceNumber {
-  readonly major: number
-  readonly minor: number
-}
 
 /** The 32-bit `dev` argument of mknod(2): new_decode_dev() in the kernel's kdev_t.h. */
 export function decodeDevice(dev: number): DeviceNumber {

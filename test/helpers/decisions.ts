@@ -1,7 +1,7 @@
 // Decisions and a vocabulary for tests of what is rendered.
 
+import {errnoName} from '../../src/kernel/errno.js'
 import type {StartSummary} from '../../src/container/run-options.js'
-import {errnoName} from '../../src/ffi/errors.js'
 import {dev, dirFd, mode, path} from '../../src/intercept/caller/argument-kinds.js'
 import type {Decision} from '../../src/intercept/decision.js'
 import type {Vocabulary} from '../../src/render/trace.js'

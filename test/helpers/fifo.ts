@@ -1,6 +1,7 @@
 // Node itself makes no FIFO.
 
-import {AT_FDCWD, mknodat} from '../../src/ffi/libc.js'
+import {mknodat} from '../../src/ffi/libc.js'
+import {AT_FDCWD} from '../../src/kernel/constants.js'
 
 const S_IFIFO = 0o010_000
 

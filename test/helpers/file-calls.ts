@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 
+import {DEFAULT_DEVICES} from '../../src/kernel/device-numbers.js'
 import type {FilesystemStep} from '../../src/container/plan.js'
 import type {Decision} from '../../src/intercept/decision.js'
-import {DEFAULT_DEVICES} from '../../src/intercept/families/mknod/device.js'
 import {buildTestProgram, runIntercepted} from './intercepted.js'
 
 /** Arguments of its mknod: mode, major, minor. */

@@ -2,13 +2,15 @@
 
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import {ABIS, MACHINE_ABIS, X32_SYSCALL_BIT} from '../../src/kernel/abi.js'
+import type {Abi} from '../../src/kernel/abi.js'
 import {actionOf, encode} from '../../src/intercept/filter/bpf.js'
 import type {Action, Instruction} from '../../src/intercept/filter/bpf.js'
 import {InvalidProgram, checkProgram, runProgram} from '../../src/intercept/filter/bpf-vm.js'
 import {compileFilter, denyFilter} from '../../src/intercept/filter/filter.js'
 import type {Rule} from '../../src/intercept/filter/filter.js'
-import type {Abi, Comparison} from '../../src/intercept/family.js'
-import {AUDIT_ARCH, X32_SYSCALL_BIT, machineAbis, syscallNumber} from '../../src/kernel/calls/index.js'
+import type {Comparison} from '../../src/intercept/family.js'
+import {syscallNumber} from '../../src/kernel/calls/index.js'
 import {askKernel, buildLoader} from '../helpers/filter-loader.js'
 import type {LoaderCall} from '../helpers/filter-loader.js'
 
@@ -49,7 +51,7 @@ function number(abi: Abi, index: number): number {
 
 /** What the kernel would return for an unused number. */
 function predict(instructions: readonly Instruction[], abi: Abi, asked: LoaderCall): number {
-  const data = {number: asked.number, arch: AUDIT_ARCH[abi], instructionPointer: 0n, arguments: asked.registers}
+  const data = {number: asked.number, arch: ABIS[abi].auditArch, instructionPointer: 0n, arguments: asked.registers}
   const action = actionOf(runProgram(instructions, data).value)
   return action.kind === 'errno' ? -action.errno : -ENOSYS
 }
@@ -64,7 +66,7 @@ describe('filters in the kernel', () => {
     const probe: LoaderCall = {legacy: true, number: FIRST_UNUSED, registers: []}
     const [answer] = askKernel(loader, [{bytes: compileFilter([]).bytes, calls: [probe]}])
     const legacy = process.arch === 'x64' && answer?.results[0] === -ENOSYS
-    abis = machineAbis(process.arch).filter((abi) => abi !== 'arm' && (abi !== 'i386' || legacy))
+    abis = MACHINE_ABIS.filter((abi) => abi !== 'arm' && (abi !== 'i386' || legacy))
   })
 
   it('answer as our machine says, on every ABI', () => {
@@ -126,7 +128,12 @@ describe('filters in the kernel', () => {
       if (!valid) continue
       accepted++
       const native = abis[0]!
-      const data = {number: asked.number, arch: AUDIT_ARCH[native], instructionPointer: 0n, arguments: asked.registers}
+      const data = {
+        number: asked.number,
+        arch: ABIS[native].auditArch,
+        instructionPointer: 0n,
+        arguments: asked.registers,
+      }
       const {path, value} = runProgram(instructions, data)
       // The instruction pointer differs, and with it what a program makes of it.
       if (path.some((at) => instructions[at]?.code === 0x20 && [8, 12].includes(instructions[at].k))) continue

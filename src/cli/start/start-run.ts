@@ -2,14 +2,14 @@
 // that a run needs is imported at once, since each import on the way costs milliseconds.
 
 import {ownEnvironment} from '../../container/launch/process-args.js'
-import type {Entry} from '../../container/userns/reexecute.js'
 import {runContainer} from '../../container/run.js'
-import {Composition} from '../../intercept/composition.js'
-import {errnoName} from '../../ffi/errors.js'
+import type {Entry} from '../../container/userns/reexecute.js'
 import {isRawTerminal, isReady, isTerminal} from '../../ffi/terminal.js'
+import {Composition} from '../../intercept/composition.js'
+import {errnoName} from '../../kernel/errno.js'
 import {openReport} from '../../render/report.js'
-import {leave} from './leave.js'
 import {configureRun} from '../line/run-line.js'
+import {leave} from './leave.js'
 
 /**
  * Does not come back, except with false when help was asked for. `words` follow `interceptor run`; `entry` tells how an

@@ -1,9 +1,21 @@
 // Extended attributes of one file as records of a pax archive, in the words that GNU tar, bsdtar and containers read.
 
-import {ERRNO, SystemError} from '../../ffi/errors.js'
+import {SystemError} from '../../ffi/errors.js'
 import {lgetxattr, llistxattr} from '../../ffi/libc.js'
 import {OVERRIDE_STAT} from '../../intercept/families/mknod/override-stat.js'
 import {RECORDED_PREFIX} from '../../intercept/families/setxattr/policy.js'
+import {ERRNO} from '../../kernel/errno.js'
+import {
+  ACL_ENTRY_BYTES,
+  ACL_GROUP,
+  ACL_GROUP_OBJ,
+  ACL_HEADER_BYTES,
+  ACL_MASK,
+  ACL_OTHER,
+  ACL_USER,
+  ACL_USER_OBJ,
+  ACL_VERSION,
+} from '../../kernel/names/acl.js'
 import type {PaxRecord} from './tar-format.js'
 
 export interface Attribute {
@@ -21,20 +33,15 @@ const ACLS: Readonly<Record<string, string>> = {
   'system.posix_acl_access': 'SCHILY.acl.access',
   'system.posix_acl_default': 'SCHILY.acl.default',
 }
-/** include/uapi/linux/posix_acl_xattr.h */
 const TRUSTED = 'trusted.'
-const ACL_VERSION = 2
-const ACL_ENTRY = 8
 const ACL_TAGS: Readonly<Record<number, string>> = {
-  1: 'user',
-  2: 'user',
-  4: 'group',
-  8: 'group',
-  16: 'mask',
-  32: 'other',
+  [ACL_USER_OBJ]: 'user',
+  [ACL_USER]: 'user',
+  [ACL_GROUP_OBJ]: 'group',
+  [ACL_GROUP]: 'group',
+  [ACL_MASK]: 'mask',
+  [ACL_OTHER]: 'other',
 }
-const ACL_USER = 2
-const ACL_GROUP = 8
 /** include/uapi/linux/capability.h: the revision is the highest byte of the first word. */
 const CAPABILITY_REVISION_2 = 0x02
 const CAPABILITY_REVISION_3 = 0x03
@@ -90,10 +97,14 @@ export function attributeRecords(
 
 /** acl_to_text(3) in its short form, with numbers. undefined for what is no list. */
 export function aclText(value: Buffer, ids: ExportIds): string | undefined {
-  if (value.length < 4 || value.readUInt32LE(0) !== ACL_VERSION || (value.length - 4) % ACL_ENTRY !== 0)
+  if (
+    value.length < ACL_HEADER_BYTES ||
+    value.readUInt32LE(0) !== ACL_VERSION ||
+    (value.length - ACL_HEADER_BYTES) % ACL_ENTRY_BYTES !== 0
+  )
     return undefined
   const entries: string[] = []
-  for (let at = 4; at < value.length; at += ACL_ENTRY) {
+  for (let at = ACL_HEADER_BYTES; at < value.length; at += ACL_ENTRY_BYTES) {
     const [tag, permissions, id] = [value.readUInt16LE(at), value.readUInt16LE(at + 2), value.readUInt32LE(at + 4)]
     const name = ACL_TAGS[tag]
     if (name === undefined) return undefined

@@ -5,19 +5,20 @@ import {closeSync, constants, openSync} from 'node:fs'
 import {LaunchError, UsageError} from '../../errors.js'
 import {SystemError} from '../../ffi/errors.js'
 import {close} from '../../ffi/libc.js'
-import {RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV, openat2} from '../../ffi/mount.js'
+import {openat2} from '../../ffi/mount.js'
+import {openNamedIfThere} from '../../host/open.js'
+import {absolute, below, components, display} from '../../host/path-bytes.js'
 import {idInside} from '../../intercept/caller/id-map.js'
+import {O_CLOEXEC, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV} from '../../kernel/constants.js'
 import type {Device} from '../../kernel/device-numbers.js'
+import {thisHost} from '../filesystem/host.js'
+import {resolveOnHost} from '../filesystem/mount-points.js'
+import type {NamedPlaces} from '../filesystem/named-places.js'
+import type {FilesystemStep} from '../plan.js'
+import type {IdMaps} from '../userns/idmap.js'
 import type {ExportIds} from './attributes.js'
 import {ExportOutput} from './output.js'
 import {exportTree} from './tree.js'
-import {openNamedIfThere} from '../../host/open.js'
-import {thisHost} from '../filesystem/host.js'
-import type {NamedPlaces} from '../filesystem/named-places.js'
-import type {IdMaps} from '../userns/idmap.js'
-import {resolveOnHost} from '../filesystem/mount-points.js'
-import {absolute, below, components, display} from '../../host/path-bytes.js'
-import type {FilesystemStep} from '../plan.js'
 
 export interface ExportRequest {
   /** `-` is standard output. */
@@ -120,7 +121,7 @@ export class Export {
     const {O_DIRECTORY, O_RDONLY} = constants
     const resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV
     try {
-      return openat2(this.#base, this.#rest, O_RDONLY | O_DIRECTORY | 0o2000000, 0, resolve)
+      return openat2(this.#base, this.#rest, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, resolve)
     } catch (cause) {
       if (!(cause instanceof SystemError)) throw cause
       throw new LaunchError(`cannot export ${this.#shown}`, {

@@ -3,18 +3,18 @@
 import {randomBytes} from 'node:crypto'
 import {accessSync, closeSync, constants, fstatSync, openSync, renameSync, unlinkSync, writeSync} from 'node:fs'
 
-import {isTerminal} from '../../ffi/terminal.js'
 import {LaunchError, UsageError} from '../../errors.js'
-import {AT_FDCWD, AT_SYMLINK_FOLLOW, O_DIRECTORY, POLLOUT, linkat, poll} from '../../ffi/libc.js'
+import {linkat, poll} from '../../ffi/libc.js'
+import {isTerminal} from '../../ffi/terminal.js'
 import {openNamedFile, pathOf} from '../../host/open.js'
 import {display} from '../../host/path-bytes.js'
 import {isIn} from '../../host/system-directories.js'
 import {pathOfDescriptor} from '../../intercept/caller/descriptor-path.js'
+import {AT_FDCWD, AT_SYMLINK_FOLLOW, O_TMPFILE, POLLOUT} from '../../kernel/constants.js'
 
 const STANDARD_OUTPUT = 1
 const CHUNK = 256 * 1024
 /** open(2): with the bit of O_DIRECTORY, so that old kernels refuse it. */
-const O_TMPFILE = 0o20_000_000 | O_DIRECTORY
 
 /** A regular file is written beside its place, in a directory that was opened before the container could move it. */
 interface Place {

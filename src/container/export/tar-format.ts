@@ -3,6 +3,8 @@
 
 import {Header} from 'tar/header'
 
+import {PERMISSIONS} from '../../kernel/constants.js'
+
 export type TarType =
   'BlockDevice' | 'CharacterDevice' | 'Directory' | 'ExtendedHeader' | 'FIFO' | 'File' | 'Link' | 'SymbolicLink'
 
@@ -31,9 +33,9 @@ export interface PaxRecord {
 }
 
 export const BLOCK = 512
-const NAME_MAX = 100
+const NAME_BYTES = 100
 /** Prefix, slash and name of a header block; what is longer never fits in, and the search for a slash takes long. */
-const PATH_MAX = 256
+const HEADER_PATH_BYTES = 256
 const OCTAL_ID_MAX = 0o7777777
 const OCTAL_SIZE_MAX = 0o77777777777
 const ZEROS = Buffer.alloc(BLOCK)
@@ -45,7 +47,7 @@ export function headerBlocks(entry: TarEntry): Buffer {
   const header = block({...entry, path})
   if (records.length === 0) return header
   const body = Buffer.concat(records.map(record))
-  const name = Buffer.from(`PaxHeaders/${plain(entry.path).split('/').at(-1) ?? ''}`.slice(0, NAME_MAX - 1))
+  const name = Buffer.from(`PaxHeaders/${plain(entry.path).split('/').at(-1) ?? ''}`.slice(0, NAME_BYTES - 1))
   const extended: TarEntry = {
     path: name,
     type: 'ExtendedHeader',
@@ -89,9 +91,9 @@ function ownRecords({uid, gid, size, mtime, link}: TarEntry, path: Buffer): read
 function block({path, type, mode, uid, gid, size, mtime, major = 0, minor = 0, link}: TarEntry): Buffer {
   const bytes = Buffer.alloc(BLOCK)
   const header = new Header({
-    path: plain(path.length > PATH_MAX ? path.subarray(0, NAME_MAX - 1) : path),
+    path: plain(path.length > HEADER_PATH_BYTES ? path.subarray(0, NAME_BYTES - 1) : path),
     type,
-    mode: mode & 0o7777,
+    mode: mode & PERMISSIONS,
     uid: Math.min(uid, OCTAL_ID_MAX),
     gid: Math.min(gid, OCTAL_ID_MAX),
     // Above eight gigabytes this is written in base 256, beside the record.
@@ -101,7 +103,7 @@ function block({path, type, mode, uid, gid, size, mtime, major = 0, minor = 0, l
     devmin: minor,
     uname: '',
     gname: '',
-    ...(link === undefined ? {} : {linkpath: plain(link).slice(0, NAME_MAX)}),
+    ...(link === undefined ? {} : {linkpath: plain(link).slice(0, NAME_BYTES)}),
   })
   header.encode(bytes, 0)
   return bytes
@@ -116,7 +118,7 @@ function record({key, value}: PaxRecord): Buffer {
 }
 
 function fits(name: Buffer): boolean {
-  return name.length < NAME_MAX && name.every((byte) => byte >= 0x20 && byte < 0x7f)
+  return name.length < NAME_BYTES && name.every((byte) => byte >= 0x20 && byte < 0x7f)
 }
 
 /** For the header block, where a record tells the real name. */

@@ -1,16 +1,18 @@
 // A directory tree as an archive, entry by entry, with owners, nodes and attributes as the container has them.
 
-import {closeSync, constants, fstatSync, openSync, readlinkSync, readSync} from 'node:fs'
+import {closeSync, constants, fstatSync, openSync, readSync, readlinkSync} from 'node:fs'
 import type {BigIntStats} from 'node:fs'
 
 import {LaunchError} from '../../errors.js'
-import {ERRNO, SystemError} from '../../ffi/errors.js'
+import {SystemError} from '../../ffi/errors.js'
 import {lseek} from '../../ffi/libc.js'
-import {formatDevice, sameDevice} from '../../kernel/device-numbers.js'
 import {splitDevice} from '../../intercept/families/mknod/device.js'
 import {OVERRIDE_STAT, parseOverrideStat} from '../../intercept/families/mknod/override-stat.js'
 import type {RecordedNode} from '../../intercept/families/mknod/override-stat.js'
+import {PERMISSIONS} from '../../kernel/constants.js'
+import {formatDevice, sameDevice} from '../../kernel/device-numbers.js'
 import type {Device} from '../../kernel/device-numbers.js'
+import {ERRNO} from '../../kernel/errno.js'
 import {attributeRecords, readAttributes} from './attributes.js'
 import type {Attribute, AttributeOptions, ExportIds} from './attributes.js'
 import type {ExportOutput} from './output.js'
@@ -228,7 +230,7 @@ class TreeWriter {
 
   #owner({mode, uid, gid}: BigIntStats): {readonly mode: number; readonly uid: number; readonly gid: number} {
     const {ids} = this.#options
-    return {mode: Number(mode) & 0o7777, uid: ids.uid(Number(uid)), gid: ids.gid(Number(gid))}
+    return {mode: Number(mode) & PERMISSIONS, uid: ids.uid(Number(uid)), gid: ids.gid(Number(gid))}
   }
 
   /** The container can have written any such attribute: it stands for a device only where that is allowlisted. */

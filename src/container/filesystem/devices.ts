@@ -2,12 +2,12 @@
 
 import {readlinkSync, statSync} from 'node:fs'
 
-import {isTerminal} from '../../ffi/terminal.js'
 import {UsageError} from '../../errors.js'
+import {isTerminal} from '../../ffi/terminal.js'
+import {display} from '../../host/path-bytes.js'
+import type {DeviceRule} from '../../intercept/preparation.js'
 import {decodeDevice} from '../../kernel/device-numbers.js'
 import type {Device} from '../../kernel/device-numbers.js'
-import type {DeviceRule} from '../../intercept/preparation.js'
-import {display} from '../../host/path-bytes.js'
 
 /**
  * What the container's cgroup lets it open of device nodes on the host.

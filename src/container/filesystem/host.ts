@@ -1,6 +1,6 @@
 // What planning the container's file system reads of the host: the small impure half of index.ts.
 
-import {lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats} from 'node:fs'
+import {lstatSync, readFileSync, readdirSync, readlinkSync, type BigIntStats} from 'node:fs'
 
 import {decodeDevice} from '../../kernel/device-numbers.js'
 import type {Device} from '../../kernel/device-numbers.js'

@@ -1,16 +1,17 @@
 // Options and facts of the host -> the steps that build what the container sees. See "What the container sees" in interceptor(1).
 
 import {LaunchError, UsageError} from '../../errors.js'
+import {ROOT, absolute, below, components, display, isAbsolute, join, normal} from '../../host/path-bytes.js'
 import type {IdMapExtent} from '../../intercept/container.js'
-import type {FileFacts, Host} from './host.js'
-import {toContainer, toHost} from '../userns/idmap.js'
 import type {NodeOption} from '../../intercept/preparation.js'
-import {bindNode, bindNodeRequest, deviceRequest, ownNodeRequest} from './node-requests.js'
-import type {BindOption, DeviceOption} from '../run-options.js'
-import {MountPoints, resolveOnHost, SHOWN} from './mount-points.js'
-import type {MountRequest} from './mount-points.js'
-import {absolute, below, components, display, isAbsolute, join, normal, ROOT} from '../../host/path-bytes.js'
+import {OVERFLOW_ID} from '../../kernel/constants.js'
 import type {FilesystemStep, MountFlags} from '../plan.js'
+import type {BindOption, DeviceOption} from '../run-options.js'
+import {toContainer, toHost} from '../userns/idmap.js'
+import type {FileFacts, Host} from './host.js'
+import {MountPoints, SHOWN, resolveOnHost} from './mount-points.js'
+import type {MountRequest} from './mount-points.js'
+import {bindNode, bindNodeRequest, deviceRequest, ownNodeRequest} from './node-requests.js'
 
 export interface FilesystemOptions {
   readonly rootless: boolean
@@ -98,7 +99,7 @@ export function reachableByRoot({
 }: Pick<FilesystemOptions, 'gidMap' | 'rootless' | 'uidMap'>): (facts: FileFacts) => boolean {
   // In a user namespace stat(2) shows unmapped owners as 65534, which may be mapped as well.
   const isMapped = (map: readonly IdMapExtent[], id: number) =>
-    !(rootless && id === 65_534) && toContainer(map, id) !== undefined
+    !(rootless && id === OVERFLOW_ID) && toContainer(map, id) !== undefined
   const [root, wheel] = [toHost(uidMap, 0), toHost(gidMap, 0)]
   return ({uid, gid, mode}) => {
     if (isMapped(uidMap, uid) && isMapped(gidMap, gid)) return true

@@ -2,7 +2,8 @@
 
 import {fstatSync} from 'node:fs'
 
-import {AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, closeQuietly, openat} from '../../ffi/libc.js'
+import {closeQuietly, openat} from '../../ffi/libc.js'
+import {AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH} from '../../kernel/constants.js'
 import {openNamed, pathOf} from '../../host/open.js'
 import {absolute} from '../../host/path-bytes.js'
 import {pathOfDescriptor} from '../../intercept/caller/descriptor-path.js'

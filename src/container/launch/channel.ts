@@ -3,7 +3,8 @@
 import {Socket} from 'node:net'
 
 import {SystemError} from '../../ffi/errors.js'
-import {MSG_NOSIGNAL, POLLIN, close, poll, recv, retryInterrupted, send} from '../../ffi/libc.js'
+import {close, poll, recv, retryInterrupted, send} from '../../ffi/libc.js'
+import {MSG_NOSIGNAL, POLLIN} from '../../kernel/constants.js'
 
 export const MESSAGES = {
   inner: 1,

@@ -1,12 +1,13 @@
 // The words for what interceptor-init reports as a stage, a step and errno. STAGES is in step with enum stage there.
 
-import type {FilesystemStep, LaunchPlan} from '../plan.js'
 import {LaunchError} from '../../errors.js'
+import {errnoText} from '../../ffi/errors.js'
 import {escapeBytes} from '../../intercept/caller/escape.js'
+import {ERRNO, errnoName} from '../../kernel/errno.js'
+import type {FilesystemStep, LaunchPlan} from '../plan.js'
 import {outerContainerHints} from '../userns/entry-advice.js'
 import {ownSurroundings} from '../userns/host-restrictions.js'
 import type {Surroundings} from '../userns/host-restrictions.js'
-import {ERRNO, errnoName, errnoText} from '../../ffi/errors.js'
 
 export const STAGES = [
   'plan',

@@ -4,18 +4,19 @@ import {closeSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync,
 import {constants} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
 
-import type {ContainerDescription, IdMapExtent} from '../../intercept/container.js'
 import {LaunchError} from '../../errors.js'
-import {ERRNO} from '../../ffi/errors.js'
 import {streamPair} from '../../ffi/descriptors.js'
 import {memfd_create, takeDescriptor} from '../../ffi/process.js'
 import {spawn, waitFor} from '../../ffi/spawn.js'
+import type {ContainerDescription, IdMapExtent} from '../../intercept/container.js'
+import {SIGKILL} from '../../kernel/constants.js'
+import {ERRNO} from '../../kernel/errno.js'
+import {helperPath} from '../../native-helper.js'
+import type {LaunchPlan} from '../plan.js'
 import {Channel, MESSAGES} from './channel.js'
 import type {Message} from './channel.js'
-import {helperPath} from '../../native-helper.js'
 import {launchFailure} from './failure.js'
 import {encodePlan} from './native-plan.js'
-import type {LaunchPlan} from '../plan.js'
 
 export {helperPath} from '../../native-helper.js'
 
@@ -53,7 +54,6 @@ export interface LaunchedContainer {
 }
 
 const CLOCK_TICK_MS = 10
-const SIGKILL = 9
 
 /** Time for a signal to reach the whole process group before we ask who got it. */
 const GROUP_SIGNAL_MS = 15

@@ -1,7 +1,14 @@
 // LaunchPlan as the flat blob that interceptor-init maps. In step with native/interceptor-init.h; pure.
 
 import type {IdMapExtent} from '../../intercept/container.js'
+import {S_IFBLK, S_IFCHR} from '../../kernel/constants.js'
 import {encodeDevice} from '../../kernel/device-numbers.js'
+import {
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+} from '../../kernel/names/mount-api.js'
 import type {FilesystemStep, LaunchPlan, MountFlags} from '../plan.js'
 
 const MAGIC = 0x31504e49
@@ -28,9 +35,6 @@ const RECORDS = {
   node: 17,
 } as const
 
-const S_IFCHR = 0o020_000
-const S_IFBLK = 0o060_000
-
 const IDMAP = 1
 const RECURSIVE = 2
 const INSIDE = 4
@@ -39,12 +43,6 @@ const PLAN_NETWORK_NONE = 1
 const PLAN_WAIT_KILLABLE = 2
 const PLAN_ROOTLESS = 4
 const PLAN_SPAWNER = 8
-
-// include/uapi/linux/mount.h
-const MOUNT_ATTR_RDONLY = 1
-const MOUNT_ATTR_NOSUID = 2
-const MOUNT_ATTR_NODEV = 4
-const MOUNT_ATTR_NOEXEC = 8
 
 /** Group that owns terminals wherever /dev/pts is set up (devpts in the kernel's documentation, FHS). */
 const TTY_GID = 5

@@ -1,12 +1,13 @@
 // The words for a user namespace that could not be entered, or only with one id: the cause, and what would mend it.
 
 import {UnavailableError} from '../../errors.js'
-import {ERRNO, SystemError} from '../../ffi/errors.js'
+import {SystemError} from '../../ffi/errors.js'
+import {ERRNO} from '../../kernel/errno.js'
 import {helperPath} from '../../native-helper.js'
-import {freeRange, readIdSources} from './idmap.js'
-import type {Entry, SingleReason} from './reexecute.js'
 import {ownSurroundings} from './host-restrictions.js'
 import type {Surroundings} from './host-restrictions.js'
+import {freeRange, readIdSources} from './idmap.js'
+import type {Entry, SingleReason} from './reexecute.js'
 
 /** Throws where the user namespace could not be entered, or is worth nothing. */
 export function requireEntered(entry: Entry, read = ownSurroundings): void {

@@ -1,8 +1,10 @@
 // Which ids of the host the container's ids are: read, chosen, checked, converted and written. See user_namespaces(7).
 
 import {readFileSync} from 'node:fs'
+
 import {LaunchError, UsageError} from '../../errors.js'
 import type {IdMapExtent} from '../../intercept/container.js'
+import {OVERFLOW_ID} from '../../kernel/constants.js'
 
 /** A range of ids of the host that may be used in maps (subuid(5)). */
 export interface IdRange {
@@ -35,8 +37,6 @@ const ID_LIMIT = 0xffff_ffff
 
 /** UID_GID_MAP_MAX_EXTENTS of include/linux/user_namespace.h, Linux 4.15. */
 const MAX_EXTENTS = 340
-
-const OVERFLOW_ID = 65_534
 
 export function readIdSources(): IdSources {
   return {

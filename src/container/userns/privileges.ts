@@ -3,6 +3,8 @@
 import {readFileSync} from 'node:fs'
 
 import type {IdMapExtent} from '../../intercept/container.js'
+import {CAP, holdsAll} from '../../kernel/capabilities.js'
+import type {Capability} from '../../kernel/capabilities.js'
 import {isInitialUserNamespace, parseProcIdMap} from './idmap.js'
 
 export interface Standing {
@@ -16,19 +18,6 @@ export interface Standing {
   readonly isFiltered: boolean
   readonly noNewPrivileges: boolean
 }
-
-/** include/uapi/linux/capability.h */
-const CAPABILITIES = {
-  DAC_OVERRIDE: 1,
-  SETGID: 6,
-  SETUID: 7,
-  SYS_PTRACE: 19,
-  SYS_ADMIN: 21,
-  MKNOD: 27,
-  SETFCAP: 31,
-} as const
-
-type Capability = keyof typeof CAPABILITIES
 
 export function ownStanding(): Standing {
   const status = readFileSync('/proc/self/status', 'latin1')
@@ -45,7 +34,7 @@ export function ownStanding(): Standing {
 }
 
 export function holds({capabilities}: Pick<Standing, 'capabilities'>, ...wanted: readonly Capability[]): boolean {
-  return wanted.every((name) => (capabilities >> BigInt(CAPABILITIES[name])) % 2n === 1n)
+  return holdsAll(capabilities, ...wanted.map((name) => CAP[name]))
 }
 
 /**

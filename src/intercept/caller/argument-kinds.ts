@@ -1,14 +1,17 @@
 // The kinds of arguments that intercepted calls declare: how a register is read from the caller and shown.
 
-import {escapeBytes, jsonBytes, quote} from './escape.js'
+import {AT_FDCWD, PATH_MAX} from '../../kernel/constants.js'
+import {decodeDevice} from '../../kernel/device-numbers.js'
+import {showMode} from '../../kernel/names/files.js'
+import {showFlags} from '../../kernel/names/flag-table.js'
+import type {FlagTable} from '../../kernel/names/flag-table.js'
 import type {Argument, ArgumentIndex, Json} from '../family.js'
+import {escapeBytes, jsonBytes, quote} from './escape.js'
 
 export {escapeBytes, jsonBytes, quote}
 
-const PATH_MAX = 4096
-const AT_FDCWD = -100
 /** Bytes of a buffer that a log line shows. */
-const SHOWN_BYTES_MAX = 64
+export const SHOWN_BYTES_MAX = 64
 
 /** A descriptor that paths are relative to. */
 export function dirFd(index: ArgumentIndex): Argument<number> {
@@ -90,16 +93,6 @@ export function buffer(index: ArgumentIndex, lengthIndex: ArgumentIndex, limit: 
   }
 }
 
-const FILE_TYPES: Readonly<Record<number, string>> = {
-  0o010000: 'S_IFIFO',
-  0o020000: 'S_IFCHR',
-  0o040000: 'S_IFDIR',
-  0o060000: 'S_IFBLK',
-  0o100000: 'S_IFREG',
-  0o120000: 'S_IFLNK',
-  0o140000: 'S_IFSOCK',
-}
-
 /** umode_t: the kernel looks at 16 bits. */
 export function mode(index: ArgumentIndex): Argument<number> {
   return {
@@ -110,36 +103,17 @@ export function mode(index: ArgumentIndex): Argument<number> {
   }
 }
 
-/** `S_IFCHR|0666`. */
-export function showMode(value: number): string {
-  const type = value & 0o170000
-  const permissions = `0${(value & 0o7777).toString(8).padStart(3, '0')}`
-  return type === 0 ? permissions : `${FILE_TYPES[type] ?? `0${type.toString(8)}`}|${permissions}`
-}
-
 /** A device number as mknod(2) takes it: unsigned int, new_decode_dev(). */
 export function dev(index: ArgumentIndex): Argument<number> {
   return {
     index,
     read: (registers) => registers.uint32(index),
-    show: (value) => `makedev(${deviceMajor(value)}, ${deviceMinor(value)})`,
-    json: (value) => ({major: deviceMajor(value), minor: deviceMinor(value)}),
+    show: (value) => {
+      const {major, minor} = decodeDevice(value)
+      return `makedev(${major}, ${minor})`
+    },
+    json: (value) => ({...decodeDevice(value)}),
   }
-}
-
-export function deviceMajor(value: number): number {
-  return (value & 0xfff00) >>> 8
-}
-
-export function deviceMinor(value: number): number {
-  return (value & 0xff) | ((value >>> 12) & 0xfff00)
-}
-
-export interface FlagTable {
-  /** Shown for bits that have no name: `0x40 /* MS_??? *\/`. */
-  readonly prefix: string
-  /** Name -> value, in the order in which they are shown. A name for 0 is shown where nothing is set. */
-  readonly names: Readonly<Record<string, number>>
 }
 
 /** unsigned int of flags. Bits without a name are shown, never dropped. */
@@ -150,20 +124,6 @@ export function flags(index: ArgumentIndex, table: FlagTable): Argument<number> 
     show: (value) => showFlags(value, table),
     json: (value) => value,
   }
-}
-
-export function showFlags(value: number, table: FlagTable): string {
-  const shown: string[] = []
-  let rest = value >>> 0
-  for (const [name, bits] of Object.entries(table.names)) {
-    const unsigned = bits >>> 0
-    if (unsigned !== 0 && (rest & unsigned) >>> 0 === unsigned) {
-      shown.push(name)
-      rest = (rest & ~unsigned) >>> 0
-    } else if (unsigned === 0 && value === 0) shown.push(name)
-  }
-  if (rest !== 0) shown.push(`0x${rest.toString(16)} /* ${table.prefix}??? */`)
-  return shown.length === 0 ? '0' : shown.join('|')
 }
 
 function showAddress(value: number): string {

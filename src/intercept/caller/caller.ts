@@ -1,26 +1,26 @@
 // The thread that made a call: its identity, its memory, its paths and what is done with its rights.
 
-import {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, capabilityMask} from '../../ffi/credentials.js'
-import {ERRNO, SystemError, isSystemError} from '../../ffi/errors.js'
+import {SystemError, isSystemError} from '../../ffi/errors.js'
+import {FixedMemory, close, openat, pidfd_getfd, pidfd_open, readlinkInto, shareDescriptors} from '../../ffi/libc.js'
+import type {ProcessMemory} from '../../ffi/memory.js'
+import {fstat} from '../../ffi/mount.js'
+import type {Abi} from '../../kernel/abi.js'
+import {CAP, capabilityMask} from '../../kernel/capabilities.js'
 import {
   AT_FDCWD,
-  FixedMemory,
+  DOT,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
   PIDFD_THREAD,
-  close,
-  openat,
-  pidfd_getfd,
-  pidfd_open,
-  readlinkInto,
-  shareDescriptors,
-} from '../../ffi/libc.js'
-import type {ProcessMemory} from '../../ffi/memory.js'
-import {fstat} from '../../ffi/mount.js'
+  SLASH,
+  ZERO,
+} from '../../kernel/constants.js'
+import {ERRNO} from '../../kernel/errno.js'
 import type {ContainerDescription} from '../container.js'
+import type {Caller, CallerCredentials, CallerFacts, CallerMemory, ParentDirectory} from '../family.js'
 import {idInside, isMapped} from './id-map.js'
 import type {ThreadIdentity} from './identity.js'
 import {procDirectory} from './proc.js'
@@ -28,7 +28,6 @@ import {resolve, resolveParent} from './resolve.js'
 import type {Place} from './resolve.js'
 import type {StatusReader} from './status-reader.js'
 import type {ThreadStatus} from './status.js'
-import type {Abi, Caller, CallerCredentials, CallerFacts, CallerMemory, ParentDirectory} from '../family.js'
 
 /** The notification is no longer valid: the caller died, or was interrupted, and nobody waits for an answer. */
 export class CallerGone extends Error {
@@ -48,12 +47,9 @@ export interface CallerContext {
   readonly pidColumn: number
 }
 
-const DAC_CAPABILITIES = capabilityMask(CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)
+const DAC_CAPABILITIES = capabilityMask(CAP.DAC_OVERRIDE, CAP.DAC_READ_SEARCH)
 const OWN_DESCRIPTOR = /^\/proc\/(?:self|thread-self)\/fd\/(0|[1-9][0-9]{0,8})$/
 
-const SLASH = 0x2f
-const DOT = 0x2e
-const ZERO = 0x30
 /** `user:[4026531837]`, as proc_ns_readlink() has it. */
 const NAMESPACE_LINK = 'user:['.length
 const link = new FixedMemory(64)

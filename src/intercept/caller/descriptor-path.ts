@@ -1,9 +1,9 @@
 // The path of an open descriptor as its container's own root sees it, for logs and manifests: never to be opened.
 
-import {ERRNO, isSystemError} from '../../ffi/errors.js'
-import {AT_FDCWD, readlinkat} from '../../ffi/libc.js'
-
-const PATH_MAX = 4096
+import {isSystemError} from '../../ffi/errors.js'
+import {readlinkat} from '../../ffi/libc.js'
+import {AT_FDCWD, PATH_MAX} from '../../kernel/constants.js'
+import {ERRNO} from '../../kernel/errno.js'
 
 /** Empty where the path is longer than a page, at which d_path() gives up. */
 export function pathOfDescriptor(fd: number): Buffer {

@@ -1,9 +1,7 @@
 // Ids between the container and the supervisor's user namespace. Pure.
 
+import {OVERFLOW_ID} from '../../kernel/constants.js'
 import type {IdMapExtent} from '../container.js'
-
-/** /proc/sys/kernel/overflowuid's default: what the kernel shows for ids that have no mapping. */
-const OVERFLOW_ID = 65_534
 
 /** The container's id for one of the supervisor's; the overflow id where there is none, as from_kuid_munged(). */
 export function idInside(map: readonly IdMapExtent[], outside: number): number {

@@ -1,14 +1,7 @@
 // Whose rights this thread acts with: at rest few capabilities and the supervisor's ids, the caller's for one action.
 
 import {
-  CAP_DAC_READ_SEARCH,
-  CAP_SETGID,
-  CAP_SETUID,
-  CAP_SYS_ADMIN,
-  CAP_SYS_CHROOT,
-  CAP_SYS_PTRACE,
   CapabilityState,
-  capabilityMask,
   capget,
   getfsgid,
   getfsuid,
@@ -19,8 +12,9 @@ import {
   setgroups,
   umask,
 } from '../../ffi/credentials.js'
-import {AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_CLOEXEC, O_DIRECTORY, O_PATH} from '../../ffi/libc.js'
 import {abort, chroot, fchdir, openat, setns, unshare} from '../../ffi/libc.js'
+import {CAP, capabilityMask} from '../../kernel/capabilities.js'
+import {AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_CLOEXEC, O_DIRECTORY, O_PATH} from '../../kernel/constants.js'
 
 /** The part of a caller's credentials that files are made and looked up with. */
 export interface FileCredentials {
@@ -31,8 +25,8 @@ export interface FileCredentials {
 }
 
 /** /proc/TID and process memory: PTRACE. Ids: SETUID, SETGID. Other mount namespaces: ADMIN, CHROOT. */
-const REST_CAPABILITIES = capabilityMask(CAP_SYS_PTRACE, CAP_SETUID, CAP_SETGID, CAP_SYS_ADMIN, CAP_SYS_CHROOT)
-const SEARCH = capabilityMask(CAP_DAC_READ_SEARCH)
+const REST_CAPABILITIES = capabilityMask(CAP.SYS_PTRACE, CAP.SETUID, CAP.SETGID, CAP.SYS_ADMIN, CAP.SYS_CHROOT)
+const SEARCH = capabilityMask(CAP.DAC_READ_SEARCH)
 
 /**
  * Changes this thread for good: its own root, cwd and umask (unshare(CLONE_FS)), no capability changes by id changes,

@@ -1,6 +1,7 @@
 // The host's /proc as a descriptor: paths below it are found whoever's ids this thread wears, and are shorter to walk.
 
-import {AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, openat} from '../../ffi/libc.js'
+import {openat} from '../../ffi/libc.js'
+import {AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH} from '../../kernel/constants.js'
 
 let opened: number | undefined
 

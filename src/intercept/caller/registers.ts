@@ -1,12 +1,11 @@
 // The six registers of a call as they lie in a notification: halves, so that no BigInt is made for the common kinds.
 
+import {AUDIT_ARCH_64BIT} from '../../kernel/abi.js'
 import type {ArgumentIndex, Registers} from '../family.js'
 
 /** Offset of seccomp_data.args in struct seccomp_notif, in 32-bit words (include/uapi/linux/seccomp.h). */
 const ARGUMENTS_WORD = 8
 const ARCH_WORD = 5
-/** __AUDIT_ARCH_64BIT (include/uapi/linux/audit.h); x32 has it too, and passes whole registers. */
-const ARCH_64BIT = 0x8000_0000
 const ADDRESS_LIMIT = 2 ** 53
 
 /** Looks into `words` at each call: one object serves every notification that is received into that memory. */
@@ -44,7 +43,7 @@ export class NotificationRegisters implements Registers {
    * itself takes the low halves (SC_IA32_REGS_TO_ARGS in asm/syscall_wrapper.h). The filter does the same.
    */
   #high(index: ArgumentIndex): number {
-    if ((this.#words[ARCH_WORD]! & ARCH_64BIT) === 0) return 0
+    if ((this.#words[ARCH_WORD]! & AUDIT_ARCH_64BIT) === 0) return 0
     return this.#words[ARGUMENTS_WORD + index * 2 + 1]!
   }
 }

@@ -1,29 +1,31 @@
 // Paths of a caller, looked up from its own root and directory with its own rights. See openat2(2), fs/namei.c.
 
-import {ERRNO, SystemError, isSystemError} from '../../ffi/errors.js'
+import {SystemError, isSystemError} from '../../ffi/errors.js'
+import {close, duplicateCloseOnExec, readlinkat} from '../../ffi/libc.js'
+import {fstat, fstatfs, openat2, openat2Retrying} from '../../ffi/mount.js'
+import type {Statx} from '../../ffi/mount.js'
 import {
   AT_FDCWD,
+  DOT,
+  LINKS_MAX,
+  NAME_MAX,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
-  close,
-  duplicateCloseOnExec,
-  readlinkat,
-} from '../../ffi/libc.js'
-import {
+  PATH_MAX,
   PROC_SUPER_MAGIC,
   RESOLVE_BENEATH,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
+  SLASH,
   ST_NOSYMFOLLOW,
-  fstat,
-  fstatfs,
-  openat2,
-  openat2Retrying,
-} from '../../ffi/mount.js'
-import type {Statx} from '../../ffi/mount.js'
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+} from '../../kernel/constants.js'
+import {ERRNO} from '../../kernel/errno.js'
 
 /** What a lookup needs of the caller. Descriptors are O_PATH or better and stay the caller object's. */
 export interface Place {
@@ -47,16 +49,6 @@ export interface SplitPath {
   readonly name: Buffer
   readonly trailingSlash: boolean
 }
-
-const SLASH = 0x2f
-const DOT = 0x2e
-const PATH_MAX = 4096
-const NAME_MAX = 255
-/** MAXSYMLINKS of include/linux/namei.h. */
-const LINKS_MAX = 40
-const S_IFMT = 0o170000
-const S_IFLNK = 0o120000
-const S_IFDIR = 0o040000
 
 /** The last component and what comes before it. `/` alone is `.` below the root. */
 export function splitPath(pathname: Buffer): SplitPath {

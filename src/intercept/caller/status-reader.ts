@@ -1,13 +1,15 @@
 // Reads /proc/TID/status again and again for the same few threads: opening it costs half as much as reading it.
 
-import {FixedMemory, O_CLOEXEC, O_RDONLY, close, openat, preadInto} from '../../ffi/libc.js'
-import {ERRNO, isSystemError} from '../../ffi/errors.js'
+import {isSystemError} from '../../ffi/errors.js'
+import {FixedMemory, close, openat, preadInto} from '../../ffi/libc.js'
+import {O_CLOEXEC, O_RDONLY} from '../../kernel/constants.js'
+import {ERRNO} from '../../kernel/errno.js'
 import {procDirectory} from './proc.js'
 import {locateStatus} from './status.js'
 import type {LocatedStatus, ThreadStatus} from './status.js'
 
 /** setgroups(2) takes 65,536 groups of at most ten digits; the rest of the file is below 4 KiB. */
-const STATUS_BYTES_MAX = 1_048_576
+export const STATUS_BYTES_MAX = 1_048_576
 const OPEN_MAX = 64
 /** A larger one, of a thread with thousands of groups, is not kept: 64 of them fill much memory, the kernel's too. */
 const KEPT_BYTES_MAX = 16_384

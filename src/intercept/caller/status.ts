@@ -1,5 +1,7 @@
 // What /proc/TID/status says of a thread. Pure: proc_pid_status(5) as bytes in, numbers out.
 
+import {BACKSLASH, NEWLINE, ZERO} from '../../kernel/constants.js'
+
 /** Columns of the pid lines are pid namespaces, from the reader's own downwards. */
 export interface ThreadStatus {
   readonly comm: string
@@ -23,10 +25,6 @@ export interface LocatedStatus {
   readonly effectiveStart: number
   readonly effectiveEnd: number
 }
-
-const NEWLINE = 0x0a
-const ZERO = 0x30
-const BACKSLASH = 0x5c
 
 const NAME = Buffer.from('Name:\t')
 // With the newline before them. The kernel escapes newlines in the name, so that lines can't be forged.

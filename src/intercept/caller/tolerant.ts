@@ -1,6 +1,7 @@
 // Arguments whose reading may fail without failing the call: for calls that mostly belong to the kernel alone.
 
-import {errnoName, isSystemError} from '../../ffi/errors.js'
+import {isSystemError} from '../../ffi/errors.js'
+import {errnoName} from '../../kernel/errno.js'
 import type {Argument} from '../family.js'
 
 /** The caller's memory could not be read; the errno that the kernel has for that. */

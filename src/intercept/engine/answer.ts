@@ -1,16 +1,18 @@
 // One notification from its registers to its answer and its record: decode, facts, decide, perform, send.
 
-import {ERRNO, errnoText, isSystemError} from '../../ffi/errors.js'
+import {errnoText, isSystemError} from '../../ffi/errors.js'
 import {closeQuietly} from '../../ffi/libc.js'
 import type {Notifier} from '../../ffi/seccomp.js'
+import {NATIVE_ABI, abiOf} from '../../kernel/abi.js'
+import {syscallName} from '../../kernel/calls/index.js'
+import {ERRNO} from '../../kernel/errno.js'
 import {CallerGone, ThreadCaller} from '../caller/caller.js'
 import type {CallerContext} from '../caller/caller.js'
-import type {Decision, Outcome} from '../decision.js'
-import type {Recorder} from '../log/recorder.js'
 import {NotificationRegisters} from '../caller/registers.js'
-import type {RegisteredCall, Registry} from './registry.js'
+import type {Decision, Outcome} from '../decision.js'
 import type {Arguments, ManifestEntry, Performed, Values, Verdict} from '../family.js'
-import {abiOf, machineAbis, syscallName} from '../../kernel/calls/index.js'
+import type {Recorder} from '../log/recorder.js'
+import type {RegisteredCall, Registry} from './registry.js'
 
 /** What is answered where interceptor itself fails: the kernel's word for what is not allowed. Never `continue`. */
 const INTERNAL_ERRNO = ERRNO.EPERM
@@ -40,8 +42,6 @@ interface OneCall {
   /** Why it was performed. */
   performReason: string
 }
-
-const NATIVE_ABI = machineAbis(process.arch)[0] ?? 'x86_64'
 
 export class Answerer {
   readonly #notifier: Notifier

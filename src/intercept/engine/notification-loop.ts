@@ -1,10 +1,12 @@
 // The hot loop: waits for notifications with blocking calls, answers each, and sees to it that decisions get out.
 
-import {ERRNO, isSystemError} from '../../ffi/errors.js'
-import {FixedMemory, POLLERR, POLLHUP, POLLIN, pollAt} from '../../ffi/libc.js'
+import {isSystemError} from '../../ffi/errors.js'
+import {FixedMemory, pollAt} from '../../ffi/libc.js'
 import type {Notifier} from '../../ffi/seccomp.js'
-import type {Answerer} from './answer.js'
+import {POLLERR, POLLHUP, POLLIN, POLLNVAL} from '../../kernel/constants.js'
+import {ERRNO} from '../../kernel/errno.js'
 import type {Recorder} from '../log/recorder.js'
+import type {Answerer} from './answer.js'
 import {PULSE} from './worker-protocol.js'
 import type {HandedOver} from './worker-protocol.js'
 
@@ -23,7 +25,6 @@ const FLUSH_MS = 4
 const FOREVER = -1
 /** The filter goes a moment after the last task's /proc directory. */
 const HANG_UP_MS = 200
-const POLLNVAL = 0x20
 const LISTENER_EVENTS = 1
 const STOP_EVENTS = 3
 

@@ -1,17 +1,16 @@
 // Refuses a notification from the main thread, in the place of a worker that did not come back from it.
 
-import {ERRNO, isSystemError} from '../../ffi/errors.js'
+import {isSystemError} from '../../ffi/errors.js'
 import {Notifier} from '../../ffi/seccomp.js'
+import {NATIVE_ABI, abiOf} from '../../kernel/abi.js'
+import {ERRNO} from '../../kernel/errno.js'
 import {pidColumnOf} from '../caller/caller.js'
-import type {Decision} from '../decision.js'
-import type {HandlerCall} from './handler-lane.js'
 import {idInside} from '../caller/id-map.js'
 import {NotificationRegisters} from '../caller/registers.js'
 import {StatusReader} from '../caller/status-reader.js'
-import {abiOf, machineAbis} from '../../kernel/calls/index.js'
+import type {Decision} from '../decision.js'
+import type {HandlerCall} from './handler-lane.js'
 import type {Attachment} from './worker-protocol.js'
-
-const NATIVE_ABI = machineAbis(process.arch)[0] ?? 'x86_64'
 
 export class Refuser {
   readonly #notifier: Notifier

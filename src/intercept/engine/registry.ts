@@ -1,9 +1,10 @@
 // (architecture, number) -> call, with the policy and the state that it is asked with.
 
+import {ABIS} from '../../kernel/abi.js'
+import {callNumber} from '../../kernel/calls/index.js'
 import type {Composition} from '../composition.js'
 import type {ContainerDescription} from '../container.js'
 import type {AnyCall, AnyFamily, Beginning} from '../family.js'
-import {AUDIT_ARCH, callNumber} from '../../kernel/calls/index.js'
 
 /** A call of an enabled family, ready to be decided. */
 export interface RegisteredCall {
@@ -58,7 +59,7 @@ export class Registry {
     for (const abi of abis) {
       const number = callNumber(abi, registered.call)
       if (number === undefined) continue
-      const arch = AUDIT_ARCH[abi]
+      const arch = ABIS[abi].auditArch
       const calls = this.#byArch.get(arch) ?? new Map<number, RegisteredCall>()
       this.#byArch.set(arch, calls)
       if (calls.has(number)) throw new Error(`${registered.call.name} has the number of another call`)

@@ -1,9 +1,12 @@
 // Rules -> classic BPF. Pure: the program comes out with a comment on its tests, for the listing.
 
+import {ABIS, MACHINE_ABIS, X32_SYSCALL_BIT} from '../../kernel/abi.js'
+import type {Abi} from '../../kernel/abi.js'
+import {syscallName} from '../../kernel/calls/index.js'
+import {ERRNO} from '../../kernel/errno.js'
+import type {Comparison, Condition} from '../family.js'
 import {DATA, MAX_INSTRUCTIONS, OP, actionValue, encode} from './bpf.js'
 import type {Action, Instruction, Program} from './bpf.js'
-import type {Abi, Comparison, Condition} from '../family.js'
-import {AUDIT_ARCH, X32_SYSCALL_BIT, machineAbis, syscallName} from '../../kernel/calls/index.js'
 
 /** Of several rules for one call the first whose condition holds counts. */
 export interface Rule {
@@ -37,14 +40,12 @@ type Node =
       readonly comment: string
     }
 
-const ENOSYS = 38
-
 const ALLOW: Node = {kind: 'return', action: {kind: 'allow'}}
 /**
  * An architecture that no rule is for (i386 on a kernel for another machine, or one that did not exist when this was
  * written) must not pass unfiltered. ENOSYS and not kill: programs that try a foreign entry point fall back.
  */
-const FOREIGN: Node = {kind: 'return', action: {kind: 'errno', errno: ENOSYS}}
+const FOREIGN: Node = {kind: 'return', action: {kind: 'errno', errno: ERRNO.ENOSYS}}
 
 export class FilterTooLong extends Error {
   constructor(length: number) {
@@ -111,7 +112,7 @@ function compare(comparison: Comparison, yes: Node, no: Node, text = showCompari
  * it (do_int80_emulation), of which the call itself takes the low halves (SC_IA32_REGS_TO_ARGS). They read as 0 here.
  */
 function forAbi(comparison: Comparison, abi: Abi): Comparison {
-  if (comparison.width === 32 || (abi !== 'i386' && abi !== 'arm')) return comparison
+  if (comparison.width === 32 || ABIS[abi].bits === 64) return comparison
   return {...comparison, mask: (comparison.mask ?? -1n) & 0xffff_ffffn}
 }
 
@@ -189,7 +190,7 @@ function graph(rules: readonly Rule[], abis: readonly Abi[], otherwise: Node): N
         if (x32 !== calls) calls = jump(OP.jumpSet, X32_SYSCALL_BIT, x32, calls, 'x32 call')
       }
       const next: Node = calls.kind === 'return' ? calls : {kind: 'load', offset: DATA.number, next: calls}
-      return jump(OP.jumpEqual, AUDIT_ARCH[abi], next, rest, abi === 'x86_64' ? 'x86_64 or x32' : abi)
+      return jump(OP.jumpEqual, ABIS[abi].auditArch, next, rest, abi === 'x86_64' ? 'x86_64 or x32' : abi)
     }, FOREIGN)
   return {kind: 'load', offset: DATA.arch, next: dispatch}
 }
@@ -282,7 +283,7 @@ class Emitter {
 
 /** Throws FilterTooLong. */
 export function compileFilter(rules: readonly Rule[], options: FilterOptions = {}): Program {
-  const abis = options.abis ?? machineAbis(process.arch)
+  const abis = options.abis ?? MACHINE_ABIS
   const otherwise: Node = options.otherwise === undefined ? ALLOW : {kind: 'return', action: options.otherwise}
   const emitter = new Emitter()
   emitter.place(graph(rules, abis, otherwise))

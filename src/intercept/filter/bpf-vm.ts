@@ -1,6 +1,7 @@
 // Checks and runs classic BPF as the kernel does for seccomp(2), for explain and for tests.
 
-import {ACTION_MASK, DATA, MAX_INSTRUCTIONS} from './bpf.js'
+import {SECCOMP_RET_ACTION_FULL} from '../../kernel/names/seccomp.js'
+import {DATA, MAX_INSTRUCTIONS} from './bpf.js'
 import type {Instruction} from './bpf.js'
 
 /** struct seccomp_data. */
@@ -229,7 +230,10 @@ export function runFilters(programs: readonly (readonly Instruction[])[], data: 
   for (let filter = programs.length - 1; filter >= 0; filter--) {
     const run = runProgram(programs[filter] ?? [], data)
     // Signed, so that KILL_PROCESS comes before KILL_THREAD.
-    if (strictest === undefined || (run.value & ACTION_MASK) < (strictest.value & ACTION_MASK)) {
+    if (
+      strictest === undefined ||
+      (run.value & SECCOMP_RET_ACTION_FULL) < (strictest.value & SECCOMP_RET_ACTION_FULL)
+    ) {
       strictest = {...run, filter}
     }
   }

@@ -1,5 +1,18 @@
 // Classic BPF as seccomp(2) takes it: instructions, their bytes, and what a filter may answer.
 
+import {MAX_ERRNO} from '../../kernel/errno.js'
+import {
+  SECCOMP_RET_ACTION_FULL,
+  SECCOMP_RET_ALLOW,
+  SECCOMP_RET_ERRNO,
+  SECCOMP_RET_KILL_PROCESS,
+  SECCOMP_RET_KILL_THREAD,
+  SECCOMP_RET_LOG,
+  SECCOMP_RET_TRACE,
+  SECCOMP_RET_TRAP,
+  SECCOMP_RET_USER_NOTIF,
+} from '../../kernel/names/seccomp.js'
+
 /** One struct sock_filter, with what the listing says about it. */
 export interface Instruction {
   readonly code: number
@@ -39,22 +52,16 @@ export type Action =
   | {readonly kind: 'kill-process' | 'kill-thread' | 'trap' | 'notify' | 'trace' | 'log' | 'allow'}
   | {readonly kind: 'errno'; readonly errno: number}
 
-/** linux/seccomp.h: SECCOMP_RET_*. */
 const ACTION_VALUES: Readonly<Record<Action['kind'], number>> = {
-  'kill-process': 0x8000_0000,
-  'kill-thread': 0,
-  trap: 0x0003_0000,
-  errno: 0x0005_0000,
-  notify: 0x7fc0_0000,
-  trace: 0x7ff0_0000,
-  log: 0x7ffc_0000,
-  allow: 0x7fff_0000,
+  'kill-process': SECCOMP_RET_KILL_PROCESS,
+  'kill-thread': SECCOMP_RET_KILL_THREAD,
+  trap: SECCOMP_RET_TRAP,
+  errno: SECCOMP_RET_ERRNO,
+  notify: SECCOMP_RET_USER_NOTIF,
+  trace: SECCOMP_RET_TRACE,
+  log: SECCOMP_RET_LOG,
+  allow: SECCOMP_RET_ALLOW,
 }
-
-/** SECCOMP_RET_ACTION_FULL. */
-export const ACTION_MASK = 0xffff_0000
-/** The kernel answers no errno above MAX_ERRNO (__seccomp_filter). */
-const MAX_ERRNO = 4095
 
 export function actionValue(action: Action): number {
   return action.kind === 'errno' ? ACTION_VALUES.errno + action.errno : ACTION_VALUES[action.kind]
@@ -62,7 +69,7 @@ export function actionValue(action: Action): number {
 
 /** What the kernel does on a value that a filter returned: unknown actions kill the process. */
 export function actionOf(value: number): Action {
-  const full = (value & ACTION_MASK) >>> 0
+  const full = (value & SECCOMP_RET_ACTION_FULL) >>> 0
   if (full === ACTION_VALUES.errno) return {kind: 'errno', errno: Math.min(value & 0xffff, MAX_ERRNO)}
   for (const kind of ['kill-thread', 'trap', 'notify', 'trace', 'log', 'allow'] as const) {
     if (full === ACTION_VALUES[kind]) return {kind}

@@ -1,6 +1,6 @@
 // Listings of a classic BPF program: annotated text, and the forms that other tools take.
 
-import {errnoName} from '../../ffi/errors.js'
+import {errnoName} from '../../kernel/errno.js'
 import {DATA, INSTRUCTION_SIZE, OP, actionOf, actionValue, encode} from './bpf.js'
 import type {Action, Instruction} from './bpf.js'
 

@@ -1,20 +1,17 @@
 // The two filters of a container: what is always denied, and what is handed to the supervisor.
 
-import type {Action, Program} from './bpf.js'
+import {MACHINE_ABIS, X32_SYSCALL_BIT} from '../../kernel/abi.js'
+import type {Abi} from '../../kernel/abi.js'
+import {callNumber} from '../../kernel/calls/index.js'
+import {ERRNO} from '../../kernel/errno.js'
+import {TIOCLINUX, TIOCSTI} from '../../kernel/names/ioctl.js'
+import type {AnyCall, Condition} from '../family.js'
 import {compileFilter} from './bpf-compiler.js'
 import type {Rule} from './bpf-compiler.js'
-import type {Abi, AnyCall, Condition} from '../family.js'
-import {X32_SYSCALL_BIT, callNumber, machineAbis} from '../../kernel/calls/index.js'
+import type {Action, Program} from './bpf.js'
 
 export {FilterTooLong, compileFilter, showComparison} from './bpf-compiler.js'
 export type {FilterOptions, Rule} from './bpf-compiler.js'
-
-const EPERM = 1
-const ENOSYS = 38
-
-// The same on all five ABIs (asm-generic/ioctls.h, linux/fs.h).
-const TIOCSTI = 0x5412n
-const TIOCLINUX = 0x541cn
 
 const errno = (value: number): Action => ({kind: 'errno', errno: value})
 
@@ -23,7 +20,7 @@ export function rulesFor(
   name: string,
   action: Action,
   condition?: Condition,
-  abis: readonly Abi[] = machineAbis(process.arch),
+  abis: readonly Abi[] = MACHINE_ABIS,
   given?: number,
 ): Rule[] {
   return abis.flatMap((abi) => {
@@ -76,11 +73,11 @@ const DEFAULT_DENIED = [
 ] as const
 
 export function denyRules(options: DenyOptions = {}): Rule[] {
-  const abis = options.abis ?? machineAbis(process.arch)
+  const abis = options.abis ?? MACHINE_ABIS
   // The kernel takes the request as unsigned int: the high half of the register may hold anything (CVE-2019-10063).
-  const request = (value: bigint): Condition => [[{argument: 1, width: 32, operator: 'eq', value}]]
+  const request = (value: number): Condition => [[{argument: 1, width: 32, operator: 'eq', value: BigInt(value)}]]
   const rules = [
-    ...rulesFor('ioctl', errno(EPERM), [...request(TIOCSTI), ...request(TIOCLINUX)], abis),
+    ...rulesFor('ioctl', errno(ERRNO.EPERM), [...request(TIOCSTI), ...request(TIOCLINUX)], abis),
     ...(options.configured?.defaults === false ? [] : defaultRules(options.answered ?? [], abis)),
   ]
   return [...rules, ...aliases(rules), ...(options.configured?.rules ?? [])]
@@ -88,21 +85,18 @@ export function denyRules(options: DenyOptions = {}): Rule[] {
 
 function defaultRules(answered: readonly string[], abis: readonly Abi[]): Rule[] {
   const denied = DEFAULT_DENIED.filter((name) => !answered.includes(name))
-  return denied.flatMap((name) => rulesFor(name, errno(ENOSYS), undefined, abis))
+  return denied.flatMap((name) => rulesFor(name, errno(ERRNO.ENOSYS), undefined, abis))
 }
 
 /** What is refused whatever the policy says. Installed without a listener, before the other one. */
-export function denyFilter(
-  rules: readonly Rule[] = denyRules(),
-  abis: readonly Abi[] = machineAbis(process.arch),
-): Program {
+export function denyFilter(rules: readonly Rule[] = denyRules(), abis: readonly Abi[] = MACHINE_ABIS): Program {
   return compileFilter(rules, {abis})
 }
 
 /** The calls that the enabled families declare, on every ABI that has them. */
 export function notifyRules(
   calls: readonly Pick<AnyCall, 'condition' | 'name' | 'number'>[],
-  abis: readonly Abi[] = machineAbis(process.arch),
+  abis: readonly Abi[] = MACHINE_ABIS,
 ): Rule[] {
   return calls.flatMap(({name, number, condition}) => rulesFor(name, {kind: 'notify'}, condition, abis, number))
 }
@@ -110,7 +104,7 @@ export function notifyRules(
 /** Undefined when nothing is intercepted: then no listener is needed. */
 export function notifyFilter(
   calls: readonly Pick<AnyCall, 'condition' | 'name' | 'number'>[],
-  abis: readonly Abi[] = machineAbis(process.arch),
+  abis: readonly Abi[] = MACHINE_ABIS,
 ): Program | undefined {
   const rules = notifyRules(calls, abis)
   return rules.length === 0 ? undefined : compileFilter(rules, {abis})

@@ -1,12 +1,11 @@
 // Which parts of the notification interface this kernel has, asked of the kernel itself.
 
+import {areFilterFlagsKnown, isActionAvailable} from '../../ffi/seccomp.js'
 import {
   SECCOMP_FILTER_FLAG_NEW_LISTENER,
   SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
   SECCOMP_RET_USER_NOTIF,
-  areFilterFlagsKnown,
-  isActionAvailable,
-} from '../../ffi/seccomp.js'
+} from '../../kernel/names/seccomp.js'
 
 export interface NotifierSupport {
   /** SECCOMP_RET_USER_NOTIF and a listener (5.0); nothing works without. */

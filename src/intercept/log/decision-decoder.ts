@@ -1,8 +1,9 @@
 // The other half of decision-encoder.ts: decisions from the bytes that a worker left for the main thread.
 
+import type {Abi} from '../../kernel/abi.js'
 import type {CountedDecision, Decision, DecisionBatch, Outcome} from '../decision.js'
+import type {ManifestEntry} from '../family.js'
 import {KIND, LENGTH_BYTES, STRING_KNOWN_MAX, TAG} from './decision-format.js'
-import type {Abi, ManifestEntry} from '../family.js'
 
 export interface Decoded {
   readonly batch: DecisionBatch

@@ -1,28 +1,12 @@
-// System call numbers and audit architectures of every ABI that is supervised.
+// System call numbers of every ABI that is supervised, by name and back.
 
-import type {Abi} from '../../intercept/family.js'
+import {ABIS, NATIVE_ABI} from '../abi.js'
+import type {Abi} from '../abi.js'
 import {AARCH64_CALLS} from './aarch64.js'
 import {ARM_CALLS} from './arm.js'
 import {I386_CALLS} from './i386.js'
 import {X32_CALLS} from './x32.js'
 import {X86_64_CALLS} from './x86_64.js'
-
-/** Set in every system call number of x32 (asm/unistd.h); the audit architecture is that of x86_64. */
-export const X32_SYSCALL_BIT = 0x4000_0000
-
-/** linux/audit.h: ELF machine, 64-bit flag 0x80000000, little-endian flag 0x40000000. */
-export const AUDIT_ARCH_X86_64 = 0xc000_003e
-export const AUDIT_ARCH_I386 = 0x4000_0003
-export const AUDIT_ARCH_AARCH64 = 0xc000_00b7
-export const AUDIT_ARCH_ARM = 0x4000_0028
-
-export const AUDIT_ARCH: Readonly<Record<Abi, number>> = {
-  aarch64: AUDIT_ARCH_AARCH64,
-  arm: AUDIT_ARCH_ARM,
-  i386: AUDIT_ARCH_I386,
-  x32: AUDIT_ARCH_X86_64,
-  x86_64: AUDIT_ARCH_X86_64,
-}
 
 const SPACE = 0x20
 
@@ -73,13 +57,18 @@ function findNumber(calls: string, name: string): number | undefined {
   return undefined
 }
 
+/** The number of a call of ours on this machine; -1, to which the kernel answers ENOSYS, where it has none. */
+export function nativeNumber(name: string): number {
+  return syscallNumber(NATIVE_ABI, name) ?? -1
+}
+
 /** The number of a declared call: its own, or that of its name. */
 export function callNumber(
   abi: Abi,
   {name, number}: {readonly name: string; readonly number?: number | undefined},
 ): number | undefined {
   if (number === undefined) return syscallNumber(abi, name)
-  return abi === 'x32' ? (number | X32_SYSCALL_BIT) >>> 0 : number
+  return (number | ABIS[abi].numberBit) >>> 0
 }
 
 export function syscallName(abi: Abi, number: number): string | undefined {
@@ -88,32 +77,4 @@ export function syscallName(abi: Abi, number: number): string | undefined {
 
 export function syscallNames(abi: Abi): readonly string[] {
   return [...tableOf(abi).numbers.keys()]
-}
-
-/** The ABI of a call as seccomp_data describes it; undefined for an architecture that is not supervised. */
-export function abiOf(arch: number, number: number): Abi | undefined {
-  switch (arch >>> 0) {
-    case AUDIT_ARCH_X86_64:
-      return (number & X32_SYSCALL_BIT) === 0 ? 'x86_64' : 'x32'
-    case AUDIT_ARCH_I386:
-      return 'i386'
-    case AUDIT_ARCH_AARCH64:
-      return 'aarch64'
-    case AUDIT_ARCH_ARM:
-      return 'arm'
-    default:
-      return undefined
-  }
-}
-
-/** ABIs that a process on this machine may use, the native one first. `machine` is process.arch. */
-export function machineAbis(machine: string): readonly Abi[] {
-  switch (machine) {
-    case 'x64':
-      return ['x86_64', 'i386', 'x32']
-    case 'arm64':
-      return ['aarch64', 'arm']
-    default:
-      return []
-  }
 }

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import {cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {machineAbis, syscallNumber} from '../../../src/kernel/calls/index.js'
+import {MACHINE_ABIS} from '../../../src/kernel/abi.js'
+import {syscallNumber} from '../../../src/kernel/calls/index.js'
 import {PROJECT, programIn, succeed} from '../../helpers/program.js'
 import type {Ended} from '../../helpers/program.js'
 import {skipUnlessPrograms} from '../../helpers/skip.js'
@@ -137,7 +138,7 @@ describe('a family of two calls that is added to the sources', () => {
     })
 
     it('answers, and its calls are logged', () => {
-      const [native] = machineAbis(process.arch)
+      const [native] = MACHINE_ABIS
       const [syslog, acct] = ['syslog', 'acct'].map((name) => syscallNumber(native!, name)!)
       const script = [
         `$size = syscall(${syslog}, 10, 0, 0);`,

@@ -5,7 +5,7 @@ import {chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, rmSync, statSyn
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
-import {ERRNO} from '../../../src/ffi/errors.js'
+import {ERRNO} from '../../../src/kernel/errno.js'
 import {family} from '../../fixtures/probe-family.js'
 import {NotifyChild, buildNotifyChild} from '../../helpers/notify-child.js'
 import {skipUnlessRoot} from '../../helpers/skip.js'

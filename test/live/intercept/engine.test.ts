@@ -6,14 +6,15 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout} from 'node:timers/promises'
 
+import {MACHINE_ABIS} from '../../../src/kernel/abi.js'
 import type {NotifyChildOptions} from '../../helpers/notify-child.js'
 import {NotifyChild, buildNotifyChild} from '../../helpers/notify-child.js'
 import {skipUnlessRoot} from '../../helpers/skip.js'
 import {family} from '../../fixtures/probe-family.js'
-import {syscallNumber, machineAbis} from '../../../src/kernel/calls/index.js'
+import {syscallNumber} from '../../../src/kernel/calls/index.js'
 
 const module = new URL('../../fixtures/probe-family.ts', import.meta.url).href
-const abi = machineAbis(process.arch)[0]!
+const abi = MACHINE_ABIS[0]!
 const number = (name: string): number => syscallNumber(abi, name)!
 
 describe('the engine', () => {

@@ -7,9 +7,9 @@ import {chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync
 import {join} from 'node:path'
 
 import type {ContainerCgroup} from '../../../src/container/cgroup/index.js'
-import type {Abi} from '../../../src/intercept/family.js'
 import {close} from '../../../src/ffi/libc.js'
 import {openPidNamespace, openTask} from '../../../src/ffi/scheduler.js'
+import type {Abi} from '../../../src/kernel/abi.js'
 import {findInProc, translatePid} from '../../../src/intercept/families/sched/target-task.js'
 import {buildTestProgram, runIntercepted} from '../../helpers/intercepted.js'
 import {until} from '../../helpers/processes.js'

@@ -6,7 +6,7 @@ import {chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync} from 'node:
 import {join} from 'node:path'
 
 import {hintText} from '../../../src/intercept/hint.js'
-import type {Abi} from '../../../src/intercept/family.js'
+import type {Abi} from '../../../src/kernel/abi.js'
 import {runIntercepted} from '../../helpers/intercepted.js'
 import {bytes} from '../../helpers/launch-plan.js'
 import {CALLABLE_ABIS, inContainer, itOnEachAbi, outside, paired, word} from '../../helpers/raw-calls.js'

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 
 import {parseConfiguration} from '../../../src/config/document.js'
 import {separate} from '../../../src/config/lxd-keys.js'
-import {machineAbis} from '../../../src/kernel/calls/index.js'
 import {UsageError} from '../../../src/errors.js'
+import {MACHINE_ABIS} from '../../../src/kernel/abi.js'
 
 function read(text: string): ReturnType<typeof separate> {
   const document = parseConfiguration('c.yaml', Buffer.from(text))
@@ -94,12 +94,9 @@ describe('separate', () => {
       gid: [{inside: 1000, outside: 1000, count: 1}],
     })
     assert.equal(lxd.denied?.defaults, true)
-    assert.deepEqual(
-      lxd.denied.rules.find(({name, abi}) => name === 'reboot' && abi === machineAbis(process.arch)[0])?.action,
-      {
-        kind: 'kill-process',
-      },
-    )
+    assert.deepEqual(lxd.denied.rules.find(({name, abi}) => name === 'reboot' && abi === MACHINE_ABIS[0])?.action, {
+      kind: 'kill-process',
+    })
     assert.deepEqual(lxd.passed, [
       'devices.root',
       'devices.eth0',

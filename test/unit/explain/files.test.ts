@@ -1,20 +1,20 @@
 // Whole files: traces and logs, judged and summed up.
 
 import assert from 'node:assert/strict'
+import {MACHINE_ABIS} from '../../../src/kernel/abi.js'
+import {errnoName} from '../../../src/kernel/errno.js'
 import {adviserFor} from '../../../src/cli/line/explain-flags.js'
 import {FileJudge} from '../../../src/explain/files.js'
 import type {FileFormat, FileReport, JudgedCall} from '../../../src/explain/files.js'
 import {fileLine, fileReportLines} from '../../../src/explain/text.js'
 import {dev, dirFd, mode, path} from '../../../src/intercept/caller/argument-kinds.js'
-import {machineAbis} from '../../../src/kernel/calls/index.js'
 import {decisionLine, jsonLine} from '../../../src/render/json.js'
 import {wordsOf} from '../../../src/intercept/hint.js'
 import type {Vocabulary} from '../../../src/render/trace.js'
 import {traceLine} from '../../../src/render/trace.js'
 import {decision} from '../../helpers/decisions.js'
-import {errnoName} from '../../../src/ffi/errors.js'
 
-const native = machineAbis(process.arch)[0] ?? 'x86_64'
+const native = MACHINE_ABIS[0] ?? 'x86_64'
 
 function judge(format: FileFormat, text: string, flags = {}): {calls: JudgedCall[]; report: FileReport} {
   const calls: JudgedCall[] = []

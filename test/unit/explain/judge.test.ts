@@ -1,27 +1,30 @@
 // Judging of calls: the filters, the families' own decisions, and the flags that are advised.
 
 import assert from 'node:assert/strict'
+
 import fc from 'fast-check'
+
 import {adviserFor} from '../../../src/cli/line/explain-flags.js'
-import type {FlagValues} from '../../../src/flag.js'
 import {adviseCall, fewestFlags} from '../../../src/explain/advise.js'
 import type {Advised, Adviser} from '../../../src/explain/advise.js'
 import {CONTAINER_ROOT, Judge} from '../../../src/explain/judge.js'
 import {parseCall} from '../../../src/explain/strace-notation.js'
+import type {FlagValues} from '../../../src/flag.js'
+import {int32} from '../../../src/intercept/caller/argument-kinds.js'
 import {Composition} from '../../../src/intercept/composition.js'
-import {wordsOf} from '../../../src/intercept/hint.js'
-import {decodeDevice} from '../../../src/kernel/device-numbers.js'
 import {FAMILIES} from '../../../src/intercept/families/index.js'
+import {decideMknod} from '../../../src/intercept/families/mknod/decide.js'
 import type {MknodPolicy} from '../../../src/intercept/families/mknod/policy.js'
 import {schedPolicy} from '../../../src/intercept/families/sched/policy.js'
 import type {SchedPolicy} from '../../../src/intercept/families/sched/policy.js'
 import {defineFamily} from '../../../src/intercept/family.js'
 import type {AnyFamily, Argument, Values, Verdict} from '../../../src/intercept/family.js'
-import {int32} from '../../../src/intercept/caller/argument-kinds.js'
-import {decideMknod} from '../../../src/intercept/families/mknod/decide.js'
-import {callNumber, machineAbis} from '../../../src/kernel/calls/index.js'
+import {wordsOf} from '../../../src/intercept/hint.js'
+import {MACHINE_ABIS} from '../../../src/kernel/abi.js'
+import {callNumber} from '../../../src/kernel/calls/index.js'
+import {decodeDevice} from '../../../src/kernel/device-numbers.js'
 
-const native = machineAbis(process.arch)[0] ?? 'x86_64'
+const native = MACHINE_ABIS[0] ?? 'x86_64'
 const advise = (text: string, values: FlagValues = {}): Advised =>
   adviseCall(parseCall(text), native, adviserFor(values, {rootless: false}))
 const flagsOf = (advised: Advised): string => advised.advice.flatMap(wordsOf).join(' ')

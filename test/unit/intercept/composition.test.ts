@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 
+import {abisOfMachine, ABIS} from '../../../src/kernel/abi.js'
 import {Composition} from '../../../src/intercept/composition.js'
 import type {CompositionRequest} from '../../../src/intercept/composition.js'
 import type {AnyCall, AnyFamily} from '../../../src/intercept/family.js'
@@ -9,12 +10,10 @@ import {actionOf} from '../../../src/intercept/filter/bpf.js'
 import type {Action} from '../../../src/intercept/filter/bpf.js'
 import {runFilters} from '../../../src/intercept/filter/bpf-vm.js'
 import {rulesFor} from '../../../src/intercept/filter/filter.js'
-import {AUDIT_ARCH, syscallNumber} from '../../../src/kernel/calls/index.js'
-
-const ABIS = ['x86_64', 'i386', 'x32'] as const
+import {syscallNumber} from '../../../src/kernel/calls/index.js'
 
 function compose(request: Partial<CompositionRequest>): Composition {
-  return new Composition({policy: {}, rootless: false, abis: ABIS, ...request})
+  return new Composition({policy: {}, rootless: false, abis: abisOfMachine('x64'), ...request})
 }
 
 /** What the two filters together answer to a call of x86_64. */
@@ -22,7 +21,7 @@ function answer({deny, notify}: Composition, name: string, registers: readonly b
   const number = syscallNumber('x86_64', name)
   assert.ok(number !== undefined)
   const programs = [deny, ...(notify === undefined ? [] : [notify])].map(({instructions}) => instructions)
-  const call = {number, arch: AUDIT_ARCH.x86_64, instructionPointer: 0n, arguments: registers}
+  const call = {number, arch: ABIS.x86_64.auditArch, instructionPointer: 0n, arguments: registers}
   const run = runFilters(programs, call)
   assert.ok(run !== undefined)
   return actionOf(run.value)
@@ -54,7 +53,7 @@ describe('a composition', () => {
     const mknod = {policy: {mknod: {devices: []}}}
     const node = [0n, 0n, 0o020_000n, 0x103n]
     assert.deepEqual(answer(compose(mknod), 'mknodat', node), {kind: 'notify'})
-    const rules = rulesFor('mknodat', {kind: 'errno', errno: 13}, undefined, ABIS)
+    const rules = rulesFor('mknodat', {kind: 'errno', errno: 13}, undefined, abisOfMachine('x64'))
     const denied = compose({...mknod, denied: {rules, defaults: false}})
     assert.deepEqual(answer(denied, 'mknodat', node), {kind: 'errno', errno: 13})
     assert.deepEqual(answer(denied, 'kexec_load'), {kind: 'allow'})

@@ -1,13 +1,21 @@
 // union bpf_attr of the commands that are intercepted: read once, decoded, shown as strace does. linux/bpf.h.
 
-import {showFlags} from '../../caller/argument-kinds.js'
+import {PAGE_BYTES} from '../../../kernel/constants.js'
+import {
+  BPF_ATTACH_FLAGS,
+  BPF_ATTACH_TYPES,
+  BPF_COMMANDS,
+  BPF_LINK_CREATE,
+  BPF_PROGRAM_TYPES,
+  BPF_PROG_ATTACH,
+  BPF_PROG_DETACH,
+  BPF_PROG_LOAD,
+  BPF_PROG_QUERY,
+} from '../../../kernel/names/bpf.js'
+import {showFlags, showNumber} from '../../../kernel/names/flag-table.js'
 import {quote} from '../../caller/escape.js'
 import type {Argument, ArgumentIndex, Json, StructLayout} from '../../family.js'
 
-export const BPF_COMMAND = {PROG_LOAD: 5, PROG_ATTACH: 8, PROG_DETACH: 9, PROG_QUERY: 16, LINK_CREATE: 28} as const
-
-/** bpf_check_uarg_tail_zero(): E2BIG above. */
-const PAGE_BYTES = 4096
 /** sizeof(union bpf_attr) of the first kernel with links; what lies behind it may be newer than the kernel. */
 const OLD_ATTR_BYTES = 120
 /** Of the members below. */
@@ -56,12 +64,13 @@ const LINK_CREATE: readonly Member[] = [
   ...u64(24, 'expected_revision'),
 ]
 
-const LAYOUTS: ReadonlyMap<number, {readonly name: string; readonly members: readonly Member[]}> = new Map([
-  [BPF_COMMAND.PROG_LOAD, {name: 'BPF_PROG_LOAD', members: PROG_LOAD}],
-  [BPF_COMMAND.PROG_ATTACH, {name: 'BPF_PROG_ATTACH', members: PROG_ATTACH}],
-  [BPF_COMMAND.PROG_DETACH, {name: 'BPF_PROG_DETACH', members: PROG_ATTACH}],
-  [BPF_COMMAND.PROG_QUERY, {name: 'BPF_PROG_QUERY', members: PROG_QUERY}],
-  [BPF_COMMAND.LINK_CREATE, {name: 'BPF_LINK_CREATE', members: LINK_CREATE}],
+/** By the commands that are intercepted. */
+export const LAYOUTS: ReadonlyMap<number, readonly Member[]> = new Map([
+  [BPF_PROG_LOAD, PROG_LOAD],
+  [BPF_PROG_ATTACH, PROG_ATTACH],
+  [BPF_PROG_DETACH, PROG_ATTACH],
+  [BPF_PROG_QUERY, PROG_QUERY],
+  [BPF_LINK_CREATE, LINK_CREATE],
 ])
 
 /** The decoded attribute: plain data, as it crosses to the log. */
@@ -82,6 +91,7 @@ export function bpfAttr(index: ArgumentIndex, command: ArgumentIndex, size: Argu
     index,
     read(registers, memory) {
       const length = registers.uint32(size)
+      // bpf_check_uarg_tail_zero(): E2BIG.
       if (length > PAGE_BYTES) return null
       const address = registers.address(index)
       return {address, ...decodeAttr(registers.int32(command), memory.bytes(address, length))}
@@ -112,7 +122,7 @@ function layoutOf(names: readonly string[]): StructLayout | undefined {
 }
 
 export function decodeAttr(command: number, given: Buffer): Omit<BpfAttr, 'address'> {
-  const known = LAYOUTS.get(command)?.members ?? []
+  const known = LAYOUTS.get(command) ?? []
   const bytes = Buffer.alloc(PAGE_BYTES)
   given.copy(bytes)
   const members: Record<string, number> = {}
@@ -135,8 +145,8 @@ function untilNul(text: string): string {
   return end === -1 ? text : text.slice(0, end)
 }
 
-export function commandName(command: number): string {
-  return LAYOUTS.get(command)?.name ?? String(command)
+function commandName(command: number): string {
+  return showNumber(command, BPF_COMMANDS)
 }
 
 /** The first register of bpf(2), by name. */
@@ -144,20 +154,6 @@ export function bpfCommand(index: ArgumentIndex): Argument<number> {
   return {index, read: (registers) => registers.int32(index), show: commandName, json: commandName}
 }
 
-const PROGRAM_TYPES: Readonly<Record<number, string>> = {15: 'BPF_PROG_TYPE_CGROUP_DEVICE'}
-const ATTACH_TYPES: Readonly<Record<number, string>> = {6: 'BPF_CGROUP_DEVICE'}
-const ATTACH_FLAGS = {
-  prefix: 'BPF_F_',
-  names: {
-    BPF_F_ALLOW_OVERRIDE: 1,
-    BPF_F_ALLOW_MULTI: 2,
-    BPF_F_REPLACE: 4,
-    BPF_F_BEFORE: 8,
-    BPF_F_AFTER: 16,
-    BPF_F_ID: 32,
-    BPF_F_PREORDER: 64,
-  },
-}
 const POINTERS = new Set(
   (
     'insns license log_buf func_info line_info fd_array core_relos signature ' +
@@ -177,9 +173,9 @@ function showAttr({members, progName, rest}: BpfAttr): string {
 }
 
 function showMember(name: string, value: number): string {
-  if (name === 'prog_type') return PROGRAM_TYPES[value] ?? String(value)
-  if (name === 'attach_type') return ATTACH_TYPES[value] ?? String(value)
-  if (name === 'attach_flags' || name === 'flags') return showFlags(value, ATTACH_FLAGS)
+  if (name === 'prog_type') return showNumber(value, BPF_PROGRAM_TYPES)
+  if (name === 'attach_type') return showNumber(value, BPF_ATTACH_TYPES)
+  if (name === 'attach_flags' || name === 'flags') return showFlags(value, BPF_ATTACH_FLAGS)
   if (POINTERS.has(name)) return Number.isNaN(value) ? 'invalid pointer' : `0x${value.toString(16)}`
   if (Number.isNaN(value)) return 'above 2^53'
   return String(name.endsWith('_fd') ? value | 0 : value)

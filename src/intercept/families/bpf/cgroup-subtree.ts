@@ -1,10 +1,21 @@
 // Whether a descriptor of the caller is of the container's cgroup or one below it, by the kernel's ids and never by a name.
 
-import {CAP_DAC_READ_SEARCH, capabilityMask} from '../../../ffi/credentials.js'
-import {ERRNO, isSystemError} from '../../../ffi/errors.js'
+import {isSystemError} from '../../../ffi/errors.js'
 import {openKernfsNode} from '../../../ffi/handle.js'
-import {AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, close, openat} from '../../../ffi/libc.js'
+import {close, openat} from '../../../ffi/libc.js'
 import {fstat} from '../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  S_IFDIR,
+  S_IFMT,
+} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import {OwnCapabilities} from '../../caller/own-capabilities.js'
 
 /** `missing`: the cgroup was removed. `other`: no directory of the unified hierarchy at all. */
@@ -12,9 +23,7 @@ export type Place = 'inside' | 'missing' | 'other' | 'outside'
 
 /** Deeper cgroups are taken for strange ones. */
 const DEPTH_MAX = 128
-const SEARCH = capabilityMask(CAP_DAC_READ_SEARCH)
-const S_IFMT = 0o170_000
-const S_IFDIR = 0o040_000
+const SEARCH = capabilityMask(CAP.DAC_READ_SEARCH)
 
 /** Holds a descriptor of the container's own cgroup for as long as the worker lives. */
 export class CgroupSubtree {

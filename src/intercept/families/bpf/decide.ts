@@ -1,35 +1,44 @@
 // Which bpf(2) commands are performed, and which instructions a program may have: the pure half of index.ts.
 
-import type {BpfAttr} from './attr.js'
-import {BPF_COMMAND} from './attr.js'
-import type {BpfPolicy} from './policy.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {
+  BPF_CGROUP_DEVICE,
+  BPF_F_AFTER,
+  BPF_F_ALLOW_MULTI,
+  BPF_F_ALLOW_OVERRIDE,
+  BPF_F_BEFORE,
+  BPF_F_PREORDER,
+  BPF_F_REPLACE,
+  BPF_F_TOKEN_FD,
+  BPF_INSTRUCTION_BYTES,
+  BPF_LINK_CREATE,
+  BPF_PROG_ATTACH,
+  BPF_PROG_DETACH,
+  BPF_PROG_LOAD,
+  BPF_PROG_QUERY,
+  BPF_PROG_TYPE_CGROUP_DEVICE,
+} from '../../../kernel/names/bpf.js'
 import type {CallerFacts, Condition, Verdict} from '../../family.js'
 import {allowedBy} from '../../hint.js'
+import {LAYOUTS} from './attr.js'
+import type {BpfAttr} from './attr.js'
 import {devices} from './policy.js'
+import type {BpfPolicy} from './policy.js'
 
-const EPERM = 1
-const E2BIG = 7
-const EINVAL = 22
-const CAP_NET_ADMIN = 1n << 12n
-const CAP_SYS_ADMIN = 1n << 21n
-const CAP_BPF = 1n << 39n
+const CAP_NET_ADMIN = capabilityMask(CAP.NET_ADMIN)
+const CAP_SYS_ADMIN = capabilityMask(CAP.SYS_ADMIN)
+const CAP_BPF = capabilityMask(CAP.BPF)
 
-export const PROG_TYPE_CGROUP_DEVICE = 15
-export const ATTACH_TYPE_CGROUP_DEVICE = 6
 /** What the kernel may come to have; there are 58 at the time of writing. */
 const ATTACH_TYPE_MAX = 255
-const BPF_F_TOKEN_FD = 1 << 16
 
-export const BPF_F_REPLACE = 4
-const BPF_F_BEFORE = 8
-const BPF_F_AFTER = 16
 export const BPF_F_RELATIVE = BPF_F_BEFORE | BPF_F_AFTER
-const BPF_F_PREORDER = 64
-/** OVERRIDE, MULTI, REPLACE, BEFORE, AFTER, PREORDER. What newer ones would mean, and whose descriptors, is not known. */
-const ATTACH_FLAGS = 1 | 2 | BPF_F_REPLACE | BPF_F_RELATIVE | BPF_F_PREORDER
+/** What newer ones would mean, and whose descriptors, is not known. */
+const ATTACH_FLAGS = BPF_F_ALLOW_OVERRIDE | BPF_F_ALLOW_MULTI | BPF_F_REPLACE | BPF_F_RELATIVE | BPF_F_PREORDER
 
 /** The five commands alone; maps, BTF and everything else never leave the kernel. `cmd` is an int. */
-export const BPF_CONDITION: Condition = Object.values(BPF_COMMAND).map((command) => [
+export const BPF_CONDITION: Condition = [...LAYOUTS.keys()].map((command) => [
   {argument: 0, width: 32, operator: 'eq', value: BigInt(command)},
 ])
 
@@ -44,55 +53,55 @@ export interface BpfValues {
  * cgroup, which anybody can open. Loading can be handed back, since the kernel asks for CAP_BPF there.
  */
 export function decideBpf({cmd, attr}: BpfValues, facts: CallerFacts, policy: BpfPolicy): Verdict {
-  if (attr === null) return refuse(E2BIG, 'the attribute is larger than a page')
-  const isAttaching = cmd === BPF_COMMAND.PROG_ATTACH || cmd === BPF_COMMAND.LINK_CREATE
+  if (attr === null) return refuse(ERRNO.E2BIG, 'the attribute is larger than a page')
+  const isAttaching = cmd === BPF_PROG_ATTACH || cmd === BPF_LINK_CREATE
   if (!isOfDevices(cmd, attr)) {
     // Without --bpf-devices the container holds no program of ours.
     if (!isAttaching || !policy.devices) {
       return {kind: 'continue', reason: 'the kernel decides about other types of programs'}
     }
-    if (member(attr, 'attach_type') > ATTACH_TYPE_MAX) return refuse(EINVAL, 'no such attach type')
+    if (member(attr, 'attach_type') > ATTACH_TYPE_MAX) return refuse(ERRNO.EINVAL, 'no such attach type')
     return {kind: 'perform', reason: 'only device programs can be attached'}
   }
-  if (cmd === BPF_COMMAND.PROG_LOAD && (member(attr, 'prog_flags') & BPF_F_TOKEN_FD) !== 0) {
+  if (cmd === BPF_PROG_LOAD && (member(attr, 'prog_flags') & BPF_F_TOKEN_FD) !== 0) {
     return {kind: 'continue', reason: 'the kernel decides about BPF tokens'}
   }
   if (!facts.inContainerUserNamespace) {
-    if (isAttaching) return refuse(EPERM, 'the caller is in a user namespace of its own')
+    if (isAttaching) return refuse(ERRNO.EPERM, 'the caller is in a user namespace of its own')
     return {kind: 'continue', reason: 'the caller is in a user namespace of its own'}
   }
   const lacking = lackingCapability(cmd, facts.effective)
-  if (lacking !== undefined) return refuse(EPERM, `the caller lacks ${lacking}`)
+  if (lacking !== undefined) return refuse(ERRNO.EPERM, `the caller lacks ${lacking}`)
   if (!policy.devices) {
-    return {...refuse(EPERM, 'device programs are not allowlisted'), hint: allowedBy(devices)}
+    return {...refuse(ERRNO.EPERM, 'device programs are not allowlisted'), hint: allowedBy(devices)}
   }
   return checkMembers(cmd, attr) ?? {kind: 'perform', reason: 'device programs are allowlisted'}
 }
 
 function isOfDevices(cmd: number, attr: BpfAttr): boolean {
-  return cmd === BPF_COMMAND.PROG_LOAD
-    ? member(attr, 'prog_type') === PROG_TYPE_CGROUP_DEVICE
-    : member(attr, 'attach_type') === ATTACH_TYPE_CGROUP_DEVICE
+  return cmd === BPF_PROG_LOAD
+    ? member(attr, 'prog_type') === BPF_PROG_TYPE_CGROUP_DEVICE
+    : member(attr, 'attach_type') === BPF_CGROUP_DEVICE
 }
 
 /** CAP_SYS_ADMIN stands for both (bpf_token_capable() in kernel/bpf/token.c). */
 function lackingCapability(cmd: number, effective: bigint): string | undefined {
   if ((effective & CAP_SYS_ADMIN) !== 0n) return undefined
   if ((effective & CAP_NET_ADMIN) === 0n) return 'CAP_NET_ADMIN'
-  return cmd === BPF_COMMAND.PROG_LOAD && (effective & CAP_BPF) === 0n ? 'CAP_BPF' : undefined
+  return cmd === BPF_PROG_LOAD && (effective & CAP_BPF) === 0n ? 'CAP_BPF' : undefined
 }
 
 /** Members that would name something of the supervisor's, or mean something that is not known here. */
 function checkMembers(cmd: number, attr: BpfAttr): Verdict | undefined {
-  if (attr.rest === 'beyond') return refuse(E2BIG, 'the attribute has members that are not known here')
-  if (attr.rest === 'inside') return refuse(EINVAL, 'the attribute has members that this command does not have')
+  if (attr.rest === 'beyond') return refuse(ERRNO.E2BIG, 'the attribute has members that are not known here')
+  if (attr.rest === 'inside') return refuse(ERRNO.EINVAL, 'the attribute has members that this command does not have')
   switch (cmd) {
-    case BPF_COMMAND.PROG_LOAD:
+    case BPF_PROG_LOAD:
       return checkLoad(attr)
-    case BPF_COMMAND.PROG_QUERY:
+    case BPF_PROG_QUERY:
       return checkZero(attr, ['link_ids', 'link_attach_flags'])
-    case BPF_COMMAND.PROG_DETACH:
-    case BPF_COMMAND.PROG_ATTACH:
+    case BPF_PROG_DETACH:
+    case BPF_PROG_ATTACH:
       return checkFlags(member(attr, 'attach_flags'))
     default:
       return checkFlags(member(attr, 'flags'))
@@ -102,7 +111,7 @@ function checkMembers(cmd: number, attr: BpfAttr): Verdict | undefined {
 function checkLoad(attr: BpfAttr): Verdict | undefined {
   const count = member(attr, 'insn_cnt')
   // BPF_COMPLEXITY_LIMIT_INSNS
-  if (count === 0 || count > 1_000_000) return refuse(E2BIG, `a program of ${count} instructions can't be`)
+  if (count === 0 || count > 1_000_000) return refuse(ERRNO.E2BIG, `a program of ${count} instructions can't be`)
   return checkZero(attr, [
     ...['prog_ifindex', 'prog_btf_fd', 'func_info', 'func_info_cnt', 'line_info', 'line_info_cnt', 'attach_btf_id'],
     ...['attach_prog_fd', 'core_relos', 'core_relo_cnt', 'fd_array', 'prog_token_fd', 'fd_array_cnt', 'signature'],
@@ -111,11 +120,11 @@ function checkLoad(attr: BpfAttr): Verdict | undefined {
 
 function checkZero(attr: BpfAttr, names: readonly string[]): Verdict | undefined {
   const set = names.find((name) => member(attr, name) !== 0)
-  return set === undefined ? undefined : refuse(EINVAL, `a device program with ${set} is not supported`)
+  return set === undefined ? undefined : refuse(ERRNO.EINVAL, `a device program with ${set} is not supported`)
 }
 
 function checkFlags(flags: number): Verdict | undefined {
-  return (flags & ~ATTACH_FLAGS) === 0 ? undefined : refuse(EINVAL, 'an attach flag is not supported')
+  return (flags & ~ATTACH_FLAGS) === 0 ? undefined : refuse(ERRNO.EINVAL, 'an attach flag is not supported')
 }
 
 export function member({members}: BpfAttr, name: string): number {
@@ -125,7 +134,6 @@ export function member({members}: BpfAttr, name: string): number {
 const refuse = (errno: number, reason: string) => ({kind: 'refuse', errno, reason}) as const
 
 // include/uapi/linux/bpf.h, bpf_common.h
-const INSTRUCTION_BYTES = 8
 const BPF_LD_IMM_DW = 0x18
 const BPF_CALL = 0x80
 const BPF_JMP = 5
@@ -140,7 +148,7 @@ const CALL_LOCAL = 1
  * is such a program where the host has no devices controller (bpf_prog_run_array_cg() in kernel/bpf/cgroup.c).
  */
 export function forbiddenInstruction(instructions: Buffer): string | undefined {
-  for (let offset = 0; offset + INSTRUCTION_BYTES <= instructions.length; offset += INSTRUCTION_BYTES) {
+  for (let offset = 0; offset + BPF_INSTRUCTION_BYTES <= instructions.length; offset += BPF_INSTRUCTION_BYTES) {
     const opcode = instructions[offset]!
     const source = instructions[offset + 1]! >> 4
     if (opcode === BPF_LD_IMM_DW && source !== 0) return 'it refers to a map or to an object of the kernel'

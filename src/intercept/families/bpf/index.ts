@@ -10,41 +10,42 @@ import {
   tryLoadDeviceProgram,
 } from '../../../ffi/bpf.js'
 import type {Attachment} from '../../../ffi/bpf.js'
-import {CAP_BPF, CAP_NET_ADMIN, capabilityMask} from '../../../ffi/credentials.js'
-import {ERRNO, isSystemError} from '../../../ffi/errors.js'
+import {isSystemError} from '../../../ffi/errors.js'
 import {close, closeQuietly} from '../../../ffi/libc.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {
+  BPF_CGROUP_DEVICE,
+  BPF_F_REPLACE,
+  BPF_INSTRUCTION_BYTES,
+  BPF_LINK_CREATE,
+  BPF_PROG_DETACH,
+  BPF_PROG_LOAD,
+  BPF_PROG_QUERY,
+  BPF_PROG_TYPE_CGROUP_DEVICE,
+} from '../../../kernel/names/bpf.js'
 import {uint32} from '../../caller/argument-kinds.js'
-import {BPF_COMMAND, bpfAttr, bpfCommand} from './attr.js'
+import {defineFamily, defineSyscall} from '../../family.js'
+import type {Caller, Performed} from '../../family.js'
+import {bpfAttr, bpfCommand} from './attr.js'
 import type {BpfAttr} from './attr.js'
 import {CgroupSubtree} from './cgroup-subtree.js'
 import {checkPrograms, unsupportedPrograms} from './check.js'
+import {BPF_CONDITION, BPF_F_RELATIVE, decideBpf, forbiddenInstruction, member} from './decide.js'
 import {bpfPolicy} from './policy.js'
 import type {BpfPolicy} from './policy.js'
 import {ProgramBudget, isThere} from './program-budget.js'
 import {ProgramStandIns, standInsMemory} from './stand-ins.js'
-import type {Caller, Performed} from '../../family.js'
-import {defineFamily, defineSyscall} from '../../family.js'
-import {
-  ATTACH_TYPE_CGROUP_DEVICE,
-  BPF_CONDITION,
-  BPF_F_RELATIVE,
-  BPF_F_REPLACE,
-  PROG_TYPE_CGROUP_DEVICE,
-  decideBpf,
-  forbiddenInstruction,
-  member,
-} from './decide.js'
 
 const STRATEGY = 'program'
 /** bpf_prog_load() copies 127 bytes of the license. */
 const LICENSE_BYTES = 128
-const INSTRUCTION_BYTES = 8
 /** What libbpf asks for at most. */
 const LOG_BYTES_MAX = 16 * 1024 * 1024
 /** More than a cgroup and all above it can have. */
 const QUERY_MAX = 4096
 /** Never CAP_PERFMON, nor CAP_SYS_ADMIN, which stands for it: programs could then read the kernel's memory. */
-const CAPABILITIES = capabilityMask(CAP_BPF, CAP_NET_ADMIN)
+const CAPABILITIES = capabilityMask(CAP.BPF, CAP.NET_ADMIN)
 
 interface BpfState {
   readonly rootless: boolean
@@ -65,9 +66,9 @@ const bpf = defineSyscall({
     if (attr === null) throw new Error('an attribute that was not read')
     if (state.rootless) return refused('only root of the host can load and attach device programs')
     switch (cmd) {
-      case BPF_COMMAND.PROG_LOAD:
+      case BPF_PROG_LOAD:
         return load(attr, size, caller, state)
-      case BPF_COMMAND.PROG_QUERY:
+      case BPF_PROG_QUERY:
         return query(attr, size, caller, state)
       default:
         return attach(cmd, attr, caller, state)
@@ -79,7 +80,7 @@ function load(attr: BpfAttr, size: number, caller: Caller, {budget, standIns}: B
   const count = member(attr, 'insn_cnt')
   const log = logOf(attr)
   if (log === undefined) return failed(ERRNO.EINVAL)
-  const instructions = caller.memory.bytes(member(attr, 'insns'), count * INSTRUCTION_BYTES)
+  const instructions = caller.memory.bytes(member(attr, 'insns'), count * BPF_INSTRUCTION_BYTES)
   const license = readLicense(caller, member(attr, 'license'))
   const forbidden = forbiddenInstruction(instructions)
   if (forbidden !== undefined) return refused(forbidden)
@@ -149,13 +150,13 @@ function readLicense(caller: Caller, address: number): Buffer {
 /** Any other type of program: the kernel's error where the descriptor is bad, else a refusal. See decideBpf(). */
 function attachOther(caller: Caller, fd: number): Performed {
   const {type} = programInfo(caller.openDescriptor(fd | 0))
-  return type === PROG_TYPE_CGROUP_DEVICE ? failed(ERRNO.EINVAL) : refused('only device programs can be attached')
+  return type === BPF_PROG_TYPE_CGROUP_DEVICE ? failed(ERRNO.EINVAL) : refused('only device programs can be attached')
 }
 
 function attach(cmd: number, attr: BpfAttr, caller: Caller, state: BpfState): Performed {
-  const isLink = cmd === BPF_COMMAND.LINK_CREATE
+  const isLink = cmd === BPF_LINK_CREATE
   const programFd = member(attr, isLink ? 'prog_fd' : 'attach_bpf_fd')
-  if (member(attr, 'attach_type') !== ATTACH_TYPE_CGROUP_DEVICE) return attachOther(caller, programFd)
+  if (member(attr, 'attach_type') !== BPF_CGROUP_DEVICE) return attachOther(caller, programFd)
   if (Number.isNaN(member(attr, 'expected_revision'))) return failed(ERRNO.ESTALE)
   const programs = new OwnPrograms(caller, state.standIns)
   try {
@@ -166,8 +167,8 @@ function attach(cmd: number, attr: BpfAttr, caller: Caller, state: BpfState): Pe
 }
 
 function attachOwn(cmd: number, attr: BpfAttr, caller: Caller, state: BpfState, programs: OwnPrograms): Performed {
-  const isLink = cmd === BPF_COMMAND.LINK_CREATE
-  const isDetach = cmd === BPF_COMMAND.PROG_DETACH
+  const isLink = cmd === BPF_LINK_CREATE
+  const isDetach = cmd === BPF_PROG_DETACH
   const flags = member(attr, isLink ? 'flags' : 'attach_flags')
   const program = programs.open(member(attr, isLink ? 'prog_fd' : 'attach_bpf_fd'), isDetach)
   if (typeof program !== 'number') return program
@@ -214,7 +215,7 @@ class OwnPrograms {
         return program
       }
       // EINVAL where it is no program at all.
-      if (programInfo(standIn).type !== PROG_TYPE_CGROUP_DEVICE) return failed(ERRNO.EINVAL)
+      if (programInfo(standIn).type !== BPF_PROG_TYPE_CGROUP_DEVICE) return failed(ERRNO.EINVAL)
     } catch (error) {
       const isNone = isSystemError(error, ERRNO.EBADF) || isSystemError(error, ERRNO.EINVAL)
       if (mayLack && isNone) return -1

@@ -1,6 +1,7 @@
 // Bounds what programs a container can have us load: their memory is charged to the supervisor, not to the container.
 
-import {ERRNO, SystemError, isSystemError} from '../../../ffi/errors.js'
+import {SystemError, isSystemError} from '../../../ffi/errors.js'
+import {ERRNO} from '../../../kernel/errno.js'
 
 /** Programs that live at the same time, and the sum of their instructions. runc and systemd need one for each cgroup. */
 const PROGRAMS_MAX = 1024

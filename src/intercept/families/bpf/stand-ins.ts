@@ -1,8 +1,10 @@
 // Stand-ins for programs: the container holds the end of a pipe, the supervisor the program itself.
 
-import {ERRNO, SystemError} from '../../../ffi/errors.js'
-import {O_CLOEXEC, O_NONBLOCK, POLLERR, closeQuietly, duplicateCloseOnExec, pipe2, poll} from '../../../ffi/libc.js'
+import {SystemError} from '../../../ffi/errors.js'
+import {closeQuietly, duplicateCloseOnExec, pipe2, poll} from '../../../ffi/libc.js'
 import {fstat} from '../../../ffi/mount.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {O_CLOEXEC, O_NONBLOCK, POLLERR, S_IFIFO, S_IFMT} from '../../../kernel/constants.js'
 
 /** Open at the same time; each takes two descriptors of the supervisor. What is attached needs none. */
 const SLOTS = 256
@@ -11,8 +13,6 @@ const WORD = {pipe: 0, program: 1, inodeLow: 2, inodeHigh: 3, words: 4} as const
 const LOCK = SLOTS * WORD.words
 /** Of `pipe`. Descriptors are stored with one added, since the memory begins as zeroes. */
 const FREE = 0
-const S_IFMT = 0o170_000
-const S_IFIFO = 0o010_000
 
 /** Memory for `ProgramStandIns`, to be made once for each container. */
 export function standInsMemory(): SharedArrayBuffer {

@@ -1,9 +1,10 @@
 // Checks what a user's handler declares and gives it the shape of plain data. Pure.
 
 import {UsageError} from '../../../errors.js'
+import {ABIS, MACHINE_ABIS, X32_SYSCALL_BIT} from '../../../kernel/abi.js'
+import {syscallName, syscallNames, syscallNumber} from '../../../kernel/calls/index.js'
 import {nearest} from '../../../nearest.js'
 import type {HandlerArgument, HandlerComparison, HandlerDeclaration} from './policy.js'
-import {X32_SYSCALL_BIT, machineAbis, syscallName, syscallNames, syscallNumber} from '../../../kernel/calls/index.js'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -60,7 +61,7 @@ type Wrong = (cause: string, hint?: string) => UsageError
 
 /** A number is for what no kernel has; all others go by name, because their numbers differ between ABIs. */
 function checkNumber(name: string, number: unknown, wrong: Wrong): void {
-  const abis = machineAbis(process.arch)
+  const abis = MACHINE_ABIS
   const isKnown = abis.some((abi) => syscallNumber(abi, name) !== undefined)
   if (number === undefined) {
     if (isKnown) return
@@ -71,7 +72,7 @@ function checkNumber(name: string, number: unknown, wrong: Wrong): void {
   if (isKnown) throw wrong(`${name} is a call of the kernel, which takes no number`)
   if (!isWithin(number, 0, X32_SYSCALL_BIT - 1)) throw wrong(`number of ${name} must be a number of a call`)
   for (const abi of abis) {
-    const taken = syscallName(abi, abi === 'x32' ? (number | X32_SYSCALL_BIT) >>> 0 : number)
+    const taken = syscallName(abi, (number | ABIS[abi].numberBit) >>> 0)
     if (taken !== undefined) throw wrong(`number ${number} is ${taken} on ${abi}`, 'take one that no kernel uses')
   }
 }

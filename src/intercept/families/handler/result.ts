@@ -1,17 +1,15 @@
 // What a user's handler returned, as an answer; anything that is none refuses the call. Pure but for the descriptor.
 
-import {errnoNumber} from '../../../ffi/errors.js'
-import {isMembers} from './declaration.js'
+import {ERRNO, MAX_ERRNO, errnoNumber} from '../../../kernel/errno.js'
 import type {Performed} from '../../family.js'
+import {isMembers} from './declaration.js'
 
-const EPERM = 1
-const MAX_ERRNO = 4095
 const STRATEGY = 'handler'
 const REASON_MAX = 400
 const FD_MAX = 2 ** 31 - 1
 
 export function handlerRefusal(cause: string): Extract<Performed, {kind: 'refuse'}> {
-  return {kind: 'refuse', errno: EPERM, reason: cause.slice(0, REASON_MAX)}
+  return {kind: 'refuse', errno: ERRNO.EPERM, reason: cause.slice(0, REASON_MAX)}
 }
 
 /** `duplicate`: a descriptor of ours for the answer, so that the handler keeps its own. */

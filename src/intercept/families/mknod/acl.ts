@@ -1,27 +1,34 @@
 // setxattr of an access list on an emulated node: cp and others set the mode in this way where they know of such lists.
 
-import {ERRNO} from '../../../ffi/errors.js'
-import {AT_SYMLINK_NOFOLLOW} from '../../../ffi/libc.js'
+import {AT_SYMLINK_NOFOLLOW, XATTR_NAME_MAX, XATTR_SIZE_MAX} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {
+  ACL_ENTRY_BYTES,
+  ACL_GROUP_OBJ,
+  ACL_HEADER_BYTES,
+  ACL_OTHER,
+  ACL_USER_OBJ,
+  ACL_VERSION,
+} from '../../../kernel/names/acl.js'
+import {XATTR_FLAGS} from '../../../kernel/names/setxattr.js'
 import {buffer, flags, int32, path, size, string} from '../../caller/argument-kinds.js'
-import type {MknodState} from './make-node.js'
-import type {MknodPolicy} from './policy.js'
-import {defineSyscall} from '../../family.js'
-import type {AnyCall, ArgumentIndex, Caller, CallerFacts, Performed, Verdict} from '../../family.js'
 import {isUnread, tolerant} from '../../caller/tolerant.js'
 import type {Unread} from '../../caller/tolerant.js'
+import {defineSyscall} from '../../family.js'
+import type {AnyCall, ArgumentIndex, Caller, CallerFacts, Performed, Verdict} from '../../family.js'
 import {changeMode, find} from './attributes.js'
 import type {Target} from './attributes.js'
 import {NOT_EMULATED, decideFollowUp, early} from './follow-up-decide.js'
+import type {MknodState} from './make-node.js'
+import type {MknodPolicy} from './policy.js'
 
 const ACCESS_LIST = Buffer.from('system.posix_acl_access')
-const NAME_LIMIT = 256
-const XATTR_SIZE_MAX = 65_536
-const XATTR_FLAGS = {prefix: 'XATTR_', names: {XATTR_CREATE: 1, XATTR_REPLACE: 2}}
-/** include/uapi/linux/posix_acl_xattr.h: a version, then entries of tag, permissions and id. */
-const VERSION = 2
-const ENTRY = 8
 /** Tags of a list that says no more than a mode, with the place of its permissions there. */
-const SHIFTS: Readonly<Record<number, number>> = {1: 6, 4: 3, 32: 0}
+const SHIFTS: Readonly<Record<number, number>> = {
+  [ACL_USER_OBJ]: 6,
+  [ACL_GROUP_OBJ]: 3,
+  [ACL_OTHER]: 0,
+}
 
 interface Values {
   readonly name: Buffer | Unread
@@ -30,7 +37,7 @@ interface Values {
 
 // In step with families/setxattr/, with whose calls these are combined.
 const common = {
-  name: tolerant(string(1, NAME_LIMIT)),
+  name: tolerant(string(1, XATTR_NAME_MAX + 1)),
   value: tolerant(buffer(2, 3, XATTR_SIZE_MAX)),
   size: size(3),
   flags: flags(4, XATTR_FLAGS),
@@ -84,10 +91,10 @@ function perform({value}: Values, target: Target | undefined, caller: Caller, st
 
 /** undefined for a list that says more than a mode does. */
 export function modeOf(list: Buffer): number | undefined {
-  if (list.length !== 4 + 3 * ENTRY || list.readUInt32LE(0) !== VERSION) return undefined
+  if (list.length !== ACL_HEADER_BYTES + 3 * ACL_ENTRY_BYTES || list.readUInt32LE(0) !== ACL_VERSION) return undefined
   let mode = 0
   const tags = new Set<number>()
-  for (let offset = 4; offset < list.length; offset += ENTRY) {
+  for (let offset = ACL_HEADER_BYTES; offset < list.length; offset += ACL_ENTRY_BYTES) {
     const [tag, permissions] = [list.readUInt16LE(offset), list.readUInt16LE(offset + 2)]
     const shift = SHIFTS[tag]
     if (shift === undefined || permissions > 7) return undefined

@@ -1,28 +1,35 @@
 // chmod, chown and utimens on nodes that a rootless supervisor emulates: what is wanted is kept beside the node.
 
-import {CAP_CHOWN, CAP_FOWNER, capabilityMask} from '../../../ffi/credentials.js'
-import {ERRNO, SystemError} from '../../../ffi/errors.js'
-import {AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, fchmodat, fchownat, utimensat} from '../../../ffi/libc.js'
+import {SystemError} from '../../../ffi/errors.js'
+import {fchmodat, fchownat, utimensat} from '../../../ffi/libc.js'
 import {fstat} from '../../../ffi/mount.js'
+import {ABIS} from '../../../kernel/abi.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  PERMISSIONS,
+  S_ISGID,
+  S_ISUID,
+  S_IXGRP,
+} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {AT_FLAGS} from '../../../kernel/names/files.js'
 import {dirFd, flags, int32, mode, path, pointer, uint32} from '../../caller/argument-kinds.js'
-import {manifestEntry} from './bound-nodes.js'
-import type {BoundNode} from './bound-nodes.js'
 import {idInside, idOutside} from '../../caller/id-map.js'
-import type {MknodState} from './make-node.js'
-import type {MknodPolicy} from './policy.js'
 import {defineSyscall} from '../../family.js'
 import type {AnyCall, Argument, ArgumentIndex, Caller, Performed} from '../../family.js'
+import {manifestEntry} from './bound-nodes.js'
+import type {BoundNode} from './bound-nodes.js'
 import {NOT_EMULATED, decideFollowUp as decide, early} from './follow-up-decide.js'
+import type {MknodState} from './make-node.js'
+import type {MknodPolicy} from './policy.js'
 
-const CHOWN = capabilityMask(CAP_CHOWN)
-const FOWNER = capabilityMask(CAP_FOWNER)
-const PERMISSIONS = 0o7777
-const S_ISUID = 0o4000
-const S_ISGID = 0o2000
-const S_IXGRP = 0o010
+const CHOWN = capabilityMask(CAP.CHOWN)
+const FOWNER = capabilityMask(CAP.FOWNER)
 /** (uid_t)-1: leave it as it is. */
 const UNCHANGED = 0xffff_ffff
-const AT_FLAGS = {prefix: 'AT_', names: {AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH}}
 
 /** An id; the old calls of 32-bit machines pass 16 bits (low2highuid()). */
 function id(index: ArgumentIndex, old = false): Argument<number> {
@@ -31,7 +38,7 @@ function id(index: ArgumentIndex, old = false): Argument<number> {
     ...plain,
     read(registers, memory, abi) {
       const value = plain.read(registers, memory, abi)
-      if (!old || (abi !== 'i386' && abi !== 'arm')) return value
+      if (!old || ABIS[abi].bits === 64) return value
       return (value & 0xffff) === 0xffff ? UNCHANGED : value & 0xffff
     },
     show: (value) => (value === UNCHANGED ? '-1' : String(value)),

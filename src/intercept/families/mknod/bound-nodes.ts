@@ -1,14 +1,12 @@
 // Which emulated nodes are no nodes of their own for the kernel: mounts over a placeholder, or placeholders alone.
 
 import type {Statx} from '../../../ffi/mount.js'
+import {STATX_ATTR_MOUNT_ROOT, S_IFMT} from '../../../kernel/constants.js'
 import type {Device} from '../../../kernel/device-numbers.js'
 import type {ManifestEntry} from '../../family.js'
 
 /** Each costs memory here and a mount in the container. */
 export const BOUND_NODES_MAX = 65_536
-
-const STATX_ATTR_MOUNT_ROOT = 0x2000
-const S_IFMT = 0o170_000
 
 export interface BoundNode {
   readonly device: Device

@@ -1,17 +1,16 @@
 // Which device nodes may be made: the pure half of index.ts.
 
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {S_IFBLK, S_IFCHR, S_IFMT} from '../../../kernel/constants.js'
 import {decodeDevice, describeDevice, formatDevice, nameDevice, sameDevice} from '../../../kernel/device-numbers.js'
 import type {Device} from '../../../kernel/device-numbers.js'
-import type {MknodPolicy} from './policy.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import type {ArgumentIndex, CallerFacts, Condition, Verdict} from '../../family.js'
 import {allowedBy} from '../../hint.js'
 import {allow} from './policy.js'
+import type {MknodPolicy} from './policy.js'
 
-const EPERM = 1
-const CAP_MKNOD = 1n << 27n
-const S_IFMT = 0o170_000
-const S_IFBLK = 0o060_000
-const S_IFCHR = 0o020_000
+const CAP_MKNOD = capabilityMask(CAP.MKNOD)
 
 /**
  * Device nodes alone, without the whiteout (character 0:0), which vfs_mknod() in fs/namei.c lets everyone make. FIFOs,
@@ -49,13 +48,13 @@ export function decideMknod(values: NodeValues, facts: CallerFacts, policy: Mkno
     return {kind: 'continue', reason: 'the caller is in a user namespace of its own'}
   }
   if ((facts.effective & CAP_MKNOD) === 0n) {
-    return {kind: 'refuse', errno: EPERM, reason: 'the caller lacks CAP_MKNOD'}
+    return {kind: 'refuse', errno: ERRNO.EPERM, reason: 'the caller lacks CAP_MKNOD'}
   }
   const device = requestedDevice(values)
   if (!policy.devices.some((allowed) => sameDevice(allowed, device))) {
     return {
       kind: 'refuse',
-      errno: EPERM,
+      errno: ERRNO.EPERM,
       reason: `${describeDevice(device)} is not allowlisted`,
       hint: allowedBy(allow, formatDevice(device)),
     }

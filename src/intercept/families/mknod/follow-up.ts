@@ -1,37 +1,35 @@
 // What programs do next with an emulated node: unlink, rename and link it, which the kernel refuses for a mount point.
 
-import {dirFd, flags, path} from '../../caller/argument-kinds.js'
-import {manifestEntry} from './bound-nodes.js'
-import type {BoundNode} from './bound-nodes.js'
-import {CAP_FOWNER, capabilityMask} from '../../../ffi/credentials.js'
-import {ERRNO, SystemError} from '../../../ffi/errors.js'
+import {SystemError} from '../../../ffi/errors.js'
+import {renameat2, unlinkat} from '../../../ffi/libc.js'
+import {fstat, statx} from '../../../ffi/mount.js'
+import type {Statx} from '../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
 import {
   AT_EMPTY_PATH,
+  AT_FDCWD,
   AT_REMOVEDIR,
   AT_SYMLINK_FOLLOW,
   AT_SYMLINK_NOFOLLOW,
-  renameat2,
-  unlinkat,
-} from '../../../ffi/libc.js'
-import {STATX_ATTR_MOUNT_ROOT, fstat, statx} from '../../../ffi/mount.js'
-import type {Statx} from '../../../ffi/mount.js'
+  STATX_ATTR_MOUNT_ROOT,
+} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {AT_FLAGS, RENAME_EXCHANGE, RENAME_FLAGS, RENAME_NOREPLACE} from '../../../kernel/names/files.js'
+import {dirFd, flags, path} from '../../caller/argument-kinds.js'
 import {isMapped} from '../../caller/id-map.js'
-import {linkBoundNode, nameWithSlash, pathOf} from './make-node.js'
-import type {MknodState} from './make-node.js'
-import type {MknodPolicy} from './policy.js'
-import {accessListCalls} from './acl.js'
-import {attributeCalls} from './attributes.js'
-import {NOT_EMULATED, decideFollowUp as decide, early} from './follow-up-decide.js'
 import {defineSyscall} from '../../family.js'
 import type {AnyCall, Caller, FamilyOptions, ManifestEntry, ParentDirectory, Performed} from '../../family.js'
 import {asStrategy} from '../../strategy.js'
+import {accessListCalls} from './acl.js'
+import {attributeCalls} from './attributes.js'
+import {manifestEntry} from './bound-nodes.js'
+import type {BoundNode} from './bound-nodes.js'
+import {NOT_EMULATED, decideFollowUp as decide, early} from './follow-up-decide.js'
+import {linkBoundNode, nameWithSlash, pathOf} from './make-node.js'
+import type {MknodState} from './make-node.js'
+import type {MknodPolicy} from './policy.js'
 
-const AT_FDCWD = -100
-const RENAME_NOREPLACE = 1
-const RENAME_EXCHANGE = 2
-const FOWNER = capabilityMask(CAP_FOWNER)
-const AT_FLAGS = {prefix: 'AT_', names: {AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_EMPTY_PATH}}
-const RENAME_FLAGS = {prefix: 'RENAME_', names: {RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT: 4}}
+const FOWNER = capabilityMask(CAP.FOWNER)
 
 const unlink = defineSyscall({
   name: 'unlink',

@@ -2,28 +2,24 @@
 
 import {readFileSync, statSync} from 'node:fs'
 
-import {CAP_SYS_ADMIN, capabilityMask} from '../../../ffi/credentials.js'
 import {SystemError} from '../../../ffi/errors.js'
-import {AT_EMPTY_PATH, AT_FDCWD, closeQuietly} from '../../../ffi/libc.js'
+import {closeQuietly} from '../../../ffi/libc.js'
+import {fstat, mount_setattr, open_tree} from '../../../ffi/mount.js'
+import type {Statx} from '../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {AT_EMPTY_PATH, AT_FDCWD, S_IFBLK, S_IFCHR, S_IFMT} from '../../../kernel/constants.js'
+import {nameDevice, sameDevice} from '../../../kernel/device-numbers.js'
+import type {Device} from '../../../kernel/device-numbers.js'
 import {
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
-  fstat,
-  mount_setattr,
-  open_tree,
-} from '../../../ffi/mount.js'
-import type {Statx} from '../../../ffi/mount.js'
-import {splitDevice} from './device.js'
-import {nameDevice, sameDevice} from '../../../kernel/device-numbers.js'
+} from '../../../kernel/names/mount-api.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {Device} from '../../../kernel/device-numbers.js'
+import {splitDevice} from './device.js'
 
-const S_IFMT = 0o170_000
-const S_IFBLK = 0o060_000
-const S_IFCHR = 0o020_000
-const MOUNT = capabilityMask(CAP_SYS_ADMIN)
+const MOUNT = capabilityMask(CAP.SYS_ADMIN)
 const CONSOLE: Device = {type: 'c', major: 5, minor: 1}
 
 /** The major is -1 for what is no device node, so that no policy names it. */

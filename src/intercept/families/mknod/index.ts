@@ -1,22 +1,23 @@
 // mknod and mknodat: device nodes for a container whose kernel capabilities do not reach that far.
 
-import {BoundNodes} from './bound-nodes.js'
-import {isOpenable} from './device.js'
-import {AT_FDCWD, mknodat as makeNode} from '../../../ffi/libc.js'
+import {mknodat as makeNode} from '../../../ffi/libc.js'
+import {AT_FDCWD} from '../../../kernel/constants.js'
 import {dev, dirFd, mode, path} from '../../caller/argument-kinds.js'
+import {OwnCapabilities} from '../../caller/own-capabilities.js'
+import {defineFamily, defineSyscall} from '../../family.js'
+import type {Caller, Performed} from '../../family.js'
+import {asStrategy} from '../../strategy.js'
+import {BoundNodes} from './bound-nodes.js'
+import {checkNodes} from './check.js'
+import {decideMknod, deviceNodeCondition, requestedDevice} from './decide.js'
+import {isOpenable} from './device.js'
+import {followUpCalls} from './follow-up.js'
 import {bindNode, makeRealNode, nameWithSlash} from './make-node.js'
 import type {MknodState} from './make-node.js'
 import {NodeStore} from './node-store.js'
-import {OwnCapabilities} from '../../caller/own-capabilities.js'
-import {checkNodes} from './check.js'
 import {mknodPolicy} from './policy.js'
 import type {MknodPolicy} from './policy.js'
-import {defineFamily, defineSyscall} from '../../family.js'
-import type {Caller, Performed} from '../../family.js'
 import {restoreNodes} from './restore-nodes.js'
-import {decideMknod, deviceNodeCondition, requestedDevice} from './decide.js'
-import {followUpCalls} from './follow-up.js'
-import {asStrategy} from '../../strategy.js'
 
 interface MknodValues {
   readonly dirfd?: number

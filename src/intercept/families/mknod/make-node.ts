@@ -1,57 +1,47 @@
 // Makes a device node in a caller's place: a real one where it could be opened, else one bound over a placeholder.
 
-import {
-  CAP_DAC_READ_SEARCH,
-  CAP_MKNOD,
-  CAP_SETUID,
-  CAP_SYS_ADMIN,
-  capabilityMask,
-  getfsuid,
-  setfsuid,
-} from '../../../ffi/credentials.js'
-import {ERRNO, SystemError, isSystemError} from '../../../ffi/errors.js'
+import {getfsuid, setfsuid} from '../../../ffi/credentials.js'
+import {SystemError, isSystemError} from '../../../ffi/errors.js'
+import {close, closeQuietly, mknodat, openat, readlinkat, unlinkat} from '../../../ffi/libc.js'
+import {fstat, move_mount, statx} from '../../../ffi/mount.js'
+import type {Statx} from '../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
+  OVERFLOW_ID,
   O_CLOEXEC,
   O_CREAT,
   O_EXCL,
+  O_NOATIME,
   O_NOCTTY,
   O_NOFOLLOW,
   O_NONBLOCK,
   O_PATH,
   O_RDONLY,
-  close,
-  closeQuietly,
-  mknodat,
-  openat,
-  readlinkat,
-  unlinkat,
-} from '../../../ffi/libc.js'
-import {MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, fstat, move_mount, statx} from '../../../ffi/mount.js'
-import type {Statx} from '../../../ffi/mount.js'
+  PATH_MAX,
+  PERMISSIONS,
+  S_IFREG,
+} from '../../../kernel/constants.js'
+import {nameDevice, sameDevice} from '../../../kernel/device-numbers.js'
+import type {Device} from '../../../kernel/device-numbers.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH} from '../../../kernel/names/mount-api.js'
+import {idInside} from '../../caller/id-map.js'
+import type {OwnCapabilities} from '../../caller/own-capabilities.js'
+import {procDirectory} from '../../caller/proc.js'
+import type {ContainerDescription} from '../../container.js'
+import type {Caller, ManifestEntry, ParentDirectory, Performed} from '../../family.js'
 import {BOUND_NODES_MAX, inodeKey, manifestEntry} from './bound-nodes.js'
 import type {BoundNode, BoundNodes} from './bound-nodes.js'
-import type {ContainerDescription} from '../../container.js'
-import {nameDevice, sameDevice} from '../../../kernel/device-numbers.js'
 import {cloneHostNode, deviceOf} from './host-node.js'
-import {idInside} from '../../caller/id-map.js'
 import {NodeRecord, RECORDS_MAX, writeRecord} from './node-record.js'
 import type {NodeStore} from './node-store.js'
-import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {Device} from '../../../kernel/device-numbers.js'
-import {procDirectory} from '../../caller/proc.js'
-import type {Caller, ManifestEntry, ParentDirectory, Performed} from '../../family.js'
 
-const O_NOATIME = 0o1_000_000
-const PERMISSIONS = 0o7777
-const S_IFREG = 0o100_000
-const PATH_MAX = 4096
 const OPENABLE_MAX = 1024
-const NOBODY = 65_534
-const MKNOD = capabilityMask(CAP_MKNOD)
-const MOUNT = capabilityMask(CAP_SYS_ADMIN)
-const READ = capabilityMask(CAP_DAC_READ_SEARCH)
+const MKNOD = capabilityMask(CAP.MKNOD)
+const MOUNT = capabilityMask(CAP.SYS_ADMIN)
+const READ = capabilityMask(CAP.DAC_READ_SEARCH)
 
 /** What the calls of the family share in one worker. */
 export interface MknodState {
@@ -265,7 +255,7 @@ function couldBeOpened(fd: number, {uid}: Statx, own: OwnCapabilities): boolean 
   const flags = O_RDONLY | O_NOATIME | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
   const tryToOpen = (): void => void close(openat(AT_FDCWD, `/proc/self/fd/${fd}`, flags, 0))
   try {
-    if (uid === getfsuid()) own.with(READ | capabilityMask(CAP_SETUID), () => asSomeoneElse(uid, tryToOpen))
+    if (uid === getfsuid()) own.with(READ | capabilityMask(CAP.SETUID), () => asSomeoneElse(uid, tryToOpen))
     else own.with(READ, tryToOpen)
     return true
   } catch (error) {
@@ -275,7 +265,7 @@ function couldBeOpened(fd: number, {uid}: Statx, own: OwnCapabilities): boolean 
 }
 
 function asSomeoneElse(uid: number, action: () => void): void {
-  setfsuid(NOBODY)
+  setfsuid(OVERFLOW_ID)
   try {
     action()
   } finally {

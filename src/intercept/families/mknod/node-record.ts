@@ -1,11 +1,11 @@
 // What an emulated node should be, kept with its placeholder, where a later run and other programs find it.
 
-import {CAP_DAC_OVERRIDE, capabilityMask} from '../../../ffi/credentials.js'
 import {SystemError} from '../../../ffi/errors.js'
 import {closeQuietly, duplicateCloseOnExec, fsetxattr} from '../../../ffi/libc.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import type {OwnCapabilities} from '../../caller/own-capabilities.js'
 import {OVERRIDE_STAT, formatOverrideStat} from './override-stat.js'
 import type {RecordedNode} from './override-stat.js'
-import type {OwnCapabilities} from '../../caller/own-capabilities.js'
 
 /** Each keeps a descriptor open, as the placeholder can't be reached any more below its mount. */
 export const RECORDS_MAX = 2048
@@ -34,7 +34,7 @@ export class NodeRecord {
 export function writeRecord(placeholder: number, node: RecordedNode, own: OwnCapabilities): boolean {
   const value = Buffer.from(formatOverrideStat(node))
   try {
-    own.with(capabilityMask(CAP_DAC_OVERRIDE), () => fsetxattr(placeholder, OVERRIDE_STAT, value, value.length, 0))
+    own.with(capabilityMask(CAP.DAC_OVERRIDE), () => fsetxattr(placeholder, OVERRIDE_STAT, value, value.length, 0))
     return true
   } catch (error) {
     if (error instanceof SystemError) return false

@@ -1,16 +1,23 @@
 // Device nodes of the supervisor's own, in a tmpfs that nothing else can reach, to be bound into containers.
 
+import {isSystemError} from '../../../ffi/errors.js'
 import {
-  CAP_CHOWN,
-  CAP_DAC_READ_SEARCH,
-  CAP_FOWNER,
-  CAP_FSETID,
-  CAP_MKNOD,
-  CAP_SYS_ADMIN,
-  CAP_SYS_CHROOT,
-  capabilityMask,
-} from '../../../ffi/credentials.js'
-import {ERRNO, isSystemError} from '../../../ffi/errors.js'
+  cString,
+  chroot,
+  closeQuietly,
+  fchdir,
+  fchmodat,
+  fchownat,
+  linkat,
+  mknodat,
+  mount,
+  openat,
+  setns,
+  unlinkat,
+  unshare,
+} from '../../../ffi/libc.js'
+import {fsconfig, fsmount, fsopen, move_mount, open_tree} from '../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
@@ -19,21 +26,13 @@ import {
   O_DIRECTORY,
   O_PATH,
   O_RDONLY,
-  chroot,
-  closeQuietly,
-  cString,
-  fchdir,
-  fchmodat,
-  fchownat,
-  linkat,
-  makedev,
-  mknodat,
-  mount,
-  openat,
-  setns,
-  unlinkat,
-  unshare,
-} from '../../../ffi/libc.js'
+  PERMISSIONS,
+  S_IFBLK,
+  S_IFCHR,
+} from '../../../kernel/constants.js'
+import {encodeDevice} from '../../../kernel/device-numbers.js'
+import type {Device} from '../../../kernel/device-numbers.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import {
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_STRING,
@@ -42,24 +41,15 @@ import {
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   MOVE_MOUNT_F_EMPTY_PATH,
-  MS_SLAVE,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
-  fsconfig,
-  fsmount,
-  fsopen,
-  move_mount,
-  open_tree,
-} from '../../../ffi/mount.js'
-import {BOUND_NODES_MAX} from './bound-nodes.js'
+} from '../../../kernel/names/mount-api.js'
+import {MS_REC, MS_SLAVE} from '../../../kernel/names/mount.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {Device} from '../../../kernel/device-numbers.js'
+import {BOUND_NODES_MAX} from './bound-nodes.js'
 
-const S_IFBLK = 0o060_000
-const S_IFCHR = 0o020_000
-const MS_REC = 1 << 14
-const MOUNTING = capabilityMask(CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_DAC_READ_SEARCH)
-const MAKING = capabilityMask(CAP_MKNOD, CAP_CHOWN, CAP_FOWNER, CAP_FSETID)
+const MOUNTING = capabilityMask(CAP.SYS_ADMIN, CAP.SYS_CHROOT, CAP.DAC_READ_SEARCH)
+const MAKING = capabilityMask(CAP.MKNOD, CAP.CHOWN, CAP.FOWNER, CAP.FSETID)
 
 export interface NodeAttributes {
   /** Permissions. */
@@ -92,10 +82,10 @@ export class NodeStore {
     const name = String(++this.#last)
     const type = device.type === 'b' ? S_IFBLK : S_IFCHR
     this.#own.with(MAKING, () => {
-      mknodat(root, name, type, makedev(device.major, device.minor))
+      mknodat(root, name, type, encodeDevice(device))
       fchownat(root, name, uid, gid, AT_SYMLINK_NOFOLLOW)
       // Nothing else writes here, so that the name can't have become a link.
-      fchmodat(root, name, mode & 0o7777, 0)
+      fchmodat(root, name, mode & PERMISSIONS, 0)
     })
     return name
   }
@@ -104,7 +94,7 @@ export class NodeStore {
   link(name: string): string {
     const root = this.#opened()
     const link = String(++this.#last)
-    this.#own.with(capabilityMask(CAP_FOWNER), () => linkat(root, name, root, link, 0))
+    this.#own.with(capabilityMask(CAP.FOWNER), () => linkat(root, name, root, link, 0))
     return link
   }
 

@@ -1,6 +1,7 @@
 // The extended attribute that tells what an empty file stands for, as fuse-overlayfs and containers/storage write it:
 // UID:GID:MODE:TYPE, e.g. `0:0:0666:char-1-3`. Pure.
 
+import {PERMISSIONS} from '../../../kernel/constants.js'
 import {MAX_MAJOR, MAX_MINOR} from '../../../kernel/device-numbers.js'
 import type {Device} from '../../../kernel/device-numbers.js'
 
@@ -20,7 +21,7 @@ export interface RecordedNode {
 const HIGHEST_ID = 2 ** 32 - 2
 
 export function formatOverrideStat({device, mode, uid, gid}: RecordedNode): string {
-  const permissions = (mode & 0o7777).toString(8).padStart(4, '0')
+  const permissions = (mode & PERMISSIONS).toString(8).padStart(4, '0')
   const type = device.type === 'b' ? 'block' : 'char'
   return `${uid}:${gid}:${permissions}:${type}-${device.major}-${device.minor}`
 }
@@ -36,6 +37,7 @@ export function parseOverrideStat(text: string): RecordedNode | undefined {
     number,
   ]
   const mode = Number.parseInt(match[3] ?? '', 8)
-  if (uid > HIGHEST_ID || gid > HIGHEST_ID || mode > 0o7777 || major > MAX_MAJOR || minor > MAX_MINOR) return undefined
+  if (uid > HIGHEST_ID || gid > HIGHEST_ID || mode > PERMISSIONS || major > MAX_MAJOR || minor > MAX_MINOR)
+    return undefined
   return {device: {type: match[4] === 'block' ? 'b' : 'c', major, minor}, mode, uid, gid}
 }

@@ -3,8 +3,10 @@
 
 import {opendirSync, readFileSync} from 'node:fs'
 
-import {CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, capabilityMask} from '../../../ffi/credentials.js'
-import {ERRNO, SystemError} from '../../../ffi/errors.js'
+import {SystemError} from '../../../ffi/errors.js'
+import {closeQuietly, declareRaw, lastErrno, openat} from '../../../ffi/libc.js'
+import {fstat, move_mount, openat2} from '../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
 import {
   AT_FDCWD,
   O_CLOEXEC,
@@ -13,39 +15,30 @@ import {
   O_NONBLOCK,
   O_PATH,
   O_RDONLY,
-  closeQuietly,
-  declareRaw,
-  lastErrno,
-  openat,
-} from '../../../ffi/libc.js'
-import {
-  MOVE_MOUNT_F_EMPTY_PATH,
-  MOVE_MOUNT_T_EMPTY_PATH,
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
-  fstat,
-  move_mount,
-  openat2,
-} from '../../../ffi/mount.js'
-import {manifestEntry} from './bound-nodes.js'
+  S_IFMT,
+  S_IFREG,
+} from '../../../kernel/constants.js'
 import {sameDevice} from '../../../kernel/device-numbers.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH} from '../../../kernel/names/mount-api.js'
+import type {Beginning, ManifestEntry} from '../../family.js'
+import {manifestEntry} from './bound-nodes.js'
 import {cloneHostNode} from './host-node.js'
 import {addRecorded, boundNode} from './make-node.js'
 import type {MknodState} from './make-node.js'
 import {OVERRIDE_STAT, OVERRIDE_STAT_MAX, parseOverrideStat} from './override-stat.js'
 import type {RecordedNode} from './override-stat.js'
 import type {MknodPolicy} from './policy.js'
-import type {Beginning, ManifestEntry} from '../../family.js'
 
 /** A tree of this size takes about a second to look through; in larger ones what comes later stays as it is. */
 const ENTRIES_MAX = 200_000
 const TOO_MANY = 'not all files were looked through for device nodes of an earlier run: there are too many'
-const READ = capabilityMask(CAP_DAC_READ_SEARCH)
-const MOUNT = capabilityMask(CAP_SYS_ADMIN)
-const S_IFMT = 0o170_000
-const S_IFREG = 0o100_000
+const READ = capabilityMask(CAP.DAC_READ_SEARCH)
+const MOUNT = capabilityMask(CAP.SYS_ADMIN)
 const SLASH = Buffer.from('/')
 /** File systems of the kernel's own, where nobody keeps files. */
 const KERNELS = new Set('proc sysfs devpts mqueue cgroup cgroup2 devtmpfs securityfs debugfs tracefs bpf'.split(' '))

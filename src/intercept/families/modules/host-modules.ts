@@ -4,7 +4,7 @@ import {spawnSync} from 'node:child_process'
 import {existsSync, fstatSync, readFileSync, readlinkSync, statSync} from 'node:fs'
 import {release} from 'node:os'
 
-import {ERRNO} from '../../../ffi/errors.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import {normalModuleName} from './module-name.js'
 
 const LOAD_MS = 60_000

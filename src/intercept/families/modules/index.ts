@@ -1,49 +1,32 @@
 // finit_module, init_module: the container's file is read for its name, and the host loads a module of its own.
 
-import {arch} from 'node:process'
-
-import {ERRNO, SystemError} from '../../../ffi/errors.js'
-import {O_PATH, fcntl} from '../../../ffi/libc.js'
+import {SystemError} from '../../../ffi/errors.js'
+import {fcntl} from '../../../ffi/libc.js'
 import {fstat} from '../../../ffi/mount.js'
+import {NATIVE_ELF_MACHINE} from '../../../kernel/abi.js'
+import {F_GETFL, O_ACCMODE, O_PATH, O_WRONLY, S_IFMT, S_IFREG} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {MODULE_FLAGS, MODULE_INIT_COMPRESSED_FILE} from '../../../kernel/names/modules.js'
 import {flags, int32, pointer, size, string} from '../../caller/argument-kinds.js'
-import {HostModules} from './host-modules.js'
-import {UnpackError, bytesOfFile, bytesOfMemory, compressionOf, withUnpacked} from './module-bytes.js'
-import {moduleName, normalModuleName} from './module-name.js'
-import type {ModuleBytes} from './module-name.js'
-import {checkModules, unsupportedModules} from './check.js'
-import {modulePolicy} from './policy.js'
-import type {ModulePolicy} from './policy.js'
+import {tolerant} from '../../caller/tolerant.js'
 import {defineFamily, defineSyscall} from '../../family.js'
 import type {Caller, Performed} from '../../family.js'
-import {tolerant} from '../../caller/tolerant.js'
-import {
-  MODULE_INIT_COMPRESSED_FILE,
-  MODULE_INIT_IGNORE_MODVERSIONS,
-  MODULE_INIT_IGNORE_VERMAGIC,
-  decideModule,
-  decideName,
-} from './decide.js'
+import {checkModules, unsupportedModules} from './check.js'
+import {decideModule, decideName} from './decide.js'
 import type {ModuleValues} from './decide.js'
+import {HostModules} from './host-modules.js'
+import {UnpackError, bytesOfFile, bytesOfMemory, compressionOf, withUnpacked} from './module-bytes.js'
+import {ELF_HEADER_BYTES, moduleName, normalModuleName} from './module-name.js'
+import type {ModuleBytes} from './module-name.js'
+import {modulePolicy} from './policy.js'
+import type {ModulePolicy} from './policy.js'
 
-const F_GETFL = 3
-const O_ACCMODE = 3
-const O_WRONLY = 1
-const S_IFMT = 0o170_000
-const S_IFREG = 0o100_000
-const ELF_HEADER_BYTES = 64
 /** INT_MAX, the limit of kernel_read_file() for modules. */
 const FILE_BYTES_MAX = 2 ** 31 - 1
 const PARAMETERS_LIMIT = 4096
 const STRATEGY = 'modprobe'
 /** States of the lock. */
 const [FREE, HELD] = [0, 1]
-/** linux/elf-em.h */
-const MACHINE = arch === 'arm64' ? 183 : 62
-const FLAGS = {
-  prefix: 'MODULE_INIT_',
-  names: {MODULE_INIT_IGNORE_MODVERSIONS, MODULE_INIT_IGNORE_VERMAGIC, MODULE_INIT_COMPRESSED_FILE},
-}
-
 export interface ModuleState {
   readonly names: ReadonlySet<string>
   readonly modules: HostModules
@@ -81,7 +64,7 @@ const uargs = (index: 1 | 2) => tolerant(string(index, PARAMETERS_LIMIT))
 
 const finitModule = defineSyscall({
   name: 'finit_module',
-  arguments: {fd: int32(0), uargs: uargs(1), flags: flags(2, FLAGS)},
+  arguments: {fd: int32(0), uargs: uargs(1), flags: flags(2, MODULE_FLAGS)},
   lane: 'slow',
   decide: decideModule,
   perform(values, caller: Caller, state: ModuleState): Performed {
@@ -122,7 +105,7 @@ function loadCompressed(file: ModuleBytes, values: ModuleValues, state: ModuleSt
 }
 
 function loadFrom(file: ModuleBytes, values: ModuleValues, state: ModuleState): Performed {
-  const name = moduleName(file, MACHINE)
+  const name = moduleName(file, NATIVE_ELF_MACHINE)
   if (name !== undefined) return loadByName(name, values, state)
   const reason = 'it is no kernel module that names itself'
   return {kind: 'failed', errno: ERRNO.ENOEXEC, strategy: STRATEGY, reason}

@@ -3,19 +3,20 @@
 import {spawnSync} from 'node:child_process'
 import {closeSync, existsSync, openSync, writeSync} from 'node:fs'
 
-import {ERRNO, SystemError} from '../../../ffi/errors.js'
+import {SystemError} from '../../../ffi/errors.js'
 import {pread} from '../../../ffi/libc.js'
 import {memfd_create} from '../../../ffi/process.js'
-import type {ModuleBytes} from './module-name.js'
+import {OVERFLOW_ID} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import type {CallerMemory} from '../../family.js'
 import type {Hint} from '../../hint.js'
+import type {ModuleBytes} from './module-name.js'
 
 /** Compressed, and unpacked: the largest that distributions ship are a quarter of it. */
 const PACKED_BYTES_MAX = 32 * 1024 * 1024
 const UNPACKED_BYTES_MAX = 128 * 1024 * 1024
 const COPIED_BYTES = 1024 * 1024
 const UNPACK_MS = 20_000
-const NOBODY = 65_534
 const SEARCH_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** An open file. Each read is of the file as it is then: only the name is used, and that is checked. */
@@ -125,7 +126,7 @@ function readPart({packed, compression, asNobody, deadline}: Source, offset: num
     timeout: Math.max(1, Math.ceil(deadline - performance.now())),
     killSignal: 'SIGKILL',
     stdio: [input, 'pipe', 'ignore'],
-    ...(asNobody ? {uid: NOBODY, gid: NOBODY} : {}),
+    ...(asNobody ? {uid: OVERFLOW_ID, gid: OVERFLOW_ID} : {}),
   })
   closeSync(input)
   if (status !== 0 || stdout.length !== length) {

@@ -6,7 +6,7 @@ export interface ModuleBytes {
   read(offset: number, length: number): Buffer
 }
 
-const ELF_HEADER_BYTES = 64
+export const ELF_HEADER_BYTES = 64
 const SECTION_BYTES = 64
 /** Debian's largest modules have a few thousand sections, and .modinfo of a few KiB. */
 const SECTIONS_MAX = 65_279

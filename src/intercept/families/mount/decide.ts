@@ -1,14 +1,16 @@
 // What may be mounted for a container: the pure half of index.ts.
 
-import {MS_REMOUNT, isOtherOperation, plainFlags} from './flags.js'
-import {dangerOf, hasOption, parseOptions} from './options.js'
-import type {MountPolicy} from './policy.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {MS_REMOUNT} from '../../../kernel/names/mount.js'
 import type {CallerFacts, Verdict} from '../../family.js'
 import {allowedBy} from '../../hint.js'
+import {isOtherOperation, plainFlags} from './flags.js'
+import {dangerOf, hasOption, parseOptions} from './options.js'
 import {allowed, fuse} from './policy.js'
+import type {MountPolicy} from './policy.js'
 
-const EPERM = 1
-const CAP_SYS_ADMIN = 1n << 21n
+const CAP_SYS_ADMIN = capabilityMask(CAP.SYS_ADMIN)
 
 export interface MountValues {
   readonly source: Buffer | null
@@ -75,13 +77,13 @@ export function decideNewMount(
   if (rootless) {
     return {
       kind: 'refuse',
-      errno: EPERM,
+      errno: ERRNO.EPERM,
       reason: `only root of the host can mount ${type}; a FUSE program could serve it here`,
       hint: allowedBy(fuse, `${type}=${KNOWN_HELPERS[type] ?? 'HELPER'}`),
     }
   }
   const danger = dangerOf(parsed)
-  if (danger !== undefined) return {kind: 'refuse', errno: EPERM, reason: danger}
+  if (danger !== undefined) return {kind: 'refuse', errno: ERRNO.EPERM, reason: danger}
   return {kind: 'perform', reason: `${type} is allowlisted`}
 }
 
@@ -105,7 +107,7 @@ function decideUnlisted(type: string): Verdict {
   if (!OF_THE_HOST.has(type)) return native(type)
   return {
     kind: 'refuse',
-    errno: EPERM,
+    errno: ERRNO.EPERM,
     reason: `${type} is not allowlisted`,
     hint: allowedBy(allowed, type),
   }
@@ -117,13 +119,13 @@ function native(type: string): Verdict {
 }
 
 function notAble(): Verdict {
-  return {kind: 'refuse', errno: EPERM, reason: 'the caller lacks CAP_SYS_ADMIN'}
+  return {kind: 'refuse', errno: ERRNO.EPERM, reason: 'the caller lacks CAP_SYS_ADMIN'}
 }
 
 /** Whether a descriptor is of a loop device of the container is not to be seen here. */
 export function decideLoop(facts: CallerFacts): Verdict {
   if (!facts.inContainerUserNamespace) {
-    return {kind: 'refuse', errno: EPERM, reason: 'the caller is in a user namespace of its own'}
+    return {kind: 'refuse', errno: ERRNO.EPERM, reason: 'the caller is in a user namespace of its own'}
   }
   return {kind: 'perform', reason: 'whether the image may be mounted is decided when it is'}
 }

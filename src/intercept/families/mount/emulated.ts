@@ -1,6 +1,6 @@
 // Which super blocks were mounted for the container: shared by all workers, so that any of them can remount.
 
-import {makedev} from '../../../ffi/libc.js'
+import {encodeDevice} from '../../../kernel/device-numbers.js'
 
 const SLOTS = 512
 
@@ -40,5 +40,5 @@ export interface DeviceNumber {
 
 /** 0 is an empty slot; no super block has device 0:0. */
 function valueOf({devMajor, devMinor}: DeviceNumber): number {
-  return makedev(devMajor, devMinor) | 0
+  return encodeDevice({major: devMajor, minor: devMinor}) | 0
 }

@@ -1,74 +1,40 @@
-// The flags of mount(2): what they are called, and what the new mount calls take in their place. Pure.
+// The flags of mount(2), and what the new mount calls take in their place. Pure.
 
+import {
+  MOUNT_ATTR_NOATIME,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NODIRATIME,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_NOSYMFOLLOW,
+  MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR_STRICTATIME,
+  MOUNT_ATTR__ATIME,
+} from '../../../kernel/names/mount-api.js'
+import {
+  MS_BIND,
+  MS_DIRSYNC,
+  MS_LAZYTIME,
+  MS_MANDLOCK,
+  MS_MGC_MSK,
+  MS_MGC_VAL,
+  MS_MOVE,
+  MS_NOATIME,
+  MS_NODEV,
+  MS_NODIRATIME,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_NOSYMFOLLOW,
+  MS_PRIVATE,
+  MS_RDONLY,
+  MS_RELATIME,
+  MS_SHARED,
+  MS_SLAVE,
+  MS_STRICTATIME,
+  MS_SYNCHRONOUS,
+  MS_UNBINDABLE,
+} from '../../../kernel/names/mount.js'
 import type {Comparison, Condition} from '../../family.js'
-import type {FlagTable} from '../../caller/argument-kinds.js'
-
-// include/uapi/linux/mount.h
-export const MS_RDONLY = 1
-export const MS_NOSUID = 2
-export const MS_NODEV = 4
-export const MS_NOEXEC = 8
-export const MS_SYNCHRONOUS = 16
-export const MS_REMOUNT = 32
-export const MS_MANDLOCK = 64
-export const MS_DIRSYNC = 128
-export const MS_NOSYMFOLLOW = 256
-export const MS_NOATIME = 1024
-export const MS_NODIRATIME = 2048
-export const MS_BIND = 4096
-export const MS_MOVE = 8192
-export const MS_REC = 16384
-export const MS_SILENT = 32768
-export const MS_UNBINDABLE = 1 << 17
-export const MS_PRIVATE = 1 << 18
-export const MS_SLAVE = 1 << 19
-export const MS_SHARED = 1 << 20
-export const MS_RELATIME = 1 << 21
-export const MS_STRICTATIME = 1 << 24
-export const MS_LAZYTIME = 1 << 25
-/** Internal to the kernel: EINVAL in path_mount(). */
-export const MS_NOUSER = 1 << 31
-const MS_MGC_VAL = 0xc0ed0000
-const MS_MGC_MSK = 0xffff0000
-
-const MOUNT_ATTR_RDONLY = 0x1
-const MOUNT_ATTR_NOSUID = 0x2
-const MOUNT_ATTR_NODEV = 0x4
-const MOUNT_ATTR_NOEXEC = 0x8
-const MOUNT_ATTR_NOATIME = 0x10
-const MOUNT_ATTR_STRICTATIME = 0x20
-const MOUNT_ATTR_NODIRATIME = 0x80
-const MOUNT_ATTR_NOSYMFOLLOW = 0x200000
-const MOUNT_ATTR__ATIME = 0x70
-
-export const MOUNT_FLAGS: FlagTable = {
-  prefix: 'MS_',
-  names: {
-    MS_MGC_VAL: MS_MGC_VAL | 0,
-    MS_RDONLY,
-    MS_NOSUID,
-    MS_NODEV,
-    MS_NOEXEC,
-    MS_SYNCHRONOUS,
-    MS_REMOUNT,
-    MS_MANDLOCK,
-    MS_DIRSYNC,
-    MS_NOSYMFOLLOW,
-    MS_NOATIME,
-    MS_NODIRATIME,
-    MS_BIND,
-    MS_MOVE,
-    MS_REC,
-    MS_SILENT,
-    MS_UNBINDABLE,
-    MS_PRIVATE,
-    MS_SLAVE,
-    MS_SHARED,
-    MS_RELATIME,
-    MS_STRICTATIME,
-    MS_LAZYTIME,
-  },
-}
 
 /** Calls that only change or copy what is mounted: they never leave the kernel. */
 const OTHER_OPERATIONS = MS_BIND | MS_MOVE | MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED

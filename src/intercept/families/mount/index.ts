@@ -1,32 +1,34 @@
 // mount: file systems that the policy names, made by the host's kernel or by a FUSE program for the container.
 
-import {AT_FDCWD} from '../../../ffi/libc.js'
+import {AT_FDCWD} from '../../../kernel/constants.js'
+import {BLKGETSIZE64, LOOP_SET_FD} from '../../../kernel/names/loop.js'
+import {MOUNT_FLAGS, MS_REMOUNT} from '../../../kernel/names/mount.js'
 import {flags, int32, path, pointer} from '../../caller/argument-kinds.js'
-import {loopRequest, mountData, mountString} from './string-arguments.js'
+import {OwnCapabilities} from '../../caller/own-capabilities.js'
+import {defineFamily, defineSyscall} from '../../family.js'
+import type {Caller, CallerFacts, FamilyOptions, Performed} from '../../family.js'
+import {asStrategy} from '../../strategy.js'
 import {FsContexts, fsContextsMemory} from './api/contexts.js'
+import {newMountCalls} from './api/index.js'
+import {checkMounts, unsupportedMounts} from './check.js'
+import {decideLoop, decideMount, fuseHelper} from './decide.js'
+import type {MountValues} from './decide.js'
 import {EmulatedMounts, emulatedMountsMemory} from './emulated.js'
-import {MOUNT_CONDITION, MOUNT_FLAGS, MS_REMOUNT, plainFlags} from './flags.js'
+import {MOUNT_CONDITION, plainFlags} from './flags.js'
 import {performFuseMount} from './fuse/fuse-mount.js'
 import {performNewMount, performRemount} from './kernel-mount.js'
 import type {MountState} from './kernel-mount.js'
-import {MountSources} from './sources/sources.js'
 import {StandIns} from './loop/stand-in.js'
 import type {LoopStandIns} from './loop/stand-in.js'
-import {prepareMount} from './prepare.js'
-import type {MountKept} from './prepare.js'
-import {closeSources, openSources} from './sources/opened.js'
-import type {OpenedSource} from './sources/opened.js'
-import {Workshop} from './private-mount-namespace.js'
-import {OwnCapabilities} from '../../caller/own-capabilities.js'
-import {checkMounts, unsupportedMounts} from './check.js'
 import {mountPolicy} from './policy.js'
 import type {MountPolicy} from './policy.js'
-import {defineFamily, defineSyscall} from '../../family.js'
-import type {Caller, CallerFacts, FamilyOptions, Performed} from '../../family.js'
-import {decideLoop, decideMount, fuseHelper} from './decide.js'
-import type {MountValues} from './decide.js'
-import {newMountCalls} from './api/index.js'
-import {asStrategy} from '../../strategy.js'
+import {prepareMount} from './prepare.js'
+import type {MountKept} from './prepare.js'
+import {Workshop} from './private-mount-namespace.js'
+import {closeSources, openSources} from './sources/opened.js'
+import type {OpenedSource} from './sources/opened.js'
+import {MountSources} from './sources/sources.js'
+import {loopRequest, mountData, mountString} from './string-arguments.js'
 
 /** What workers share: each of them may go on with what another one began. */
 interface MountMemory {
@@ -93,15 +95,21 @@ export const mountFamily = defineFamily<MountPolicy, MountState, MountMemory, Mo
   },
 })
 
-const LOOP_REQUESTS = {argument: 1, width: 32, mask: 0xffff_ff00n, operator: 'eq', value: 0x4c00n} as const
+const OF_LOOP_DEVICES = {
+  argument: 1,
+  width: 32,
+  mask: 0xffff_ff00n,
+  operator: 'eq',
+  value: BigInt(LOOP_SET_FD),
+} as const
 
 /** mount(8) asks for it; stand-ins of an ordinary user's are no block devices that could tell. */
-const SIZE_REQUEST = {argument: 1, width: 32, operator: 'eq', value: 0x8008_1272n} as const
+const SIZE_REQUEST = {argument: 1, width: 32, operator: 'eq', value: BigInt(BLKGETSIZE64)} as const
 
 const loopCall = defineSyscall({
   name: 'ioctl',
   arguments: {fd: int32(0), request: loopRequest(1), argument: pointer(2)},
-  condition: [[LOOP_REQUESTS], [SIZE_REQUEST]],
+  condition: [[OF_LOOP_DEVICES], [SIZE_REQUEST]],
   lane: 'slow',
   decide: (_values, facts: CallerFacts, _policy: MountPolicy) => decideLoop(facts),
   perform: (values, caller, state: MountState) => asStrategy('loop', () => state.standIns.serve(values, caller)),

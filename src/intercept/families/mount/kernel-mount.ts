@@ -1,8 +1,21 @@
 // Mounts that the host's kernel makes for a container, and what is done with them next.
 
-import {CAP_SYS_ADMIN, capabilityMask} from '../../../ffi/credentials.js'
-import {ERRNO, SystemError} from '../../../ffi/errors.js'
-import {AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_RDONLY, closeQuietly, cString, openat, pread} from '../../../ffi/libc.js'
+import {SystemError} from '../../../ffi/errors.js'
+import {cString, closeQuietly, openat, pread} from '../../../ffi/libc.js'
+import {fsconfig, fspick, fstat, fstatfs, mount_setattr, move_mount, statx} from '../../../ffi/mount.js'
+import type {Statx} from '../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_RDONLY,
+  STATX_ATTR_MOUNT_ROOT,
+  S_IFDIR,
+  S_IFMT,
+} from '../../../kernel/constants.js'
+import type {Device} from '../../../kernel/device-numbers.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import {
   FSCONFIG_CMD_RECONFIGURE,
   FSCONFIG_SET_FLAG,
@@ -11,37 +24,28 @@ import {
   FSPICK_EMPTY_PATH,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
-  STATX_ATTR_MOUNT_ROOT,
-  fsconfig,
-  fspick,
-  fstat,
-  fstatfs,
-  mount_setattr,
-  move_mount,
-  statx,
-} from '../../../ffi/mount.js'
-import type {Statx} from '../../../ffi/mount.js'
-import type {ContainerDescription} from '../../container.js'
+} from '../../../kernel/names/mount-api.js'
+import {MS_RDONLY} from '../../../kernel/names/mount.js'
 import {pathOfDescriptor} from '../../caller/descriptor-path.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {Device} from '../../../kernel/device-numbers.js'
-import type {MountPolicy} from './policy.js'
+import type {ContainerDescription} from '../../container.js'
 import type {Caller, ManifestEntry, Performed} from '../../family.js'
-import type {MountValues} from './decide.js'
 import type {FsContexts} from './api/contexts.js'
+import type {MountValues} from './decide.js'
 import type {EmulatedMounts} from './emulated.js'
-import {MS_RDONLY, plainFlags, remountAttributes, remountWords} from './flags.js'
+import {plainFlags, remountAttributes, remountWords} from './flags.js'
 import {attachImage} from './loop/loop-device.js'
+import type {StandIns} from './loop/stand-in.js'
 import {DATA_MAX, dangerOf, parseOptions, withOwnOptions} from './options.js'
 import type {MountOption} from './options.js'
 import {mountOverlay} from './overlay/overlay-mount.js'
+import type {MountPolicy} from './policy.js'
+import type {MadeMount, Workshop} from './private-mount-namespace.js'
 import {needsDevice, openImage} from './sources/sources.js'
 import type {MountSource, MountSources} from './sources/sources.js'
 import {mayLeadElsewhere, strangeDeviceOf} from './sources/super-block.js'
-import type {StandIns} from './loop/stand-in.js'
-import type {MadeMount, Workshop} from './private-mount-namespace.js'
 
-const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+const ADMIN = capabilityMask(CAP.SYS_ADMIN)
 /** include/uapi/linux/magic.h */
 const OVERLAYFS_SUPER_MAGIC = 0x794c_7630
 
@@ -278,7 +282,7 @@ function sharesNetwork({container}: MountState): boolean {
 }
 
 function isDirectory({mode}: Statx): boolean {
-  return (mode & 0o170_000) === 0o040_000
+  return (mode & S_IFMT) === S_IFDIR
 }
 
 export function openUserNamespace({container}: Pick<MountState, 'container'>): number {

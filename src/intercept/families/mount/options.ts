@@ -1,7 +1,8 @@
 // The data of mount(2): what its options are, which of them would reach beyond the container, and ids in them. Pure.
 
-import type {IdMapExtent} from '../../container.js'
+import {BACKSLASH, COMMA} from '../../../kernel/constants.js'
 import {idOutside} from '../../caller/id-map.js'
+import type {IdMapExtent} from '../../container.js'
 
 /** One option: a word, or a key and what comes after its first `=`. */
 export interface MountOption {
@@ -9,9 +10,6 @@ export interface MountOption {
   /** Bytes as latin1, like the key. */
   readonly value?: string
 }
-
-const COMMA = 0x2c
-const BACKSLASH = 0x5c
 
 /**
  * As generic_parse_monolithic() of fs/fs_context.c splits them; for overlay a backslash keeps the comma after it

@@ -3,15 +3,15 @@
 import {closeSync, ftruncateSync, lstatSync, openSync} from 'node:fs'
 
 import {LaunchError} from '../../../errors.js'
-import {O_CLOEXEC} from '../../../ffi/libc.js'
 import {memfd_create} from '../../../ffi/process.js'
+import {O_CLOEXEC} from '../../../kernel/constants.js'
 import type {Device} from '../../../kernel/device-numbers.js'
 import {pathOfDescriptor} from '../../caller/descriptor-path.js'
-import type {MountPolicy} from './policy.js'
 import type {NodeOption, Preparation, PreparationRequest} from '../../preparation.js'
 import {LOOP_CONTROL, attachImage} from './loop/loop-device.js'
 import {standInMemory} from './loop/stand-in.js'
 import type {LoopStandIn, LoopStandIns} from './loop/stand-in.js'
+import type {MountPolicy} from './policy.js'
 import {closeSources, openSources} from './sources/opened.js'
 import type {OpenedSource} from './sources/opened.js'
 

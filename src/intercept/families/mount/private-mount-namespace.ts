@@ -2,29 +2,14 @@
 
 import {spawnSync} from 'node:child_process'
 
-import {
-  CAP_DAC_READ_SEARCH,
-  CAP_MKNOD,
-  CAP_SYS_ADMIN,
-  CAP_SYS_CHROOT,
-  capabilityMask,
-} from '../../../ffi/credentials.js'
 import {receiveDescriptors, socketPair} from '../../../ffi/descriptors.js'
-import {ERRNO, SystemError, isSystemError} from '../../../ffi/errors.js'
+import {SystemError, isSystemError} from '../../../ffi/errors.js'
 import {
-  AT_EMPTY_PATH,
-  AT_FDCWD,
-  CLONE_NEWNS,
-  O_CLOEXEC,
-  O_DIRECTORY,
-  O_PATH,
-  O_RDONLY,
   cString,
   chroot,
   close,
   closeQuietly,
   fchdir,
-  makedev,
   mkdirat,
   mknodat,
   mount,
@@ -34,6 +19,22 @@ import {
   unlinkat,
   unshare,
 } from '../../../ffi/libc.js'
+import {fsconfig, fsmount, fsopen, mount_setattr, move_mount, open_tree} from '../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  CLONE_NEWNS,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+  S_IFBLK,
+  S_IFCHR,
+} from '../../../kernel/constants.js'
+import {encodeDevice} from '../../../kernel/device-numbers.js'
+import type {Device} from '../../../kernel/device-numbers.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import {
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_STRING,
@@ -41,25 +42,15 @@ import {
   FSOPEN_CLOEXEC,
   MOUNT_ATTR_IDMAP,
   MOVE_MOUNT_F_EMPTY_PATH,
-  MS_SLAVE,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
-  fsconfig,
-  fsmount,
-  fsopen,
-  mount_setattr,
-  move_mount,
-  open_tree,
-} from '../../../ffi/mount.js'
+} from '../../../kernel/names/mount-api.js'
+import {MNT_DETACH, MS_REC, MS_SLAVE} from '../../../kernel/names/mount.js'
 import {helperPath} from '../../../native-helper.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {Device} from '../../../kernel/device-numbers.js'
-import {LOCKED_FLAGS, MS_REC, UNLOCKED_ATTRIBUTES, mountAttributes} from './flags.js'
+import {LOCKED_FLAGS, UNLOCKED_ATTRIBUTES, mountAttributes} from './flags.js'
 
-const S_IFBLK = 0o060_000
-const S_IFCHR = 0o020_000
-const MNT_DETACH = 2
-const MAKING = capabilityMask(CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_DAC_READ_SEARCH, CAP_MKNOD)
+const MAKING = capabilityMask(CAP.SYS_ADMIN, CAP.SYS_CHROOT, CAP.DAC_READ_SEARCH, CAP.MKNOD)
 /** Not in the root, where the names of sources are. */
 const SITE = '/.interceptor'
 const PLACE = `${SITE}/m`
@@ -184,7 +175,7 @@ export class Workshop {
   /** Opens a device of the host by its number alone. */
   openDevice(device: Device, flags: number): number {
     return this.#inside(() => {
-      mknodat(AT_FDCWD, NODE, nodeType(device), makedev(device.major, device.minor))
+      mknodat(AT_FDCWD, NODE, nodeType(device), encodeDevice(device))
       try {
         return openat(AT_FDCWD, NODE, flags | O_CLOEXEC, 0)
       } finally {
@@ -331,8 +322,7 @@ function nodeType({type}: Device): number {
 
 /** The device under the caller's name for it, or under a plain one where that is not possible. Gives the name. */
 function placeNode(source: Buffer, device: Device): Buffer {
-  const make = (path: Buffer): void =>
-    void mknodat(AT_FDCWD, path, nodeType(device), makedev(device.major, device.minor))
+  const make = (path: Buffer): void => void mknodat(AT_FDCWD, path, nodeType(device), encodeDevice(device))
   try {
     makeDirectories(source)
     make(source)

@@ -1,13 +1,14 @@
 // The string arguments of mount(2), read as the kernel reads them.
 
-import {ERRNO, SystemError, isSystemError} from '../../../ffi/errors.js'
+import {SystemError, isSystemError} from '../../../ffi/errors.js'
+import {PAGE_BYTES, PATH_MAX} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {LOOP_REQUESTS} from '../../../kernel/names/loop.js'
 import {jsonBytes, quote} from '../../caller/argument-kinds.js'
 import {maskOptions} from '../../caller/secrets.js'
 import type {Argument, ArgumentIndex, CallerMemory} from '../../family.js'
 import {DATA_MAX} from './options.js'
 
-const PATH_MAX = 4096
-const PAGE_BYTES = 4096
 const SHOWN_BYTES_MAX = 512
 
 /** A string that may be left out; a longer one is EINVAL (strndup_user() in mm/util.c). */
@@ -53,27 +54,9 @@ function readData(memory: CallerMemory, address: number): Buffer {
   }
 }
 
-// include/uapi/linux/loop.h
-const LOOP_REQUESTS: Readonly<Record<number, string>> = {
-  0x4c00: 'LOOP_SET_FD',
-  0x4c01: 'LOOP_CLR_FD',
-  0x4c02: 'LOOP_SET_STATUS',
-  0x4c03: 'LOOP_GET_STATUS',
-  0x4c04: 'LOOP_SET_STATUS64',
-  0x4c05: 'LOOP_GET_STATUS64',
-  0x4c06: 'LOOP_CHANGE_FD',
-  0x4c07: 'LOOP_SET_CAPACITY',
-  0x4c08: 'LOOP_SET_DIRECT_IO',
-  0x4c09: 'LOOP_SET_BLOCK_SIZE',
-  0x4c0a: 'LOOP_CONFIGURE',
-  0x4c80: 'LOOP_CTL_ADD',
-  0x4c81: 'LOOP_CTL_REMOVE',
-  0x4c82: 'LOOP_CTL_GET_FREE',
-  0x80081272: 'BLKGETSIZE64',
-}
-
 /** The request of an ioctl(2) on a loop device. */
 export function loopRequest(index: ArgumentIndex): Argument<number> {
-  const show = (value: number): string => LOOP_REQUESTS[value] ?? `0x${value.toString(16)}`
+  const names = new Map(Object.entries(LOOP_REQUESTS).map(([name, request]) => [request, name]))
+  const show = (value: number): string => names.get(value) ?? `0x${value.toString(16)}`
   return {index, read: (registers) => registers.uint32(index), show, json: show}
 }

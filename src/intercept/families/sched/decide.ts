@@ -1,12 +1,13 @@
 // Which scheduling policies and priorities the container may give its threads: the pure half of index.ts.
 
-import type {SchedPolicy} from './policy.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import type {CallerFacts, Verdict} from '../../family.js'
 import {allowedBy} from '../../hint.js'
 import {deadline, maxPriority} from './policy.js'
+import type {SchedPolicy} from './policy.js'
 
-const EPERM = 1
-const CAP_SYS_NICE = 1n << 23n
+const CAP_SYS_NICE = capabilityMask(CAP.SYS_NICE)
 const [SCHED_FIFO, SCHED_RR, SCHED_DEADLINE] = [1, 2, 6]
 /** MAX_RT_PRIO - 1; what is above is EINVAL, and the kernel's to say. */
 const PRIORITY_MAX = 99
@@ -29,7 +30,7 @@ export function decideSched({pid, policy, priority}: SchedRequest, facts: Caller
   if (policy === SCHED_DEADLINE && allowed.deadline !== true) {
     return {
       kind: 'refuse',
-      errno: EPERM,
+      errno: ERRNO.EPERM,
       reason: 'SCHED_DEADLINE is not allowed',
       hint: allowedBy(deadline),
     }
@@ -38,7 +39,7 @@ export function decideSched({pid, policy, priority}: SchedRequest, facts: Caller
   if (isRealTime && priority > allowed.maxPriority && priority <= PRIORITY_MAX) {
     return {
       kind: 'refuse',
-      errno: EPERM,
+      errno: ERRNO.EPERM,
       reason: `priority ${priority} is above ${allowed.maxPriority}`,
       hint: allowedBy(maxPriority, String(priority)),
     }

@@ -2,54 +2,44 @@
 
 import {readFileSync} from 'node:fs'
 
-import {CAP_SETUID, CAP_SYS_NICE, capabilityMask, seteuid} from '../../../ffi/credentials.js'
-import {ERRNO, SystemError} from '../../../ffi/errors.js'
+import {seteuid} from '../../../ffi/credentials.js'
+import {SystemError} from '../../../ffi/errors.js'
 import {abort, geteuid} from '../../../ffi/libc.js'
 import {getScheduler, setAttributes, setParameter, setScheduler} from '../../../ffi/scheduler.js'
-import {int32, showFlags, uint32} from '../../caller/argument-kinds.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {PAGE_BYTES} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {showFlags, showNumber} from '../../../kernel/names/flag-table.js'
+import {
+  SCHEDULING_POLICIES,
+  SCHED_DEADLINE,
+  SCHED_FIFO,
+  SCHED_FLAGS,
+  SCHED_FLAG_KEEP_PARAMS,
+  SCHED_FLAG_KEEP_POLICY,
+  SCHED_OTHER,
+  SCHED_RESET_ON_FORK,
+  SCHED_RR,
+} from '../../../kernel/names/sched.js'
+import {int32, uint32} from '../../caller/argument-kinds.js'
 import {members} from '../../caller/struct-layout.js'
-import type {ContainerDescription} from '../../container.js'
-import {checkPriorities} from './check.js'
-import {schedPolicy} from './policy.js'
-import type {SchedPolicy} from './policy.js'
-import {defineFamily, defineSyscall} from '../../family.js'
-import type {Argument, ArgumentIndex, Caller, Json, Performed, StructLayout} from '../../family.js'
-import {withTarget} from './target-task.js'
-import type {TargetTask} from './target-task.js'
 import {isUnread, orUnread} from '../../caller/tolerant.js'
 import type {Unread} from '../../caller/tolerant.js'
+import type {ContainerDescription} from '../../container.js'
+import {defineFamily, defineSyscall} from '../../family.js'
+import type {Argument, ArgumentIndex, Caller, Json, Performed, StructLayout} from '../../family.js'
+import {checkPriorities} from './check.js'
 import {OWN_ERROR, decideSched} from './decide.js'
+import {schedPolicy} from './policy.js'
+import type {SchedPolicy} from './policy.js'
+import {withTarget} from './target-task.js'
+import type {TargetTask} from './target-task.js'
 
-const SCHED_RESET_ON_FORK = 0x4000_0000
 /** SCHED_ATTR_SIZE_VER0, and the size that this file knows (SCHED_ATTR_SIZE_VER1, Linux 5.3). */
 const ATTR_BYTES_MIN = 48
 const ATTR_BYTES = 56
-const PAGE_BYTES = 4096
-const SCHED_FLAG_KEEP_POLICY = 0x08
-const SCHED_FLAG_KEEP_PARAMS = 0x10
-const POLICIES = {
-  SCHED_OTHER: 0,
-  SCHED_FIFO: 1,
-  SCHED_RR: 2,
-  SCHED_BATCH: 3,
-  SCHED_IDLE: 5,
-  SCHED_DEADLINE: 6,
-  SCHED_EXT: 7,
-}
-const FLAGS = {
-  prefix: 'SCHED_FLAG_',
-  names: {
-    SCHED_FLAG_RESET_ON_FORK: 0x01,
-    SCHED_FLAG_RECLAIM: 0x02,
-    SCHED_FLAG_DL_OVERRUN: 0x04,
-    SCHED_FLAG_KEEP_POLICY,
-    SCHED_FLAG_KEEP_PARAMS,
-    SCHED_FLAG_UTIL_CLAMP_MIN: 0x20,
-    SCHED_FLAG_UTIL_CLAMP_MAX: 0x40,
-  },
-}
-const NICE = capabilityMask(CAP_SYS_NICE)
-const NICE_AS_OTHER = capabilityMask(CAP_SYS_NICE, CAP_SETUID)
+const NICE = capabilityMask(CAP.SYS_NICE)
+const NICE_AS_OTHER = capabilityMask(CAP.SYS_NICE, CAP.SETUID)
 const STRATEGY = 'kernel'
 
 export interface SchedState {
@@ -151,8 +141,8 @@ function apply(
 function forget(tid: number): void {
   try {
     const policy = getScheduler(tid) & ~SCHED_RESET_ON_FORK
-    const isRealTime = [POLICIES.SCHED_FIFO, POLICIES.SCHED_RR, POLICIES.SCHED_DEADLINE].includes(policy)
-    if (isRealTime) setScheduler(tid, POLICIES.SCHED_OTHER, 0)
+    const isRealTime = [SCHED_FIFO, SCHED_RR, SCHED_DEADLINE].includes(policy)
+    if (isRealTime) setScheduler(tid, SCHED_OTHER, 0)
   } catch (error) {
     if (!(error instanceof SystemError)) throw error
   }
@@ -204,7 +194,7 @@ function schedulingPolicy(index: ArgumentIndex): Argument<number> {
 
 function showPolicy(value: number): string {
   const plain = value & ~SCHED_RESET_ON_FORK
-  const name = Object.entries(POLICIES).find(([, known]) => known === plain)?.[0] ?? String(value)
+  const name = showNumber(plain, SCHEDULING_POLICIES)
   return value >= 0 && (value & SCHED_RESET_ON_FORK) !== 0 ? `${name}|SCHED_RESET_ON_FORK` : name
 }
 
@@ -283,10 +273,8 @@ function attributesOf(bytes: Buffer) {
 function showAttributes(bytes: Buffer): string {
   const {policy, flags, nice, priority, runtime, deadline, period} = attributesOf(bytes)
   const times =
-    policy === POLICIES.SCHED_DEADLINE
-      ? `, sched_runtime=${runtime}, sched_deadline=${deadline}, sched_period=${period}`
-      : ''
-  const own = `sched_policy=${showPolicy(policy)}, sched_flags=${showFlags(flags, FLAGS)}`
+    policy === SCHED_DEADLINE ? `, sched_runtime=${runtime}, sched_deadline=${deadline}, sched_period=${period}` : ''
+  const own = `sched_policy=${showPolicy(policy)}, sched_flags=${showFlags(flags, SCHED_FLAGS)}`
   return `{size=${bytes.length}, ${own}, sched_nice=${nice}, sched_priority=${priority}${times}}`
 }
 

@@ -2,19 +2,21 @@
 
 import {readdirSync} from 'node:fs'
 
-import {ERRNO, SystemError, isSystemError} from '../../../ffi/errors.js'
-import {O_CLOEXEC, O_RDONLY, close, closeQuietly, openat, read} from '../../../ffi/libc.js'
+import {SystemError, isSystemError} from '../../../ffi/errors.js'
+import {close, closeQuietly, openat, read} from '../../../ffi/libc.js'
 import {fstat} from '../../../ffi/mount.js'
 import {openParentNamespace, openPidNamespace, openTask, pidFromNamespace} from '../../../ffi/scheduler.js'
-import type {ContainerDescription} from '../../container.js'
+import {O_CLOEXEC, O_RDONLY} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import {isMapped} from '../../caller/id-map.js'
+import {STATUS_BYTES_MAX} from '../../caller/status-reader.js'
 import {parseStatus} from '../../caller/status.js'
 import type {ThreadStatus} from '../../caller/status.js'
+import type {ContainerDescription} from '../../container.js'
 import type {Caller} from '../../family.js'
 
 /** MAX_PID_NS_LEVEL of kernel/pid_namespace.c. */
 const NAMESPACE_LEVELS_MAX = 32
-const STATUS_BYTES_MAX = 1_048_576
 
 export interface TargetTask {
   /** As the supervisor sees it. Only while `isStill` it is this task's. */

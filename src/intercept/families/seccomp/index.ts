@@ -1,24 +1,15 @@
 // seccomp: why a program of the container can't have a listener of its own. On with every other family.
 
-import type {FlagTable} from '../../caller/argument-kinds.js'
+import {showNumber} from '../../../kernel/names/flag-table.js'
+import {
+  SECCOMP_FILTER_FLAG_NEW_LISTENER,
+  SECCOMP_FLAGS,
+  SECCOMP_OPERATIONS,
+  SECCOMP_SET_MODE_FILTER,
+} from '../../../kernel/names/seccomp.js'
 import {flags, uint32} from '../../caller/argument-kinds.js'
-import type {Verdict} from '../../family.js'
 import {defineFamily, defineSyscall} from '../../family.js'
-
-const SET_MODE_FILTER = 1n
-const NEW_LISTENER = 8n
-
-const FLAGS: FlagTable = {
-  prefix: 'SECCOMP_FILTER_FLAG_',
-  names: {
-    SECCOMP_FILTER_FLAG_TSYNC: 1,
-    SECCOMP_FILTER_FLAG_LOG: 2,
-    SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
-    SECCOMP_FILTER_FLAG_NEW_LISTENER: 8,
-    SECCOMP_FILTER_FLAG_TSYNC_ESRCH: 16,
-    SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 32,
-  },
-}
+import type {Verdict} from '../../family.js'
 
 /**
  * The kernel refuses it (has_duplicate_listener() in kernel/seccomp.c), with its own error where the call is wrong in
@@ -27,13 +18,13 @@ const FLAGS: FlagTable = {
 const seccomp = defineSyscall({
   name: 'seccomp',
   arguments: {
-    operation: {...uint32(0), show: (value) => (value === 1 ? 'SECCOMP_SET_MODE_FILTER' : String(value))},
-    flags: flags(1, FLAGS),
+    operation: {...uint32(0), show: (value: number) => showNumber(value, SECCOMP_OPERATIONS)},
+    flags: flags(1, SECCOMP_FLAGS),
   },
   condition: [
     [
-      {argument: 0, width: 32, operator: 'eq', value: SET_MODE_FILTER},
-      {argument: 1, width: 32, mask: NEW_LISTENER, operator: 'ne', value: 0n},
+      {argument: 0, width: 32, operator: 'eq', value: BigInt(SECCOMP_SET_MODE_FILTER)},
+      {argument: 1, width: 32, mask: BigInt(SECCOMP_FILTER_FLAG_NEW_LISTENER), operator: 'ne', value: 0n},
     ],
   ],
   decide: (): Verdict => ({

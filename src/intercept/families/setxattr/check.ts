@@ -1,22 +1,20 @@
 // Which strategy would keep trusted attributes here: tried on a file without a name in the current directory.
 
-import {closeSync, constants, openSync} from 'node:fs'
+import {closeSync, openSync} from 'node:fs'
 
 import {SystemError} from '../../../ffi/errors.js'
 import {fsetxattr} from '../../../ffi/libc.js'
+import {O_TMPFILE, O_WRONLY} from '../../../kernel/constants.js'
 import {cannotServe, serves} from '../../finding.js'
 import type {CheckCircumstances, Service} from '../../finding.js'
 import {RECORDED_PREFIX} from './policy.js'
 import type {SetxattrPolicy} from './policy.js'
 
-/** open(2): a file that nothing is left of. Node has no name for it. */
-const O_TMPFILE = 0o20_000_000
-
 export function checkAttributes(_policy: SetxattrPolicy | undefined, {rootless}: CheckCircumstances): Service {
   const strategy = rootless ? 'user' : 'trusted'
   let fd: number
   try {
-    fd = openSync('.', constants.O_DIRECTORY | O_TMPFILE | constants.O_WRONLY, 0o600)
+    fd = openSync('.', O_TMPFILE | O_WRONLY, 0o600)
   } catch {
     return {strategy, state: 'limited', text: 'not tried out in this directory', advice: []}
   }

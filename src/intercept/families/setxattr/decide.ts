@@ -1,15 +1,16 @@
 // Which extended attributes are set, read and removed for the container: the pure half of index.ts.
 
-import {RECORDED_PREFIX} from './policy.js'
-import type {SetxattrPolicy} from './policy.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {XATTR_SIZE_MAX} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import type {Unread} from '../../caller/tolerant.js'
 import type {CallerFacts, Verdict} from '../../family.js'
 import {allowedBy} from '../../hint.js'
+import {RECORDED_PREFIX} from './policy.js'
 import {allow} from './policy.js'
-import type {Unread} from '../../caller/tolerant.js'
+import type {SetxattrPolicy} from './policy.js'
 
-const EPERM = 1
-const CAP_SYS_ADMIN = 1n << 21n
-const XATTR_SIZE_MAX = 65_536
+const CAP_SYS_ADMIN = capabilityMask(CAP.SYS_ADMIN)
 const KNOWN_FLAGS = 3
 
 const TRUSTED = 'trusted.'
@@ -39,19 +40,19 @@ export function decideChange(
 ): Verdict {
   const text = textOf(name)
   if (rootless && text?.startsWith(RECORDED) === true) {
-    return {kind: 'refuse', errno: EPERM, reason: `${RECORDED}* is where trusted attributes are kept`}
+    return {kind: 'refuse', errno: ERRNO.EPERM, reason: `${RECORDED}* is where trusted attributes are kept`}
   }
   if (text?.startsWith(TRUSTED) !== true) return NOT_OURS
   if (!facts.inContainerUserNamespace) return NESTED
   // setxattr_copy() in fs/xattr.c looks at these first, and so it will.
   if ((flags & ~KNOWN_FLAGS) !== 0 || value === null) return WRONG
   if ((facts.effective & CAP_SYS_ADMIN) === 0n) {
-    return {kind: 'refuse', errno: EPERM, reason: 'the caller lacks CAP_SYS_ADMIN'}
+    return {kind: 'refuse', errno: ERRNO.EPERM, reason: 'the caller lacks CAP_SYS_ADMIN'}
   }
   if (!policy.names.includes(text)) {
     return {
       kind: 'refuse',
-      errno: EPERM,
+      errno: ERRNO.EPERM,
       reason: `${text} is not allowlisted`,
       hint: allowedBy(allow, text),
     }

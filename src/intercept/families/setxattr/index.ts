@@ -1,8 +1,12 @@
 // setxattr, getxattr, listxattr, removexattr in all variants: trusted attributes of the container's own files.
 
-import {ioUringSetup} from './io-uring.js'
-import {ERRNO, SystemError} from '../../../ffi/errors.js'
+import {SystemError} from '../../../ffi/errors.js'
+import {AT_SYMLINK_NOFOLLOW, PAGE_BYTES, PATH_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {AT_FLAGS} from '../../../kernel/names/files.js'
+import {XATTR_FLAGS} from '../../../kernel/names/setxattr.js'
 import {
+  SHOWN_BYTES_MAX,
   buffer,
   dirFd,
   flags,
@@ -14,14 +18,16 @@ import {
   size,
   string,
 } from '../../caller/argument-kinds.js'
-import {checkAttributes} from './check.js'
-import {setxattrPolicy} from './policy.js'
-import type {SetxattrPolicy} from './policy.js'
 import {members} from '../../caller/struct-layout.js'
-import {defineFamily, defineSyscall} from '../../family.js'
-import type {AnyCall, Argument, ArgumentIndex, Caller, CallerMemory, Json, StructLayout} from '../../family.js'
 import {isUnread, orUnread, tolerant} from '../../caller/tolerant.js'
 import type {Unread} from '../../caller/tolerant.js'
+import {defineFamily, defineSyscall} from '../../family.js'
+import type {AnyCall, Argument, ArgumentIndex, Caller, CallerMemory, Json, StructLayout} from '../../family.js'
+import {checkAttributes} from './check.js'
+import {decideChange, decideGet, decideList} from './decide.js'
+import {ioUringSetup} from './io-uring.js'
+import {setxattrPolicy} from './policy.js'
+import type {SetxattrPolicy} from './policy.js'
 import {
   AT_EMPTY_PATH,
   attemptWithoutPermission,
@@ -32,17 +38,8 @@ import {
   performSet,
 } from './trusted-attributes.js'
 import type {AttributeState, Target} from './trusted-attributes.js'
-import {XATTR_SIZE_MAX, decideChange, decideGet, decideList} from './decide.js'
 
-const AT_SYMLINK_NOFOLLOW = 0x100
-const PATH_MAX = 4096
-/** XATTR_NAME_MAX with the NUL. A longer name is ERANGE, and the kernel's to refuse. */
-const NAME_LIMIT = 256
-const SHOWN_BYTES_MAX = 64
 const XATTR_ARGS_BYTES = 16
-const PAGE_BYTES = 4096
-const XATTR_FLAGS = {prefix: 'XATTR_', names: {XATTR_CREATE: 1, XATTR_REPLACE: 2}}
-const AT_FLAGS = {prefix: 'AT_', names: {AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH}}
 
 export const setxattrFamily = defineFamily<SetxattrPolicy, AttributeState>({
   name: 'setxattr',
@@ -72,7 +69,7 @@ export const setxattrFamily = defineFamily<SetxattrPolicy, AttributeState>({
   start: ({names}, container) => attributeState(names, container),
 })
 
-const nameAt = (index: ArgumentIndex): Argument<Buffer | Unread> => tolerant(string(index, NAME_LIMIT))
+const nameAt = (index: ArgumentIndex): Argument<Buffer | Unread> => tolerant(string(index, XATTR_NAME_MAX + 1))
 const pathAt = (index: ArgumentIndex): Argument<Buffer | Unread> => tolerant(path(index))
 const valueAt = (index: ArgumentIndex): Argument<Buffer | Unread | null> =>
   tolerant(buffer(index, (index + 1) as ArgumentIndex, XATTR_SIZE_MAX))

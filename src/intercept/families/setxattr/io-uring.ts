@@ -1,6 +1,6 @@
 // io_uring_setup: refused while names of attributes are decided on, since a ring sets attributes by no system call.
 
-import {ERRNO} from '../../../ffi/errors.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import {pointer, uint32} from '../../caller/argument-kinds.js'
 import {defineSyscall} from '../../family.js'
 

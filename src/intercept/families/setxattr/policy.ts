@@ -3,6 +3,7 @@
 import {UsageError} from '../../../errors.js'
 import {INTERCEPTION, invalidValue, isOn, listOf} from '../../../flag.js'
 import type {ListFlag, SwitchFlag} from '../../../flag.js'
+import {XATTR_NAME_MAX} from '../../../kernel/constants.js'
 import {missing} from '../../policy.js'
 import type {PolicyDeclaration} from '../../policy.js'
 
@@ -16,8 +17,8 @@ const OPAQUE = 'trusted.overlay.opaque'
 
 /** Where a supervisor that can't set trusted.* keeps it: this prefix and the whole name. */
 export const RECORDED_PREFIX = 'user.interceptor.'
-/** XATTR_NAME_MAX of linux/limits.h, less the prefix. */
-const NAME_MAX = 255 - RECORDED_PREFIX.length
+/** Less the prefix. */
+const NAME_BYTES_MAX = XATTR_NAME_MAX - RECORDED_PREFIX.length
 
 const setxattr: SwitchFlag = {
   ...INTERCEPTION,
@@ -64,7 +65,7 @@ function parseAttributeName(name: string, text: string): string {
       ],
     })
   }
-  if (!/^trusted\.[!-)+-~]+$/.test(text) || text.length > NAME_MAX) {
+  if (!/^trusted\.[!-)+-~]+$/.test(text) || text.length > NAME_BYTES_MAX) {
     throw invalidValue(
       name,
       text,

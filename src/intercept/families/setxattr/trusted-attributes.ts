@@ -1,28 +1,28 @@
 // Sets, reads, lists and removes trusted attributes in a caller's place: as such, or kept as user.* without the right to.
 
-import {
-  CAP_DAC_OVERRIDE,
-  CAP_DAC_READ_SEARCH,
-  CAP_FOWNER,
-  CAP_SYS_ADMIN,
-  capabilityMask,
-} from '../../../ffi/credentials.js'
-import {ERRNO, SystemError} from '../../../ffi/errors.js'
-import {AT_FDCWD, O_PATH, fcntl, getxattr, listxattr, readlinkat, removexattr, setxattr} from '../../../ffi/libc.js'
+import {SystemError} from '../../../ffi/errors.js'
+import {fcntl, getxattr, listxattr, readlinkat, removexattr, setxattr} from '../../../ffi/libc.js'
 import {fstat, fstatfs} from '../../../ffi/mount.js'
-import type {ContainerDescription} from '../../container.js'
+import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  F_GETFL,
+  O_PATH,
+  PATH_MAX,
+  ST_RDONLY,
+  XATTR_LIST_MAX,
+  XATTR_SIZE_MAX,
+} from '../../../kernel/constants.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import {isMapped} from '../../caller/id-map.js'
-import type {Caller, ManifestEntry, Performed} from '../../family.js'
-import {XATTR_SIZE_MAX, isTrustedCaller, textOf} from './decide.js'
-import {RECORDED_PREFIX} from './policy.js'
 import {isUnread} from '../../caller/tolerant.js'
 import type {Unread} from '../../caller/tolerant.js'
+import type {ContainerDescription} from '../../container.js'
+import type {Caller, ManifestEntry, Performed} from '../../family.js'
+import {isTrustedCaller, textOf} from './decide.js'
+import {RECORDED_PREFIX} from './policy.js'
 
-const AT_EMPTY_PATH = 0x1000
-const F_GETFL = 3
-const ST_RDONLY = 1
-const PATH_MAX = 4096
-const XATTR_LIST_MAX = 65_536
 const SHORT_LIST_BYTES = 1024
 const TRUSTED = 'trusted.'
 const NO_ATTRIBUTE = Buffer.from('trusted.interceptor.none')
@@ -42,8 +42,8 @@ export function attributeState(names: readonly string[], container: ContainerDes
     container,
     names: new Set(names.map((name) => Buffer.from(name).toString('latin1'))),
     ...(container.rootless
-      ? {strategy: 'user', capabilities: capabilityMask(CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER)}
-      : {strategy: 'trusted', capabilities: capabilityMask(CAP_SYS_ADMIN)}),
+      ? {strategy: 'user', capabilities: capabilityMask(CAP.DAC_OVERRIDE, CAP.DAC_READ_SEARCH, CAP.FOWNER)}
+      : {strategy: 'trusted', capabilities: capabilityMask(CAP.SYS_ADMIN)}),
   }
 }
 

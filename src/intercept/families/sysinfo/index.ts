@@ -1,18 +1,19 @@
 // sysinfo: the memory, swap, processes, load and uptime of the container instead of the host's.
 
-import {ERRNO, isSystemError} from '../../../ffi/errors.js'
-import type {HostSysinfo} from '../../../ffi/sysinfo.js'
+import {isSystemError} from '../../../ffi/errors.js'
 import {bootTimeMs, hostSysinfoReader, pageSize} from '../../../ffi/sysinfo.js'
+import type {HostSysinfo} from '../../../ffi/sysinfo.js'
+import {ERRNO} from '../../../kernel/errno.js'
 import {pointer} from '../../caller/argument-kinds.js'
-import {CgroupReader} from './cgroup-reader.js'
 import type {ContainerDescription} from '../../container.js'
+import {defineFamily, defineSyscall} from '../../family.js'
+import type {Performed} from '../../family.js'
+import {CgroupReader} from './cgroup-reader.js'
+import {encodeSysinfo} from './layout.js'
+import type {SysinfoFigures} from './layout.js'
 import {LoadAverage, startLoadSampling} from './load-average.js'
 import {sysinfoPolicy} from './policy.js'
 import type {SysinfoPolicy} from './policy.js'
-import type {Performed} from '../../family.js'
-import {defineFamily, defineSyscall} from '../../family.js'
-import type {SysinfoFigures} from './layout.js'
-import {encodeSysinfo} from './layout.js'
 import {bootOffsetSeconds} from './time-namespace.js'
 
 /** What one worker keeps between calls. */

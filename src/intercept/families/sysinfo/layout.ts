@@ -1,6 +1,7 @@
 // struct sysinfo as each ABI lays it out. Pure.
 
-import type {Abi} from '../../family.js'
+import {ABIS} from '../../../kernel/abi.js'
+import type {Abi} from '../../../kernel/abi.js'
 
 /** Amounts of memory in bytes. */
 export interface SysinfoFigures {
@@ -23,7 +24,7 @@ const INT32_MAX = 2 ** 31 - 1
 
 /** x32 has the layout of x86_64: its __kernel_long_t has 64 bits, and its table names sys_sysinfo itself. */
 export function isCompat(abi: Abi): boolean {
-  return abi === 'i386' || abi === 'arm'
+  return ABIS[abi].bits === 32
 }
 
 export function encodeSysinfo(figures: SysinfoFigures, abi: Abi, pageSize: number): Buffer {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 
+import {DEFAULT_DEVICES} from '../../../../src/kernel/device-numbers.js'
 import {flags, flagsOf} from '../../../../src/cli/flags/index.js'
 import {toPolicy} from '../../../../src/cli/line/policy.js'
 import {parseRun} from '../../../../src/cli/line/run-line.js'
-import {DEFAULT_DEVICES} from '../../../../src/intercept/families/mknod/device.js'
 
 describe('parseRun', () => {
   it('has plain defaults', () => {

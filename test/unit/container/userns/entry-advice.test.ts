@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 
+import {ERRNO} from '../../../../src/kernel/errno.js'
 import {
   entryFailure,
   entryWarnings,
@@ -9,7 +10,6 @@ import {
 import type {Entry} from '../../../../src/container/userns/reexecute.js'
 import type {Surroundings} from '../../../../src/container/userns/host-restrictions.js'
 import {masksProc} from '../../../../src/container/userns/host-restrictions.js'
-import {ERRNO} from '../../../../src/ffi/errors.js'
 
 const FREE: Surroundings = {
   maxUserNamespaces: 96_365,

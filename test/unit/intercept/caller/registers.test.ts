@@ -1,8 +1,8 @@
 // Registers of a notification.
 
 import assert from 'node:assert/strict'
+import {ABIS} from '../../../../src/kernel/abi.js'
 import {NotificationRegisters} from '../../../../src/intercept/caller/registers.js'
-import {AUDIT_ARCH} from '../../../../src/kernel/calls/index.js'
 
 function notification(arch: number, second: bigint): NotificationRegisters {
   const words = new Uint32Array(20)
@@ -14,7 +14,7 @@ function notification(arch: number, second: bigint): NotificationRegisters {
 
 describe('NotificationRegisters', () => {
   it('reads an int from the low half, whatever lies above', () => {
-    const registers = notification(AUDIT_ARCH.x86_64, 0xdead_beef_ffff_ff9cn)
+    const registers = notification(ABIS.x86_64.auditArch, 0xdead_beef_ffff_ff9cn)
     assert.equal(registers.int32(1), -100)
     assert.equal(registers.uint32(1), 0xffff_ff9c)
     assert.equal(registers.uint64(1), 0xdead_beef_ffff_ff9cn)
@@ -22,13 +22,13 @@ describe('NotificationRegisters', () => {
   })
 
   it('reads whole registers on 64-bit ABIs and on x32', () => {
-    for (const arch of [AUDIT_ARCH.x86_64, AUDIT_ARCH.x32, AUDIT_ARCH.aarch64]) {
+    for (const arch of [ABIS.x86_64.auditArch, ABIS.x32.auditArch, ABIS.aarch64.auditArch]) {
       assert.equal(notification(arch, 0x7fff_1234_5678n).address(1), 0x7fff_1234_5678)
     }
   })
 
   it('reads low halves alone on 32-bit ABIs, as 64-bit code may enter with junk above', () => {
-    for (const arch of [AUDIT_ARCH.i386, AUDIT_ARCH.arm]) {
+    for (const arch of [ABIS.i386.auditArch, ABIS.arm.auditArch]) {
       const registers = notification(arch, 0xdead_beef_0804_8000n)
       assert.equal(registers.address(1), 0x0804_8000)
       assert.equal(registers.uint64(1), 0x0804_8000n)

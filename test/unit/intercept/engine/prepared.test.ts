@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 
 import {Composition} from '../../../../src/intercept/composition.js'
 import {prepareFamilies} from '../../../../src/intercept/engine/prepared.js'
-import {DEFAULT_DEVICES} from '../../../../src/intercept/families/mknod/device.js'
 import type {AnyFamily} from '../../../../src/intercept/family.js'
 import type {Policy} from '../../../../src/intercept/policy.js'
 import type {PreparationRequest} from '../../../../src/intercept/preparation.js'
+import {DEFAULT_DEVICES} from '../../../../src/kernel/device-numbers.js'
 
 const MOUNT = {allowed: ['ext4'], fuse: {}, shift: false, sources: []}
 const asRoot: PreparationRequest = {rootless: false, devices: []}

@@ -1,11 +1,14 @@
 // The compiled filters against a plain evaluation of their rules, in our own machine.
 
 import assert from 'node:assert/strict'
+
 import fc from 'fast-check'
-import {actionOf} from '../../../../src/intercept/filter/bpf.js'
-import type {Action} from '../../../../src/intercept/filter/bpf.js'
+
+import type {Comparison, Condition} from '../../../../src/intercept/family.js'
 import {checkProgram, runProgram} from '../../../../src/intercept/filter/bpf-vm.js'
 import type {SeccompData} from '../../../../src/intercept/filter/bpf-vm.js'
+import {actionOf} from '../../../../src/intercept/filter/bpf.js'
+import type {Action} from '../../../../src/intercept/filter/bpf.js'
 import {
   FilterTooLong,
   compileFilter,
@@ -15,15 +18,16 @@ import {
   rulesFor,
 } from '../../../../src/intercept/filter/filter.js'
 import type {Rule} from '../../../../src/intercept/filter/filter.js'
-import type {Abi, Comparison, Condition} from '../../../../src/intercept/family.js'
-import {AUDIT_ARCH, X32_SYSCALL_BIT, abiOf, syscallNumber} from '../../../../src/kernel/calls/index.js'
+import {ABIS, X32_SYSCALL_BIT, abiOf} from '../../../../src/kernel/abi.js'
+import type {Abi} from '../../../../src/kernel/abi.js'
+import {syscallNumber} from '../../../../src/kernel/calls/index.js'
 
 const X86: readonly Abi[] = ['x86_64', 'i386', 'x32']
 const ARM: readonly Abi[] = ['aarch64', 'arm']
 const ENOSYS = 38
 
 function holds({argument, width, mask, operator, value}: Comparison, data: SeccompData): boolean {
-  const compat = data.arch === AUDIT_ARCH.i386 || data.arch === AUDIT_ARCH.arm
+  const compat = data.arch === ABIS.i386.auditArch || data.arch === ABIS.arm.auditArch
   const register = BigInt.asUintN(compat ? 32 : 64, data.arguments[argument] ?? 0n)
   const left = BigInt.asUintN(width, register & (mask ?? -1n))
   const right = BigInt.asUintN(width, value)
@@ -46,7 +50,7 @@ function holds({argument, width, mask, operator, value}: Comparison, data: Secco
 /** What the rules say, without any cleverness. */
 function evaluate(rules: readonly Rule[], abis: readonly Abi[], otherwise: Action, data: SeccompData): Action {
   const abi = abiOf(data.arch, data.number)
-  const known = abis.some((each) => AUDIT_ARCH[each] === data.arch)
+  const known = abis.some((each) => ABIS[each].auditArch === data.arch)
   if (!known || abi === undefined) return {kind: 'errno', errno: ENOSYS}
   const rule = rules.find(
     (each) =>
@@ -99,7 +103,7 @@ const data: fc.Arbitrary<SeccompData> = fc.record({
     small.map((number) => number + X32_SYSCALL_BIT),
     fc.constantFrom(0xffff_ffff, 0x8000_0000),
   ),
-  arch: fc.constantFrom(...Object.values(AUDIT_ARCH), 0xc000_00f3, 0),
+  arch: fc.constantFrom(...Object.values(ABIS).map(({auditArch}) => auditArch), 0xc000_00f3, 0),
   instructionPointer: fc.constant(0n),
   arguments: fc.array(value64, {minLength: 6, maxLength: 6}),
 })
@@ -109,7 +113,7 @@ function aimed(rules: readonly Rule[]): fc.Arbitrary<SeccompData> {
   if (rules.length === 0) return data
   return fc
     .tuple(data, fc.constantFrom(...rules))
-    .map(([call, {abi, number}]) => ({...call, number, arch: AUDIT_ARCH[abi]}))
+    .map(([call, {abi, number}]) => ({...call, number, arch: ABIS[abi].auditArch}))
 }
 
 describe('compileFilter', () => {
@@ -153,7 +157,7 @@ describe('compileFilter', () => {
     for (const [index, {abi, number}] of rules.entries()) {
       for (const value of [index, index + 1]) {
         const registers = [BigInt(value) + 0x1_0000_0000n, 0n, 0n, 0n, 0n, 0n]
-        const call = {number, arch: AUDIT_ARCH[abi], instructionPointer: 0n, arguments: registers}
+        const call = {number, arch: ABIS[abi].auditArch, instructionPointer: 0n, arguments: registers}
         assert.deepEqual(actionOf(runProgram(instructions, call).value), evaluate(rules, X86, {kind: 'allow'}, call))
       }
     }
@@ -172,7 +176,7 @@ describe('compileFilter', () => {
     const rules = Array.from({length: 400}, (_, number): Rule => ({abi: 'x86_64', number, action: {kind: 'notify'}}))
     const {instructions} = compileFilter(rules, {abis: ['x86_64']})
     for (let number = 0; number < 500; number++) {
-      const call = {number, arch: AUDIT_ARCH.x86_64, instructionPointer: 0n, arguments: []}
+      const call = {number, arch: ABIS.x86_64.auditArch, instructionPointer: 0n, arguments: []}
       assert.ok(runProgram(instructions, call).path.length <= 16)
     }
   })
@@ -183,7 +187,7 @@ describe('denyFilter', () => {
     const abis = X86.includes(abi) ? X86 : ARM
     const number = syscallNumber(abi, name)
     assert.ok(number !== undefined)
-    const call = {number, arch: AUDIT_ARCH[abi], instructionPointer: 0n, arguments: registers}
+    const call = {number, arch: ABIS[abi].auditArch, instructionPointer: 0n, arguments: registers}
     return actionOf(
       runProgram(
         denyFilter(denyRules({abis, answered: modules ? ['init_module', 'finit_module'] : []}), abis).instructions,
@@ -216,7 +220,7 @@ describe('denyFilter', () => {
     const {instructions} = denyFilter(denyRules({abis: X86}), X86)
     const ioctls = [16, 514].flatMap((number) => [number, number + X32_SYSCALL_BIT])
     for (const number of ioctls) {
-      const call = {number, arch: AUDIT_ARCH.x86_64, instructionPointer: 0n, arguments: [0n, 0x5412n]}
+      const call = {number, arch: ABIS.x86_64.auditArch, instructionPointer: 0n, arguments: [0n, 0x5412n]}
       assert.deepEqual(actionOf(runProgram(instructions, call).value), {kind: 'errno', errno: 1})
     }
   })
@@ -238,7 +242,7 @@ describe('notifyFilter', () => {
     assert.ok(program !== undefined)
     const ask = (abi: Abi, number: number | undefined, mode: bigint): Action => {
       assert.ok(number !== undefined)
-      const call = {number, arch: AUDIT_ARCH[abi], instructionPointer: 0n, arguments: [0n, mode]}
+      const call = {number, arch: ABIS[abi].auditArch, instructionPointer: 0n, arguments: [0n, mode]}
       return actionOf(runProgram(program.instructions, call).value)
     }
     assert.deepEqual(ask('arm', syscallNumber('arm', 'mknod'), 0xffff_ffff_0000_21b6n), {kind: 'notify'})

@@ -1,8 +1,11 @@
 // Performs fsopen, fsconfig and fspick: the supervisor holds the context, checks what it is told, and mounts as for mount(2).
 
-import {CAP_SYS_ADMIN, capabilityMask} from '../../../../ffi/credentials.js'
-import {ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
+import {SystemError, isSystemError} from '../../../../ffi/errors.js'
 import {cString, closeQuietly} from '../../../../ffi/libc.js'
+import {fsconfig, fsopen, fspick, fstat, fstatfs} from '../../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../../kernel/capabilities.js'
+import {NEWLINE} from '../../../../kernel/constants.js'
+import {ERRNO} from '../../../../kernel/errno.js'
 import {
   FSCONFIG_CMD_CREATE,
   FSCONFIG_CMD_CREATE_EXCL,
@@ -13,35 +16,29 @@ import {
   FSOPEN_CLOEXEC,
   FSPICK_CLOEXEC,
   FSPICK_EMPTY_PATH,
-  fsconfig,
-  fsopen,
-  fspick,
-  fstat,
-  fstatfs,
-} from '../../../../ffi/mount.js'
+} from '../../../../kernel/names/mount-api.js'
+import {MS_RDONLY} from '../../../../kernel/names/mount.js'
 import {escapeBytes} from '../../../caller/escape.js'
-import type {Caller, Performed} from '../../../family.js'
-import {NOT_OURS, isAble} from './decide.js'
-import type {FsconfigValues} from './decide.js'
-import {fuseHelper} from '../decide.js'
 import {isUnread} from '../../../caller/tolerant.js'
-import type {ConfigText} from './context-arguments.js'
-import {CONTEXT_FLAG} from './contexts.js'
-import type {FsContext} from './contexts.js'
-import {MS_RDONLY} from '../flags.js'
+import type {Caller, Performed} from '../../../family.js'
+import {fuseHelper} from '../decide.js'
 import {withSource} from '../kernel-mount.js'
 import type {MountState} from '../kernel-mount.js'
 import {dangerOf, hugetlbValue, ownOptions} from '../options.js'
 import {layersOf} from '../overlay/layers.js'
 import {OverlayContext, layerSupport} from '../overlay/overlay-mount.js'
+import type {ConfigText} from './context-arguments.js'
+import {CONTEXT_FLAG} from './contexts.js'
+import type {FsContext} from './contexts.js'
+import {NOT_OURS, isAble} from './decide.js'
+import type {FsconfigValues} from './decide.js'
 
-const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+const ADMIN = capabilityMask(CAP.SYS_ADMIN)
 export const STRATEGY = 'kernel'
 const SYMLINK_NOFOLLOW = 2
 /** ST_NOSUID and ST_NODEV of statvfs(3). */
 const LOCKED = 6
 const SHOWN_MESSAGE_MAX = 160
-const NEWLINE = 0x0a
 
 export function performFsopen(
   values: {readonly type: ConfigText; readonly flags: number},

@@ -1,32 +1,26 @@
 // The arguments of fsconfig(2) and its relatives: what cannot be read is a value too, for most calls are the kernel's own.
 
-import {errnoName, ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
+import {SystemError, isSystemError} from '../../../../ffi/errors.js'
+import {PAGE_BYTES, PATH_MAX} from '../../../../kernel/constants.js'
+import {ERRNO, errnoName} from '../../../../kernel/errno.js'
+import {
+  FSCONFIG_COMMANDS,
+  FSCONFIG_SET_PATH,
+  FSCONFIG_SET_PATH_EMPTY,
+  FSCONFIG_SET_STRING,
+} from '../../../../kernel/names/mount-api.js'
 import {jsonBytes, quote} from '../../../caller/argument-kinds.js'
 import {isSecretName, maskOptions} from '../../../caller/secrets.js'
-import type {Argument, ArgumentIndex, CallerMemory, Json, Registers, StructLayout} from '../../../family.js'
 import {members} from '../../../caller/struct-layout.js'
 import {isUnread, orUnread} from '../../../caller/tolerant.js'
 import type {Unread} from '../../../caller/tolerant.js'
+import type {Argument, ArgumentIndex, CallerMemory, Json, Registers, StructLayout} from '../../../family.js'
 
 /** strndup_user() in SYSCALL_DEFINE5(fsconfig): the NUL counts. */
 const TEXT_MAX = 256
-const PATH_MAX = 4096
-const PAGE_BYTES = 4096
 /** struct mount_attr of include/uapi/linux/mount.h. */
 const MOUNT_ATTR_BYTES = 32
 const SHOWN_BYTES_MAX = 256
-
-export const FSCONFIG_COMMANDS = [
-  'FSCONFIG_SET_FLAG',
-  'FSCONFIG_SET_STRING',
-  'FSCONFIG_SET_BINARY',
-  'FSCONFIG_SET_PATH',
-  'FSCONFIG_SET_PATH_EMPTY',
-  'FSCONFIG_SET_FD',
-  'FSCONFIG_CMD_CREATE',
-  'FSCONFIG_CMD_RECONFIGURE',
-  'FSCONFIG_CMD_CREATE_EXCL',
-] as const
 
 export type ConfigText = Buffer | Unread | null
 /** A number is an address that nobody reads here. */
@@ -36,9 +30,13 @@ export function configCommand(index: ArgumentIndex): Argument<number> {
   return {
     index,
     read: (registers) => registers.uint32(index),
-    show: (value) => FSCONFIG_COMMANDS[value] ?? `0x${value.toString(16)} /* FSCONFIG_??? */`,
-    json: (value) => FSCONFIG_COMMANDS[value] ?? value,
+    show: (value) => commandName(value) ?? `0x${value.toString(16)} /* FSCONFIG_??? */`,
+    json: (value) => commandName(value) ?? value,
   }
+}
+
+function commandName(command: number): string | undefined {
+  return Object.entries(FSCONFIG_COMMANDS).find(([, value]) => value === command)?.[0]
 }
 
 /** A string of at most `limit` bytes; a longer one is EINVAL. */
@@ -70,11 +68,11 @@ function isSecret(value: ConfigValue, key: unknown): boolean {
 
 function readValue(registers: Registers, memory: CallerMemory, index: ArgumentIndex, command: number): ConfigValue {
   const address = registers.address(index)
-  switch (FSCONFIG_COMMANDS[command]) {
-    case 'FSCONFIG_SET_STRING':
+  switch (command) {
+    case FSCONFIG_SET_STRING:
       return readText(address, memory, TEXT_MAX)
-    case 'FSCONFIG_SET_PATH':
-    case 'FSCONFIG_SET_PATH_EMPTY':
+    case FSCONFIG_SET_PATH:
+    case FSCONFIG_SET_PATH_EMPTY:
       return readText(address, memory, PATH_MAX)
     default:
       return address === 0 ? null : address

@@ -1,14 +1,13 @@
 // Stand-ins for contexts and detached mounts: the container holds the end of a pipe, the supervisor the thing itself.
 
-import {ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
-import {O_CLOEXEC, O_NONBLOCK, POLLERR, closeQuietly, pipe2, poll, read, write} from '../../../../ffi/libc.js'
+import {SystemError, isSystemError} from '../../../../ffi/errors.js'
+import {closeQuietly, pipe2, poll, read, write} from '../../../../ffi/libc.js'
 import {fstat} from '../../../../ffi/mount.js'
+import {O_CLOEXEC, O_DIRECT, O_NONBLOCK, POLLERR, S_IFIFO, S_IFMT} from '../../../../kernel/constants.js'
+import {ERRNO} from '../../../../kernel/errno.js'
 import type {Caller} from '../../../family.js'
 
 /** Packets: what is written at once is read at once, as fscontext_read() gives one message at a time. */
-const O_DIRECT = process.arch === 'arm64' ? 0o200_000 : 0o40_000
-const S_IFMT = 0o170_000
-const S_IFIFO = 0o010_000
 
 const SLOTS = 48
 const SOURCE_MAX = 256

@@ -1,25 +1,29 @@
 // What the new mount calls may do for a container: the pure half of index.ts.
 
-import type {AttributeChange, ConfigText, ConfigValue} from './context-arguments.js'
-import type {MountPolicy} from '../policy.js'
-import type {CallerFacts, FamilyOptions, Verdict} from '../../../family.js'
+import {CAP, capabilityMask} from '../../../../kernel/capabilities.js'
+import {AT_FDCWD} from '../../../../kernel/constants.js'
+import {
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_CMD_CREATE_EXCL,
+  FSCONFIG_SET_BINARY,
+  FSCONFIG_SET_FD,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_PATH,
+  FSCONFIG_SET_PATH_EMPTY,
+  FSCONFIG_SET_STRING,
+  FSOPEN_CLOEXEC,
+  FSPICK_EMPTY_PATH,
+} from '../../../../kernel/names/mount-api.js'
 import type {Unread} from '../../../caller/tolerant.js'
+import type {CallerFacts, FamilyOptions, Verdict} from '../../../family.js'
 import {decideNewMount, fuseHelper} from '../decide.js'
+import type {MountPolicy} from '../policy.js'
+import type {AttributeChange, ConfigText, ConfigValue} from './context-arguments.js'
 
-const CAP_SYS_ADMIN = 1n << 21n
-const AT_FDCWD = -100
-const FLAG = 0
-const STRING = 1
-const BINARY = 2
-const PATH = 3
-const PATH_EMPTY = 4
-const FD = 5
-const CREATE = 6
-const CREATE_EXCL = 8
+const CAP_SYS_ADMIN = capabilityMask(CAP.SYS_ADMIN)
 const BINARY_MAX = 1024 * 1024
 
 const KNOWN_PICK_FLAGS = 0xf
-const EMPTY_PATH = 8
 /** MOVE_MOUNT__MASK of Linux 6.18. */
 const KNOWN_MOVE_FLAGS = 0x377
 
@@ -44,7 +48,7 @@ export function decideFsopen(
   options: FamilyOptions,
 ): Verdict {
   const {type, flags} = values
-  if (type === null || 'errno' in type || (flags & ~1) !== 0) return WRONG
+  if (type === null || 'errno' in type || (flags & ~FSOPEN_CLOEXEC) !== 0) return WRONG
   if (!facts.inContainerUserNamespace) return {kind: 'continue', reason: NESTED.reason}
   const text = type.toString('latin1')
   const verdict = decideNewMount(text, null, isAble(facts), policy, options)
@@ -71,19 +75,21 @@ export function decideFsconfig(values: FsconfigValues, facts: CallerFacts): Verd
 function isWellFormed({fd, cmd, key, value, aux}: FsconfigValues): boolean {
   if (fd < 0) return false
   switch (cmd) {
-    case FLAG:
+    case FSCONFIG_SET_FLAG:
       return key !== null && value === null && aux === 0
-    case STRING:
+    case FSCONFIG_SET_STRING:
       return key !== null && value !== null && aux === 0
-    case BINARY:
+    case FSCONFIG_SET_BINARY:
       return key !== null && value !== null && aux > 0 && aux <= BINARY_MAX
-    case PATH:
-    case PATH_EMPTY:
+    case FSCONFIG_SET_PATH:
+    case FSCONFIG_SET_PATH_EMPTY:
       return key !== null && value !== null && (aux === AT_FDCWD || aux >= 0)
-    case FD:
+    case FSCONFIG_SET_FD:
       return key !== null && value === null && aux >= 0
     default:
-      return cmd >= CREATE && cmd <= CREATE_EXCL && key === null && value === null && aux === 0
+      return (
+        cmd >= FSCONFIG_CMD_CREATE && cmd <= FSCONFIG_CMD_CREATE_EXCL && key === null && value === null && aux === 0
+      )
   }
 }
 
@@ -97,7 +103,7 @@ export function decideFspick(
   facts: CallerFacts,
 ): Verdict {
   if (path === null || 'errno' in path || (flags & ~KNOWN_PICK_FLAGS) !== 0) return WRONG
-  if (path.length === 0 && (flags & EMPTY_PATH) === 0) return WRONG
+  if (path.length === 0 && (flags & FSPICK_EMPTY_PATH) === 0) return WRONG
   if (!isAble(facts)) return {kind: 'continue', quiet: true, reason: 'the caller lacks CAP_SYS_ADMIN'}
   return facts.inContainerUserNamespace ? OURS : NESTED
 }

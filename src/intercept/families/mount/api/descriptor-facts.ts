@@ -1,7 +1,8 @@
 // What /proc tells of a caller's descriptor.
 
 import {SystemError} from '../../../../ffi/errors.js'
-import {AT_FDCWD, O_CLOEXEC, O_RDONLY, closeQuietly, openat, read} from '../../../../ffi/libc.js'
+import {closeQuietly, openat, read} from '../../../../ffi/libc.js'
+import {AT_FDCWD, O_CLOEXEC, O_RDONLY} from '../../../../kernel/constants.js'
 
 const FDINFO_MAX = 4096
 

@@ -1,8 +1,19 @@
 // fsmount(2) and what comes between it and the place of the mount: attributes and move_mount(2).
 
-import {CAP_SYS_ADMIN, capabilityMask} from '../../../../ffi/credentials.js'
-import {ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
-import {AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_RDONLY, closeQuietly, openat} from '../../../../ffi/libc.js'
+import {SystemError, isSystemError} from '../../../../ffi/errors.js'
+import {closeQuietly, openat} from '../../../../ffi/libc.js'
+import {fsmount, fstat, fstatfs, mount_setattr, move_mount} from '../../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../../kernel/capabilities.js'
+import {
+  AT_EMPTY_PATH,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_RDONLY,
+  ST_NOEXEC,
+  ST_NOSYMFOLLOW,
+  ST_RDONLY,
+} from '../../../../kernel/constants.js'
+import {ERRNO} from '../../../../kernel/errno.js'
 import {
   FSMOUNT_CLOEXEC,
   MOUNT_ATTR_IDMAP,
@@ -16,34 +27,27 @@ import {
   MOVE_MOUNT_SET_GROUP,
   MOVE_MOUNT_T_EMPTY_PATH,
   MOVE_MOUNT_T_SYMLINKS,
-  ST_NOSYMFOLLOW,
-  fsmount,
-  fstat,
-  fstatfs,
-  mount_setattr,
-  move_mount,
-} from '../../../../ffi/mount.js'
+} from '../../../../kernel/names/mount-api.js'
+import {MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE} from '../../../../kernel/names/mount.js'
 import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
-import type {Caller, ManifestEntry, Performed} from '../../../family.js'
-import {NOT_OURS, isAble} from './decide.js'
-import type {MoveMountValues} from './decide.js'
 import {isUnread} from '../../../caller/tolerant.js'
 import type {Unread} from '../../../caller/tolerant.js'
-import type {AttributeChange} from './context-arguments.js'
-import type {FsContext} from './contexts.js'
-import {descriptorFlags} from './descriptor-facts.js'
+import type {Caller, ManifestEntry, Performed} from '../../../family.js'
 import {UNLOCKED_ATTRIBUTES} from '../flags.js'
 import {openUserNamespace} from '../kernel-mount.js'
 import type {MountState} from '../kernel-mount.js'
 import {STRATEGY, notAble, replay, typeOf} from './configure.js'
+import type {AttributeChange} from './context-arguments.js'
+import type {FsContext} from './contexts.js'
+import {NOT_OURS, isAble} from './decide.js'
+import type {MoveMountValues} from './decide.js'
+import {descriptorFlags} from './descriptor-facts.js'
 
-const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+const ADMIN = capabilityMask(CAP.SYS_ADMIN)
 /** What every mount for a container has, for good. */
 const LOCKED_ATTRIBUTES = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
-const ST_RDONLY = 1
-const ST_NOEXEC = 8
 /** 0 or one of MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED: build_mount_kattr() in fs/namespace.c. */
-const PROPAGATIONS = new Set([0, 1 << 17, 1 << 18, 1 << 19, 1 << 20])
+const PROPAGATIONS = new Set([0, MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED])
 
 export function performFsmount(
   values: {readonly fd: number; readonly flags: number; readonly attr_flags: number},

@@ -1,41 +1,25 @@
 // Mounts that a FUSE program of the container makes, with the caller's own rights.
 
-import {CAP_SYS_ADMIN, capabilityMask} from '../../../../ffi/credentials.js'
-import {ERRNO, SystemError, errnoText, isSystemError} from '../../../../ffi/errors.js'
-import {
-  AT_EMPTY_PATH,
-  AT_FDCWD,
-  O_CLOEXEC,
-  O_DIRECTORY,
-  O_PATH,
-  O_RDONLY,
-  closeQuietly,
-  openat,
-  read,
-} from '../../../../ffi/libc.js'
+import {SystemError, errnoText, isSystemError} from '../../../../ffi/errors.js'
+import {closeQuietly, openat, read} from '../../../../ffi/libc.js'
 import {mount_setattr} from '../../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../../kernel/capabilities.js'
+import {AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDONLY} from '../../../../kernel/constants.js'
+import {ERRNO} from '../../../../kernel/errno.js'
+import {MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW, MS_RDONLY} from '../../../../kernel/names/mount.js'
 import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
 import {idInside} from '../../../caller/id-map.js'
 import type {ContainerDescription} from '../../../container.js'
 import type {Caller, Performed} from '../../../family.js'
 import type {MountValues} from '../decide.js'
-import {
-  MS_NODEV,
-  MS_NOEXEC,
-  MS_NOSUID,
-  MS_NOSYMFOLLOW,
-  MS_RDONLY,
-  fuseWords,
-  mountAttributes,
-  plainFlags,
-} from '../flags.js'
+import {fuseWords, mountAttributes, plainFlags} from '../flags.js'
 import type {MountState} from '../kernel-mount.js'
 import {parseOptions} from '../options.js'
 import {StartedProgram} from './spawner.js'
 import type {ProgramEvent} from './spawner.js'
 
 const STRATEGY = 'fuse'
-const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+const ADMIN = capabilityMask(CAP.SYS_ADMIN)
 const SET_AGAIN = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW
 /** How often it is looked whether the mount is there. */
 const TICK_MS = 20

@@ -1,8 +1,10 @@
 // Programs that the supervisor has started in a container: the other side is native/spawner.c.
 
 import {receiveDescriptors, sendDescriptors, socketPair} from '../../../../ffi/descriptors.js'
-import {ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
-import {MSG_NOSIGNAL, POLLHUP, POLLIN, close, closeQuietly, poll, send} from '../../../../ffi/libc.js'
+import {SystemError, isSystemError} from '../../../../ffi/errors.js'
+import {close, closeQuietly, poll, send} from '../../../../ffi/libc.js'
+import {MSG_NOSIGNAL, POLLHUP, POLLIN} from '../../../../kernel/constants.js'
+import {ERRNO} from '../../../../kernel/errno.js'
 
 // In step with native/spawner.c.
 const HEADER_BYTES = 32

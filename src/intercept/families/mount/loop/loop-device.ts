@@ -1,36 +1,22 @@
 // Loop devices for image files, set up by the supervisor; the kernel takes them away with the last mount (loop(4)).
 
-import {ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
-import {
-  AT_FDCWD,
-  O_CLOEXEC,
-  O_RDONLY,
-  O_RDWR,
-  closeQuietly,
-  flock,
-  ioctl,
-  ioctlNumber,
-  openat,
-  read,
-} from '../../../../ffi/libc.js'
+import {SystemError, isSystemError} from '../../../../ffi/errors.js'
+import {closeQuietly, flock, ioctl, ioctlNumber, openat, read} from '../../../../ffi/libc.js'
+import {AT_FDCWD, O_CLOEXEC, O_RDONLY, O_RDWR} from '../../../../kernel/constants.js'
 import type {Device} from '../../../../kernel/device-numbers.js'
-
-// include/uapi/linux/loop.h
-export const LOOP_CTL_GET_FREE = 0x4c82
-export const LOOP_CONFIGURE = 0x4c0a
-const LO_FLAGS_READ_ONLY = 1
-const LO_FLAGS_AUTOCLEAR = 4
-/** struct loop_config: descriptor, block size, struct loop_info64, reserved words. */
-const CONFIG_BYTES = 304
-const INFO = 8
-const LO_OFFSET = INFO + 24
-const LO_SIZELIMIT = INFO + 32
-const LO_FLAGS = INFO + 52
-const LO_FILE_NAME = INFO + 56
-const LO_NAME_SIZE = 64
+import {ERRNO} from '../../../../kernel/errno.js'
+import {
+  LOOP_CONFIG,
+  LOOP_CONFIGURE,
+  LOOP_CTL_GET_FREE,
+  LOOP_INFO,
+  LOOP_MAJOR,
+  LOOP_NAME_BYTES,
+  LO_FLAGS_AUTOCLEAR,
+  LO_FLAGS_READ_ONLY,
+} from '../../../../kernel/names/loop.js'
 
 export const LOOP_CONTROL: Device = {type: 'c', major: 10, minor: 237}
-export const LOOP_MAJOR = 7
 const TRIES = 16
 
 const LOCK_SH = 1
@@ -92,12 +78,13 @@ function lockImage({image, readOnly}: LoopRequest): void {
 }
 
 function configuration({image, readOnly, offset = 0n, sizeLimit = 0n, name}: LoopRequest): Buffer {
-  const config = Buffer.alloc(CONFIG_BYTES)
+  const config = Buffer.alloc(LOOP_CONFIG.size)
   config.writeUInt32LE(image, 0)
-  config.writeBigUInt64LE(offset, LO_OFFSET)
-  config.writeBigUInt64LE(sizeLimit, LO_SIZELIMIT)
-  config.writeUInt32LE(LO_FLAGS_AUTOCLEAR | (readOnly ? LO_FLAGS_READ_ONLY : 0), LO_FLAGS)
-  name.copy(config, LO_FILE_NAME, 0, Math.min(name.length, LO_NAME_SIZE - 1))
+  const info = config.subarray(LOOP_CONFIG.info)
+  info.writeBigUInt64LE(offset, LOOP_INFO.offset)
+  info.writeBigUInt64LE(sizeLimit, LOOP_INFO.sizeLimit)
+  info.writeUInt32LE(LO_FLAGS_AUTOCLEAR | (readOnly ? LO_FLAGS_READ_ONLY : 0), LOOP_INFO.flags)
+  name.copy(info, LOOP_INFO.fileName, 0, Math.min(name.length, LOOP_NAME_BYTES - 1))
   return config
 }
 

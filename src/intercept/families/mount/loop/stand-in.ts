@@ -1,55 +1,43 @@
 // Loop devices as mount(8) and losetup(8) of the container set them up: what they configure are stand-ins of its own.
 
-import {CAP_SYS_ADMIN, capabilityMask} from '../../../../ffi/credentials.js'
-import {ERRNO, SystemError} from '../../../../ffi/errors.js'
-import {
-  closeQuietly,
-  duplicateCloseOnExec,
-  fcntl,
-  ftruncate,
-  ioctlNumber,
-  makedev,
-  pread,
-  pwrite,
-} from '../../../../ffi/libc.js'
+import {SystemError} from '../../../../ffi/errors.js'
+import {closeQuietly, duplicateCloseOnExec, fcntl, ftruncate, ioctlNumber, pread, pwrite} from '../../../../ffi/libc.js'
 import {fstat} from '../../../../ffi/mount.js'
 import type {Statx} from '../../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../../kernel/capabilities.js'
+import {F_GETFL, O_ACCMODE, S_IFBLK, S_IFCHR, S_IFMT, S_IFREG} from '../../../../kernel/constants.js'
+import {encodeDevice} from '../../../../kernel/device-numbers.js'
 import type {Device} from '../../../../kernel/device-numbers.js'
+import {ERRNO} from '../../../../kernel/errno.js'
+import {
+  BLKFLSBUF,
+  BLKGETSIZE64,
+  LOOP_CLR_FD,
+  LOOP_CONFIG,
+  LOOP_CONFIGURE,
+  LOOP_CTL_GET_FREE,
+  LOOP_GET_STATUS64,
+  LOOP_INFO,
+  LOOP_INFO_BYTES,
+  LOOP_MAJOR,
+  LOOP_NAME_BYTES,
+  LOOP_SET_BLOCK_SIZE,
+  LOOP_SET_CAPACITY,
+  LOOP_SET_DIRECT_IO,
+  LOOP_SET_FD,
+  LOOP_SET_STATUS64,
+  LO_FLAGS_AUTOCLEAR,
+  LO_FLAGS_READ_ONLY,
+} from '../../../../kernel/names/loop.js'
 import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
 import type {OwnCapabilities} from '../../../caller/own-capabilities.js'
 import type {Caller, Performed} from '../../../family.js'
-import {LOOP_CONFIGURE, LOOP_CTL_GET_FREE, LOOP_MAJOR} from './loop-device.js'
 import {openImage} from '../sources/sources.js'
 import type {MountSources} from '../sources/sources.js'
 
-// include/uapi/linux/loop.h
-const LOOP_SET_FD = 0x4c00
-const LOOP_CLR_FD = 0x4c01
-const LOOP_SET_STATUS64 = 0x4c04
-const LOOP_GET_STATUS64 = 0x4c05
-const LOOP_SET_CAPACITY = 0x4c07
-const LOOP_SET_DIRECT_IO = 0x4c08
-const LOOP_SET_BLOCK_SIZE = 0x4c09
-const BLKFLSBUF = 0x1261
-export const BLKGETSIZE64 = 0x80081272
-const LO_FLAGS_READ_ONLY = 1
-const LO_FLAGS_AUTOCLEAR = 4
-/** struct loop_info64. */
-const INFO_BYTES = 232
-const INFO = {device: 0, inode: 8, offset: 24, sizeLimit: 32, number: 40, flags: 52, fileName: 56} as const
-const FILE_NAME_BYTES = 64
-/** struct loop_config, up to the end of its struct loop_info64. */
-const CONFIG_BYTES = 240
-
-const F_GETFL = 3
-const O_ACCMODE = 3
-const S_IFMT = 0o170_000
-const S_IFBLK = 0o060_000
-const S_IFCHR = 0o020_000
-const S_IFREG = 0o100_000
 /** Where file systems and partition tables have the marks that blkid(8) looks for. */
 const HEAD_BYTES = 1_048_576
-const ADMIN = capabilityMask(CAP_SYS_ADMIN)
+const ADMIN = capabilityMask(CAP.SYS_ADMIN)
 
 /** A file that the policy does not name can be set up, but not mounted: programs try again and again otherwise. */
 const NO_FILE = -1
@@ -145,9 +133,13 @@ export class StandIns {
           flags: 0,
         })
       case LOOP_CONFIGURE:
-        return this.#configure(index, caller, readConfig(caller.memory.bytes(values.argument, CONFIG_BYTES)))
+        return this.#configure(
+          index,
+          caller,
+          readConfig(caller.memory.bytes(values.argument, LOOP_CONFIG.info + LOOP_INFO_BYTES)),
+        )
       case LOOP_SET_STATUS64:
-        return this.#setStatus(index, caller, caller.memory.bytes(values.argument, INFO_BYTES))
+        return this.#setStatus(index, caller, caller.memory.bytes(values.argument, LOOP_INFO_BYTES))
       case LOOP_GET_STATUS64:
         return this.#getStatus(index, values.argument, caller)
       case LOOP_CLR_FD:
@@ -196,8 +188,8 @@ export class StandIns {
   }
 
   #setStatus(index: number, caller: Caller, info: Buffer): Performed {
-    const offset = info.readBigUInt64LE(INFO.offset)
-    const sizeLimit = info.readBigUInt64LE(INFO.sizeLimit)
+    const offset = info.readBigUInt64LE(LOOP_INFO.offset)
+    const sizeLimit = info.readBigUInt64LE(LOOP_INFO.sizeLimit)
     const image = this.#acquire(index)
     try {
       const flags = LO_FLAGS_AUTOCLEAR | (image.readOnly ? LO_FLAGS_READ_ONLY : 0)
@@ -222,18 +214,18 @@ export class StandIns {
 
   #getStatus(index: number, address: number, caller: Caller): Performed {
     const {file, offset, sizeLimit, readOnly} = this.#acquire(index)
-    const info = Buffer.alloc(INFO_BYTES)
+    const info = Buffer.alloc(LOOP_INFO_BYTES)
     if (file !== undefined) {
       const status = fstat(file)
-      info.writeBigUInt64LE(BigInt(makedev(status.devMajor, status.devMinor)), INFO.device)
-      info.writeBigUInt64LE(status.inode, INFO.inode)
-      pathOfDescriptor(file).copy(info, INFO.fileName, 0, FILE_NAME_BYTES - 1)
+      info.writeBigUInt64LE(BigInt(encodeDevice({major: status.devMajor, minor: status.devMinor})), LOOP_INFO.device)
+      info.writeBigUInt64LE(status.inode, LOOP_INFO.inode)
+      pathOfDescriptor(file).copy(info, LOOP_INFO.fileName, 0, LOOP_NAME_BYTES - 1)
       closeQuietly(file)
     }
-    info.writeBigUInt64LE(offset, INFO.offset)
-    info.writeBigUInt64LE(sizeLimit, INFO.sizeLimit)
-    info.writeUInt32LE(this.#standIns[index]!.number, INFO.number)
-    info.writeUInt32LE(LO_FLAGS_AUTOCLEAR | (readOnly ? LO_FLAGS_READ_ONLY : 0), INFO.flags)
+    info.writeBigUInt64LE(offset, LOOP_INFO.offset)
+    info.writeBigUInt64LE(sizeLimit, LOOP_INFO.sizeLimit)
+    info.writeUInt32LE(this.#standIns[index]!.number, LOOP_INFO.number)
+    info.writeUInt32LE(LO_FLAGS_AUTOCLEAR | (readOnly ? LO_FLAGS_READ_ONLY : 0), LOOP_INFO.flags)
     caller.memory.write(address, info)
     return done(0)
   }
@@ -357,12 +349,12 @@ interface LoopConfig {
 }
 
 function readConfig(bytes: Buffer): LoopConfig {
-  const info = bytes.subarray(8)
+  const info = bytes.subarray(LOOP_CONFIG.info)
   return {
     image: bytes.readInt32LE(0),
-    offset: info.readBigUInt64LE(INFO.offset),
-    sizeLimit: info.readBigUInt64LE(INFO.sizeLimit),
-    flags: info.readUInt32LE(INFO.flags) & LO_FLAGS_READ_ONLY,
+    offset: info.readBigUInt64LE(LOOP_INFO.offset),
+    sizeLimit: info.readBigUInt64LE(LOOP_INFO.sizeLimit),
+    flags: info.readUInt32LE(LOOP_INFO.flags) & LO_FLAGS_READ_ONLY,
   }
 }
 

@@ -2,8 +2,9 @@
 
 import {readFileSync} from 'node:fs'
 
-import {ERRNO, SystemError} from '../../../../ffi/errors.js'
+import {SystemError} from '../../../../ffi/errors.js'
 import {fstat} from '../../../../ffi/mount.js'
+import {ERRNO} from '../../../../kernel/errno.js'
 import type {SuperBlocks} from '../../../container.js'
 import type {Caller} from '../../../family.js'
 import type {MountOption} from '../options.js'

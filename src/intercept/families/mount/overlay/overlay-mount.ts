@@ -1,28 +1,11 @@
 // Overlays with the rights of the host, so that trusted.overlay.* attributes count, over directories of the caller's.
 
-import {
-  CAP_CHOWN,
-  CAP_DAC_OVERRIDE,
-  CAP_DAC_READ_SEARCH,
-  CAP_FOWNER,
-  CAP_FSETID,
-  CAP_MKNOD,
-  CAP_SYS_ADMIN,
-  CAP_SYS_CHROOT,
-  capabilityMask,
-} from '../../../../ffi/credentials.js'
-import {ERRNO, SystemError, isSystemError} from '../../../../ffi/errors.js'
-import {
-  AT_FDCWD,
-  O_CLOEXEC,
-  O_DIRECTORY,
-  O_PATH,
-  cString,
-  chroot,
-  closeQuietly,
-  fchdir,
-  openat,
-} from '../../../../ffi/libc.js'
+import {SystemError, isSystemError} from '../../../../ffi/errors.js'
+import {cString, chroot, closeQuietly, fchdir, openat} from '../../../../ffi/libc.js'
+import {fsconfig, fsmount, fsopen} from '../../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../../kernel/capabilities.js'
+import {AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH} from '../../../../kernel/constants.js'
+import {ERRNO} from '../../../../kernel/errno.js'
 import {
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FD,
@@ -32,25 +15,22 @@ import {
   FSOPEN_CLOEXEC,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOSUID,
-  fsconfig,
-  fsmount,
-  fsopen,
-} from '../../../../ffi/mount.js'
+} from '../../../../kernel/names/mount-api.js'
+import {MS_NOUSER} from '../../../../kernel/names/mount.js'
 import {procDirectory} from '../../../caller/proc.js'
 import type {SuperBlocks} from '../../../container.js'
 import type {Caller, Performed} from '../../../family.js'
 import {CONTEXT_FLAG} from '../api/contexts.js'
-import {MS_NOUSER, UNLOCKED_ATTRIBUTES, mountAttributes, superBlockWords} from '../flags.js'
+import {UNLOCKED_ATTRIBUTES, mountAttributes, superBlockWords} from '../flags.js'
 import type {MountState, NewMount} from '../kernel-mount.js'
-import {areOwn, layersOf} from './layers.js'
-import type {Layer} from './layers.js'
 import {parseOptions} from '../options.js'
 import type {MountOption} from '../options.js'
 import type {MadeMount} from '../private-mount-namespace.js'
+import {areOwn, layersOf} from './layers.js'
+import type {Layer} from './layers.js'
 
-const ADMIN = capabilityMask(CAP_SYS_ADMIN)
-const CHROOT = capabilityMask(CAP_SYS_CHROOT)
-const CAP_SETFCAP = 31
+const ADMIN = capabilityMask(CAP.SYS_ADMIN)
+const CHROOT = capabilityMask(CAP.SYS_CHROOT)
 /**
  * What the overlay acts with on its layers, where all of them are the container's (layers.ts). It looks at the caller's
  * own rights on the merged file first (ovl_permission() in fs/overlayfs/inode.c), but owner and mode of that are those of
@@ -58,14 +38,14 @@ const CAP_SETFCAP = 31
  * would lend the caller these rights over whatever is in a lower layer of the host's.
  */
 const LAYER_CAPABILITIES = capabilityMask(
-  CAP_SYS_ADMIN,
-  CAP_CHOWN,
-  CAP_DAC_OVERRIDE,
-  CAP_DAC_READ_SEARCH,
-  CAP_FOWNER,
-  CAP_FSETID,
-  CAP_MKNOD,
-  CAP_SETFCAP,
+  CAP.SYS_ADMIN,
+  CAP.CHOWN,
+  CAP.DAC_OVERRIDE,
+  CAP.DAC_READ_SEARCH,
+  CAP.FOWNER,
+  CAP.FSETID,
+  CAP.MKNOD,
+  CAP.SETFCAP,
 )
 /** fsconfig(2) takes strings of 256 bytes with their NUL. */
 const VALUE_MAX = 255

@@ -7,13 +7,9 @@ import {closeQuietly} from '../../../../ffi/libc.js'
 import {fstat} from '../../../../ffi/mount.js'
 import {openNamed} from '../../../../host/open.js'
 import {display} from '../../../../host/path-bytes.js'
-import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
+import {S_IFBLK, S_IFDIR, S_IFMT, S_IFREG} from '../../../../kernel/constants.js'
 import type {Device} from '../../../../kernel/device-numbers.js'
-
-const S_IFMT = 0o170_000
-const S_IFBLK = 0o060_000
-const S_IFREG = 0o100_000
-const S_IFDIR = 0o040_000
+import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
 
 /** Plain data; workers have the same descriptors. */
 export type OpenedSource =

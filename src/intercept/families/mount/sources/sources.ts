@@ -3,8 +3,11 @@
 import {isUtf8} from 'node:buffer'
 import {readFileSync} from 'node:fs'
 
-import {CAP_DAC_READ_SEARCH, capabilityMask} from '../../../../ffi/credentials.js'
-import {ERRNO, SystemError} from '../../../../ffi/errors.js'
+import {SystemError} from '../../../../ffi/errors.js'
+import {closeQuietly, duplicateCloseOnExec, openat} from '../../../../ffi/libc.js'
+import {fstat, fstatfs, openat2} from '../../../../ffi/mount.js'
+import type {Statx} from '../../../../ffi/mount.js'
+import {CAP, capabilityMask} from '../../../../kernel/capabilities.js'
 import {
   AT_FDCWD,
   O_CLOEXEC,
@@ -12,34 +15,26 @@ import {
   O_PATH,
   O_RDONLY,
   O_RDWR,
-  closeQuietly,
-  duplicateCloseOnExec,
-  openat,
-} from '../../../../ffi/libc.js'
-import {
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
-  fstat,
-  fstatfs,
-  openat2,
-} from '../../../../ffi/mount.js'
-import type {Statx} from '../../../../ffi/mount.js'
+  ST_NODEV,
+  S_IFBLK,
+  S_IFMT,
+  S_IFREG,
+} from '../../../../kernel/constants.js'
+import type {Device} from '../../../../kernel/device-numbers.js'
+import {ERRNO} from '../../../../kernel/errno.js'
 import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
 import {escapeBytes} from '../../../caller/escape.js'
 import type {OwnCapabilities} from '../../../caller/own-capabilities.js'
-import type {Device} from '../../../../kernel/device-numbers.js'
 import type {Caller, Verdict} from '../../../family.js'
 import {allowedBy} from '../../../hint.js'
-import {source} from '../policy.js'
 import type {StandInImage} from '../loop/stand-in.js'
+import {source} from '../policy.js'
 import type {OpenedSource} from './opened.js'
 
-const S_IFMT = 0o170_000
-const S_IFBLK = 0o060_000
-const S_IFREG = 0o100_000
-const ST_NODEV = 4
-const SEARCHING = capabilityMask(CAP_DAC_READ_SEARCH)
+const SEARCHING = capabilityMask(CAP.DAC_READ_SEARCH)
 
 export type MountSource =
   | {readonly kind: 'device'; readonly device: Device}

@@ -2,7 +2,14 @@
 
 import assert from 'node:assert/strict'
 
-import {BPF_COMMAND, decodeAttr} from '../../../../../src/intercept/families/bpf/attr.js'
+import {
+  BPF_LINK_CREATE,
+  BPF_PROG_ATTACH,
+  BPF_PROG_DETACH,
+  BPF_PROG_LOAD,
+  BPF_PROG_QUERY,
+} from '../../../../../src/kernel/names/bpf.js'
+import {decodeAttr} from '../../../../../src/intercept/families/bpf/attr.js'
 import {ProgramBudget} from '../../../../../src/intercept/families/bpf/program-budget.js'
 import type {CallerFacts, Verdict} from '../../../../../src/intercept/family.js'
 import {decideBpf, forbiddenInstruction} from '../../../../../src/intercept/families/bpf/decide.js'
@@ -30,11 +37,11 @@ const link = attrOf(4, 3, 6, 0)
 describe('decideBpf', () => {
   it('performs all five commands for device programs', () => {
     for (const [command, attr] of [
-      [BPF_COMMAND.PROG_LOAD, load],
-      [BPF_COMMAND.PROG_ATTACH, attach],
-      [BPF_COMMAND.PROG_DETACH, attach],
-      [BPF_COMMAND.PROG_QUERY, attrOf(3, 6)],
-      [BPF_COMMAND.LINK_CREATE, link],
+      [BPF_PROG_LOAD, load],
+      [BPF_PROG_ATTACH, attach],
+      [BPF_PROG_DETACH, attach],
+      [BPF_PROG_QUERY, attrOf(3, 6)],
+      [BPF_LINK_CREATE, link],
     ] as const) {
       assert.equal(decide(command, attr).kind, 'perform', String(command))
     }
@@ -42,7 +49,7 @@ describe('decideBpf', () => {
 
   it('never hands attaching back to the kernel once the container holds programs', () => {
     const others = [attrOf(3, 4, 0, 0), attrOf(3, 4, 12, 2), attach, link, attrOf(3, 4, 6, 0xffff_ffff)]
-    for (const command of [BPF_COMMAND.PROG_ATTACH, BPF_COMMAND.LINK_CREATE]) {
+    for (const command of [BPF_PROG_ATTACH, BPF_LINK_CREATE]) {
       for (const attr of others) {
         for (const inContainerUserNamespace of [true, false]) {
           assert.notEqual(decide(command, attr, {inContainerUserNamespace}).kind, 'continue')
@@ -52,22 +59,22 @@ describe('decideBpf', () => {
   })
 
   it('leaves other types of programs to the kernel', () => {
-    assert.equal(decide(BPF_COMMAND.PROG_LOAD, attrOf(1, 2)).kind, 'continue')
-    assert.equal(decide(BPF_COMMAND.PROG_QUERY, attrOf(3, 0)).kind, 'continue')
-    assert.equal(decide(BPF_COMMAND.PROG_ATTACH, attrOf(3, 4, 0), {}, false).kind, 'continue')
+    assert.equal(decide(BPF_PROG_LOAD, attrOf(1, 2)).kind, 'continue')
+    assert.equal(decide(BPF_PROG_QUERY, attrOf(3, 0)).kind, 'continue')
+    assert.equal(decide(BPF_PROG_ATTACH, attrOf(3, 4, 0), {}, false).kind, 'continue')
   })
 
   it('asks for the capabilities that the kernel asks for', () => {
     const kindWith = (effective: bigint, command: number, attr: Buffer) => decide(command, attr, {effective}).kind
-    assert.equal(kindWith(CAP_BPF | CAP_NET_ADMIN, BPF_COMMAND.PROG_LOAD, load), 'perform')
-    assert.equal(kindWith(CAP_BPF, BPF_COMMAND.PROG_LOAD, load), 'refuse')
-    assert.equal(kindWith(CAP_NET_ADMIN, BPF_COMMAND.PROG_LOAD, load), 'refuse')
-    assert.equal(kindWith(CAP_NET_ADMIN, BPF_COMMAND.PROG_ATTACH, attach), 'perform')
-    assert.equal(kindWith(0n, BPF_COMMAND.PROG_ATTACH, attach), 'refuse')
+    assert.equal(kindWith(CAP_BPF | CAP_NET_ADMIN, BPF_PROG_LOAD, load), 'perform')
+    assert.equal(kindWith(CAP_BPF, BPF_PROG_LOAD, load), 'refuse')
+    assert.equal(kindWith(CAP_NET_ADMIN, BPF_PROG_LOAD, load), 'refuse')
+    assert.equal(kindWith(CAP_NET_ADMIN, BPF_PROG_ATTACH, attach), 'perform')
+    assert.equal(kindWith(0n, BPF_PROG_ATTACH, attach), 'refuse')
   })
 
   it('names the flag that allows device programs', () => {
-    const verdict = decide(BPF_COMMAND.PROG_LOAD, load, {}, false)
+    const verdict = decide(BPF_PROG_LOAD, load, {}, false)
     assert.deepEqual(verdict, {
       kind: 'refuse',
       errno: 1,
@@ -81,7 +88,7 @@ describe('decideBpf', () => {
       const bytes = Buffer.alloc(168)
       load.copy(bytes)
       bytes.writeUInt32LE(1, offset)
-      return decide(BPF_COMMAND.PROG_LOAD, bytes)
+      return decide(BPF_PROG_LOAD, bytes)
     }
     // prog_ifindex, prog_btf_fd, func_info, line_info, attach_btf_id, attach_prog_fd, fd_array, core_relos, token, signature
     for (const offset of [64, 72, 80, 96, 108, 112, 120, 128, 144, 148, 152]) {
@@ -95,20 +102,20 @@ describe('decideBpf', () => {
       const bytes = Buffer.alloc(300)
       attach.copy(bytes)
       bytes[offset] = 1
-      return decide(BPF_COMMAND.PROG_ATTACH, bytes)
+      return decide(BPF_PROG_ATTACH, bytes)
     }
     assert.deepEqual(
       [behind(40), behind(299)].map((verdict) => 'errno' in verdict && verdict.errno),
       [22, 7],
     )
-    assert.equal(decide(BPF_COMMAND.PROG_ATTACH, Buffer.concat([attach, Buffer.alloc(4000)])).kind, 'perform')
+    assert.equal(decide(BPF_PROG_ATTACH, Buffer.concat([attach, Buffer.alloc(4000)])).kind, 'perform')
     assert.equal(decideBpf({cmd: 8, attr: null}, root, {devices: true}).kind, 'refuse')
   })
 
   it('refuses attach flags whose meaning is not known', () => {
     for (const flags of [32, 128, 1 << 13, 1 << 31]) {
-      assert.equal(decide(BPF_COMMAND.PROG_ATTACH, attrOf(3, 4, 6, flags)).kind, 'refuse')
-      assert.equal(decide(BPF_COMMAND.LINK_CREATE, attrOf(4, 3, 6, flags)).kind, 'refuse')
+      assert.equal(decide(BPF_PROG_ATTACH, attrOf(3, 4, 6, flags)).kind, 'refuse')
+      assert.equal(decide(BPF_LINK_CREATE, attrOf(4, 3, 6, flags)).kind, 'refuse')
     }
   })
 })

@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict'
 import {setTimeout as sleep} from 'node:timers/promises'
 
+import {MACHINE_ABIS, X32_SYSCALL_BIT} from '../../../../../src/kernel/abi.js'
 import {parseDeclaration} from '../../../../../src/intercept/families/handler/declaration.js'
 import {HandlerLane} from '../../../../../src/intercept/engine/handler-lane.js'
 import type {HandlerCall} from '../../../../../src/intercept/engine/handler-lane.js'
 import {answerOfHandler} from '../../../../../src/intercept/families/handler/result.js'
 import {notifyRules} from '../../../../../src/intercept/filter/filter.js'
 import {handlerFamilyWith} from '../../../../../src/intercept/families/handler/index.js'
-import {X32_SYSCALL_BIT, machineAbis} from '../../../../../src/kernel/calls/index.js'
 
 describe('parseDeclaration', () => {
   const handle = () => ({value: 0})
@@ -35,7 +35,7 @@ describe('parseDeclaration', () => {
     const calls = handlerFamilyWith(new Map()).calls({calls: [declaration]}, {rootless: false})
     assert.deepEqual(
       notifyRules(calls).map(({abi, number}) => [abi, number]),
-      machineAbis(process.arch).map((abi) => [abi, abi === 'x32' ? 6000 + X32_SYSCALL_BIT : 6000]),
+      MACHINE_ABIS.map((abi) => [abi, abi === 'x32' ? 6000 + X32_SYSCALL_BIT : 6000]),
     )
   })
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 
-import type {Abi} from '../../../../../src/intercept/family.js'
+import type {Abi} from '../../../../../src/kernel/abi.js'
 import type {SysinfoFigures} from '../../../../../src/intercept/families/sysinfo/layout.js'
 import {encodeSysinfo} from '../../../../../src/intercept/families/sysinfo/layout.js'
 

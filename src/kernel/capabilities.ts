@@ -1,0 +1,60 @@
+// Capabilities, by the numbers of include/uapi/linux/capability.h; capabilities(7) says what each allows.
+
+export const CAP = {
+  CHOWN: 0,
+  DAC_OVERRIDE: 1,
+  DAC_READ_SEARCH: 2,
+  FOWNER: 3,
+  FSETID: 4,
+  KILL: 5,
+  SETGID: 6,
+  SETUID: 7,
+  SETPCAP: 8,
+  LINUX_IMMUTABLE: 9,
+  NET_BIND_SERVICE: 10,
+  NET_BROADCAST: 11,
+  NET_ADMIN: 12,
+  NET_RAW: 13,
+  IPC_LOCK: 14,
+  IPC_OWNER: 15,
+  SYS_MODULE: 16,
+  SYS_RAWIO: 17,
+  SYS_CHROOT: 18,
+  SYS_PTRACE: 19,
+  SYS_PACCT: 20,
+  SYS_ADMIN: 21,
+  SYS_BOOT: 22,
+  SYS_NICE: 23,
+  SYS_RESOURCE: 24,
+  SYS_TIME: 25,
+  SYS_TTY_CONFIG: 26,
+  MKNOD: 27,
+  LEASE: 28,
+  AUDIT_WRITE: 29,
+  AUDIT_CONTROL: 30,
+  SETFCAP: 31,
+  MAC_OVERRIDE: 32,
+  MAC_ADMIN: 33,
+  SYSLOG: 34,
+  WAKE_ALARM: 35,
+  BLOCK_SUSPEND: 36,
+  AUDIT_READ: 37,
+  PERFMON: 38,
+  BPF: 39,
+  CHECKPOINT_RESTORE: 40,
+} as const
+
+export type Capability = keyof typeof CAP
+
+/** Every capability that the kernel has, as a set. */
+export const ALL_CAPABILITIES = (1n << BigInt(Object.keys(CAP).length)) - 1n
+
+/** A set of one or several: bit n is capability n. */
+export function capabilityMask(...capabilities: readonly number[]): bigint {
+  return capabilities.reduce((mask, capability) => mask | (1n << BigInt(capability)), 0n)
+}
+
+/** Whether all of `capabilities` are in the set. */
+export function holdsAll(set: bigint, ...capabilities: readonly number[]): boolean {
+  return capabilities.every((capability) => (set >> BigInt(capability)) % 2n === 1n)
+}

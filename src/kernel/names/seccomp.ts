@@ -1,0 +1,37 @@
+// seccomp(2): include/uapi/linux/seccomp.h.
+
+import type {FlagTable} from './flag-table.js'
+
+export const SECCOMP_SET_MODE_FILTER = 1
+export const SECCOMP_GET_ACTION_AVAIL = 2
+export const SECCOMP_OPERATIONS: Readonly<Record<string, number>> = {
+  SECCOMP_SET_MODE_STRICT: 0,
+  SECCOMP_SET_MODE_FILTER,
+  SECCOMP_GET_ACTION_AVAIL,
+  SECCOMP_GET_NOTIF_SIZES: 3,
+}
+
+export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3
+export const SECCOMP_FILTER_FLAG_TSYNC_ESRCH = 1 << 4
+export const SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 1 << 5
+export const SECCOMP_FLAGS: FlagTable = {
+  prefix: 'SECCOMP_FILTER_FLAG_',
+  names: {
+    SECCOMP_FILTER_FLAG_TSYNC: 1 << 0,
+    SECCOMP_FILTER_FLAG_LOG: 1 << 1,
+    SECCOMP_FILTER_FLAG_SPEC_ALLOW: 1 << 2,
+    SECCOMP_FILTER_FLAG_NEW_LISTENER,
+    SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
+    SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+  },
+}
+
+export const SECCOMP_RET_KILL_PROCESS = 0x8000_0000
+export const SECCOMP_RET_KILL_THREAD = 0
+export const SECCOMP_RET_TRAP = 0x0003_0000
+export const SECCOMP_RET_ERRNO = 0x0005_0000
+export const SECCOMP_RET_USER_NOTIF = 0x7fc0_0000
+export const SECCOMP_RET_TRACE = 0x7ff0_0000
+export const SECCOMP_RET_LOG = 0x7ffc_0000
+export const SECCOMP_RET_ALLOW = 0x7fff_0000
+export const SECCOMP_RET_ACTION_FULL = 0xffff_0000
