@@ -25,8 +25,13 @@ export function pidNamespaceOf({supervisor}: Running): number {
   return Number(/\d+/u.exec(other)?.[0])
 }
 
-/** In a describe callback. `script` is for sh; the container is ready when it has written `ready`. */
-export function runningContainers(): (cwd: string, flags: readonly string[], script?: string) => Promise<Running> {
+type Start = (cwd: string, flags: readonly string[], script?: string, env?: NodeJS.ProcessEnv) => Promise<Running>
+
+/**
+ * In a describe callback. `script` is for sh; the container is ready when it has written `ready`. `env` is added to the
+ * environment of the supervisor.
+ */
+export function runningContainers(): Start {
   const children: ChildProcess[] = []
   after(async () => {
     for (const child of children.splice(0)) {
@@ -35,10 +40,14 @@ export function runningContainers(): (cwd: string, flags: readonly string[], scr
       await once(child, 'exit')
     }
   })
-  return async (cwd, flags, script = 'echo ready; exec sleep 300') => {
+  return async (cwd, flags, script = 'echo ready; exec sleep 300', env = {}) => {
     const name = `test-${randomBytes(4).toString('hex')}`
     const words = [INTERCEPTOR, 'run', '--name', name, ...flags, '--', 'sh', '-c', script]
-    const child = spawn(process.execPath, words, {cwd, stdio: ['ignore', 'pipe', 'pipe']})
+    const child = spawn(process.execPath, words, {
+      cwd,
+      env: {...process.env, ...env},
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     children.push(child)
     let text = ''
     await new Promise<void>((resolve, reject) => {

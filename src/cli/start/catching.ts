@@ -9,12 +9,22 @@ export async function catching(
   act: (words: readonly string[]) => Promise<void>,
 ): Promise<void> {
   const words = wordsWithBytes(argv)
+  process.once('uncaughtException', (error) => void endByBug(error, words[0]))
   try {
     await act(words)
   } catch (error) {
     const {isOclifError, report} = await import('../text/failure.js')
     process.exitCode = report(isOclifError(error) ? await worded(error, words[0]) : error, words[0])
   }
+}
+
+/**
+ * Of an event that nobody waited for. Nothing is supervised any more, and Node's own end would wait for worker threads, of
+ * which one may be in a call that the container never lets end: the container would go on as long.
+ */
+async function endByBug(error: unknown, command: string | undefined): Promise<never> {
+  const [{report}, {exitNow}] = await Promise.all([import('../text/failure.js'), import('../../ffi/self.js')])
+  return exitNow(report(error, command))
 }
 
 async function worded(error: OclifError, command: string | undefined): Promise<Error> {
