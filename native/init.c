@@ -137,6 +137,14 @@ static void continue_command(struct init *init, bool foreground)
 		(void)kill(group > 0 ? -group : init->command, SIGCONT);
 }
 
+/* SIGCONT continues a process where it is sent (prepare_signal() in kernel/signal.c), so that waitpid(2) knows. */
+static void confirm_stop(struct init *init, const struct message *question)
+{
+	reap(init);
+	if (init->stopped)
+		(void)send_message(INIT_FD, question);
+}
+
 static void read_node(struct init *init)
 {
 	struct message message;
@@ -164,6 +172,8 @@ static void read_outer(struct init *init)
 		end_everything(init, 125);
 	if (message.type == MESSAGE_CONTINUE)
 		continue_command(init, message.a != 0);
+	else if (message.type == MESSAGE_CONFIRM)
+		confirm_stop(init, &message);
 }
 
 static void drain(int signals)

@@ -61,6 +61,7 @@ enum message_type {
 	MESSAGE_GONE, /* outer to Node: every process of the container is gone; a = wait status of init */
 	MESSAGE_BYE, /* Node to outer: clean up and exit */
 	MESSAGE_KILL, /* Node to outer: end the container now */
+	MESSAGE_CONFIRM, /* Node to outer to init: is the command still stopped? to Node, with the same a: it is */
 };
 
 struct message {

@@ -197,6 +197,10 @@ static void read_control(struct outer *outer)
 	case MESSAGE_CONTINUE:
 		continue_command(outer);
 		break;
+	case MESSAGE_CONFIRM:
+		/* Behind MESSAGE_CONTINUE where one was sent before: init answers for the time after that. */
+		(void)send_message(outer->inner, &message);
+		break;
 	case MESSAGE_KILL:
 		kill_all(outer);
 		break;

@@ -22,6 +22,7 @@ export const MESSAGES = {
   gone: 13,
   bye: 14,
   kill: 15,
+  confirm: 16,
 } as const
 
 export interface Message {

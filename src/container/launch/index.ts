@@ -31,8 +31,8 @@ export interface LaunchHooks {
   readonly mapped: (initPid: number) => void
   /** The container is gone, its cgroups are not removed yet. */
   readonly gone?: () => void
-  /** A signal stopped the command. */
-  readonly stopped?: (signal: number) => void
+  /** A signal stopped the command, which has not been continued since. */
+  readonly stopped?: () => void
 }
 
 export interface LaunchedContainer {
@@ -77,6 +77,8 @@ class Launch {
   readonly #hasEnded = withResolvers<ContainerEnd>()
   #started: LaunchedContainer | undefined
   #initPid = 0
+  /** How often we were continued. */
+  #resumed = 0
   #failure: unknown
   #end: ContainerEnd | undefined
   #initStatus: number | undefined
@@ -150,7 +152,10 @@ class Launch {
         if (message.b === 0) this.#init.send(MESSAGES.signal, message.a)
         break
       case MESSAGES.stopped:
-        this.#hooks.stopped?.(message.a)
+        afterSignals(() => this.#control.send(MESSAGES.confirm, this.#resumed))
+        break
+      case MESSAGES.confirm:
+        afterSignals(() => this.#stopped(message.a))
         break
       case MESSAGES.ended:
         this.#end = endOf(message)
@@ -191,7 +196,7 @@ class Launch {
         startedMs: startOf(this.#initPid),
         go: () => this.#init.send(MESSAGES.go),
         forward: (signal) => void this.#forward(signal),
-        resume: () => this.#control.send(MESSAGES.continue),
+        resume: () => this.#resume(),
         ended: this.#hasEnded.promise,
         kill: () => this.#kill(),
       }
@@ -204,6 +209,19 @@ class Launch {
   async #forward(signal: number): Promise<void> {
     await sleep(GROUP_SIGNAL_MS)
     this.#control.send(MESSAGES.ask, signal)
+  }
+
+  #resume(): void {
+    this.#resumed++
+    this.#control.send(MESSAGES.continue)
+  }
+
+  /**
+   * A stop of the whole process group (SIGTTIN, SIGTTOU) stops us before we hear of it, and we hear of it when the group
+   * has been continued. So init is asked whether it still holds, and its answer counts if nothing continued us meanwhile.
+   */
+  #stopped(resumed: number): void {
+    if (resumed === this.#resumed) this.#hooks.stopped?.()
   }
 
   /** Before the container is mapped the launcher waits for one message and takes any other as the end. */
@@ -256,6 +274,11 @@ class Launch {
     const which = this.#plan.join === undefined ? "the container's init" : `what started it in ${this.#plan.name}`
     return new LaunchError(`cannot go on: ${which} ended early (${how})`)
   }
+}
+
+/** A SIGCONT that woke us up is handled in the same turn of the event loop as the messages that waited for us. */
+function afterSignals(action: () => void): void {
+  setImmediate(action)
 }
 
 /** Node 20 has no Promise.withResolvers. */

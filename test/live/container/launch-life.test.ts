@@ -173,10 +173,10 @@ describe('a launched container', () => {
     skipUnlessPrograms('script', 'bash')
 
     /** A shell on a terminal of its own; $RUN is the fixture. */
-    function onTerminal(shell: string, text: string): string {
+    function onTerminal(shell: string, text: string, input = ''): string {
       const command = `'${process.execPath}' --import tsx '${FIXTURE}'`
       const {stdout} = programIn(
-        {env: {RUN: command}},
+        {env: {RUN: command}, input},
         'script',
         '-qec',
         `${shell} '${text.replaceAll("'", "'\\''")}'`,
@@ -191,6 +191,17 @@ describe('a launched container', () => {
         `eval $RUN sh -c '"kill -TSTP \\$\\$; echo continued; exit 7"'; echo stopped $?; fg >/dev/null; echo ended $?`,
       )
       assert.match(text, /stopped 147\n(.*\n)*continued\nended 7\n$/u)
+    })
+
+    it('reads the terminal in the foreground after SIGTTIN stopped it in the background', () => {
+      // The pause lets init report the stop to Node, which is stopped itself and hears of it after fg.
+      const text = onTerminal(
+        'bash -mc',
+        `eval $RUN sh -c '"read word; echo got \\$word"' & wait %1; echo stopped $?; sleep 0.5; fg >/dev/null; echo ended $?`,
+        'word\n',
+      )
+      // 128 + SIGTTIN
+      assert.match(text, /stopped 149\n(.*\n)*got word\nended 0\n$/u)
     })
 
     it('leaves the terminal to a shell with its own process group, and takes it back', () => {
