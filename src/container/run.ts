@@ -174,6 +174,7 @@ class Run {
         this.#cgroup?.join(pid)
         restoreOpenFiles(pid)
       },
+      gone: () => (this.#cgroup?.hasLackedMemory() === true ? 'out of memory: raise --memory' : undefined),
       stopped: stopWithCommand,
     })
     // While the native helper begins.

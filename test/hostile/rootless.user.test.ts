@@ -107,6 +107,11 @@ describe('a hostile container of an ordinary user', () => {
       assert.match(stderr, /cannot make the current directory .* writable: it is, or holds, your home directory/u)
       assert.match(stderr, /--home ro/u)
     })
+
+    it('stays hidden where a command starts above it that may write nothing', () => {
+      const {status, stdout} = atHome('/', '--read-only', '--', 'sh', '-c', `pwd; ls -A ${home}`)
+      assert.deepEqual([status, stdout], [0, '/\n'])
+    })
   })
 
   it('changes nothing of the helper outside that it has executed as its own program', () => {

@@ -3,7 +3,7 @@
 import {writeSync} from 'node:fs'
 
 import {withCauses} from '../../causes.js'
-import {EXIT, InterceptorError, LaunchError} from '../../errors.js'
+import {EXIT, InterceptorError, LaunchError, UsageError} from '../../errors.js'
 import {printable} from '../../render/printable.js'
 import {stackOfSources} from './stack.js'
 
@@ -27,6 +27,7 @@ export function describeFailure(error: unknown, command?: string): Failure {
   }
   if (isOclifError(error) && error.code === 'EEXIT') return {text: '', exitCode: error.oclif.exit ?? EXIT.good}
   if (limit.length > 0) return describeFailure(new LaunchError('cannot go on', {cause: error}), command)
+  if (isNowhere(error)) return describeFailure(nowhere(error), command)
   const stack = error instanceof Error ? stackOfSources(error.stack ?? String(error)) : String(error)
   const lines = stack.split('\n').map((line) => printable(line))
   return {
@@ -43,6 +44,15 @@ function limitHints(error: unknown): readonly string[] {
     if (cause.code === 'ENFILE') return ['allow the whole system more open files: sysctl fs.file-max']
   }
   return []
+}
+
+/** getcwd(3) finds no current directory, whatever it was for: it was removed, or may not be looked up. */
+function isNowhere(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd'
+}
+
+function nowhere(cause: unknown): UsageError {
+  return new UsageError('cannot find the current directory', {cause, hints: ['change to a directory that exists']})
 }
 
 function paragraph(message: string, hints: readonly string[]): string {

@@ -27,6 +27,8 @@ export interface ContainerCgroup {
   readonly warnings: readonly string[]
   /** Moves the process, with all its threads, into the cgroup. */
   join(pid: number): void
+  /** Whether the kernel has killed a process in it because the limit of memory was reached. */
+  hasLackedMemory(): boolean
   /** Removes the directories, waiting a little for the last process to leave. Throws when one stays. */
   destroy(): void
 }
@@ -73,6 +75,7 @@ export function createCgroup(
     warnings,
     join: (pid) =>
       directories.forEach((directory) => put(`${directory}/cgroup.procs`, String(pid), 'start the container')),
+    hasLackedMemory: () => directories.some(hasKilledForMemory),
     destroy,
   }
 }
@@ -130,6 +133,12 @@ function describeMade(plan: CgroupPlan, made: readonly string[], {unified}: Hier
 }
 
 const isEnabling = ({file}: {readonly file: string}) => file.endsWith('/cgroup.subtree_control')
+
+/** `oom_kill` of version 2 (memory.events), and of version 1 since Linux 4.13. */
+function hasKilledForMemory(directory: string): boolean {
+  const counts = ['memory.events', 'memory.oom_control'].map((file) => readCgroupFile(`${directory}/${file}`) ?? '')
+  return counts.some((text) => /^oom_kill [1-9]/m.test(text))
+}
 
 function make(directory: string, made: string[]): void {
   try {

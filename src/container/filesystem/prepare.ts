@@ -143,8 +143,11 @@ function decideBind(
     return join(real, ...rest).equals(currentDirectory)
   })
   if (isBound) return false
+  const {workdir, readOnly} = request.container
   const isHome = hidden.some((home) => below(home, currentDirectory) !== undefined)
-  if (isHome && request.container.workdir !== undefined) return false
+  // Not bound, it is shown read-only with the host's root, but for homes below it.
+  const isShown = readOnly && !hidden.some((home) => home.equals(currentDirectory))
+  if (isHome && (workdir !== undefined || isShown)) return false
   if (isHome)
     throw new UsageError(`cannot make the current directory ${display(currentDirectory)} writable: ${HOME}`, {
       hints: [
@@ -154,11 +157,12 @@ function decideBind(
     })
   const cause = refused(currentDirectory)
   if (cause === undefined) return true
-  if (request.container.workdir !== undefined || !request.writesAsRoot) return false
+  if (workdir !== undefined || isShown || !request.writesAsRoot) return false
   throw new UsageError(`cannot make the current directory ${display(currentDirectory)} writable: ${cause}`, {
     hints: [
       'change to a directory of its own for this work',
       'or name what the container may write to: --bind DIR --workdir DIR',
+      'or show all of it read-only: --read-only',
     ],
   })
 }

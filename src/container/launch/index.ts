@@ -29,8 +29,8 @@ export type ContainerEnd =
 export interface LaunchHooks {
   /** The id maps are written and nothing else has happened yet: join cgroups here. */
   readonly mapped: (initPid: number) => void
-  /** The container is gone, its cgroups are not removed yet. */
-  readonly gone?: () => void
+  /** The container is gone, its cgroups are not removed yet. Answers why the kernel killed of it, where it did. */
+  readonly gone?: () => string | undefined
   /** A signal stopped the command, which has not been continued since. */
   readonly stopped?: () => void
 }
@@ -82,6 +82,8 @@ class Launch {
   #failure: unknown
   #end: ContainerEnd | undefined
   #initStatus: number | undefined
+  /** Why the kernel killed something in the container. */
+  #killed: string | undefined
   #isKilled = false
   #open = 2
 
@@ -233,7 +235,7 @@ class Launch {
   #gone(status: number): void {
     this.#initStatus = status
     try {
-      this.#hooks.gone?.()
+      this.#killed = this.#hooks.gone?.()
     } catch (error) {
       this.#fail(error)
     }
@@ -270,7 +272,7 @@ class Launch {
     }
     if (this.#initStatus === undefined)
       return new LaunchError(`cannot go on: the launcher ended early (${describeStatus(launcher)})`)
-    const how = describeStatus(this.#initStatus)
+    const how = (this.#initStatus === SIGKILL ? this.#killed : undefined) ?? describeStatus(this.#initStatus)
     const which = this.#plan.join === undefined ? "the container's init" : `what started it in ${this.#plan.name}`
     return new LaunchError(`cannot go on: ${which} ended early (${how})`)
   }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import {spawnSync} from 'node:child_process'
-import {readFileSync, writeFileSync} from 'node:fs'
+import {mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
 import {Ajv2020} from 'ajv/dist/2020.js'
 
-import {hasProgram, INTERCEPTOR, interceptorIn, PROJECT} from '../../helpers/program.js'
+import {hasProgram, INTERCEPTOR, interceptorIn, programIn, PROJECT} from '../../helpers/program.js'
 import {skipTestUnless, skipUnlessPrivileged} from '../../helpers/skip.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
 
@@ -220,6 +220,38 @@ describe('interceptor run', () => {
       }).stdout
     assert.ok(shown({}).includes('\u001b[32memulated\u001b[39m'))
     assert.ok(!shown({NO_COLOR: '1'}).includes('\u001b['))
+  })
+
+  it('says so where its current directory was removed', () => {
+    const gone = join(cwd, 'gone')
+    for (const words of ['run true', 'explain --mknod', 'check', 'trust file']) {
+      mkdirSync(gone)
+      const script = `rmdir "$PWD"; exec "$0" "$1" ${words}`
+      const {status, stderr} = programIn({cwd: gone}, 'sh', '-c', script, process.execPath, INTERCEPTOR)
+      assert.equal(status, words.startsWith('run') ? 125 : 2, words)
+      assert.match(
+        stderr,
+        /^interceptor: cannot find the current directory: no such file or directory\nhint: change to [^\n]*\n$/mu,
+      )
+    }
+  })
+
+  it('shows directories read-only that it lets nobody write to', () => {
+    for (const directory of ['/', '/usr', '/var/lib']) {
+      const words = ['run', '--read-only', 'sh', '-c', 'pwd; ! touch "$PWD/interceptor-test" 2>/dev/null']
+      const {status, stdout} = interceptorIn({cwd: directory}, ...words)
+      assert.deepEqual([status, stdout], [0, `${directory}\n`])
+    }
+  })
+
+  it('names the limit of memory that leaves no room for a container', function () {
+    skipTestUnless(this, run('--memory', '64M', 'true').status === 0, 'memory cannot be limited here')
+    const {status, stderr} = run('--memory', '1', 'true')
+    assert.equal(status, 125)
+    assert.equal(
+      stderr,
+      "interceptor: cannot go on: the container's init ended early (out of memory: raise --memory)\n",
+    )
   })
 
   it('appends nothing to a log of an earlier run', () => {
