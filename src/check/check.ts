@@ -1,7 +1,7 @@
 // Everything that check finds out, as tasks that are done one after the other.
 
-import {ownStanding, isPrivileged} from '../container/userns/privileges.js'
-import {ownSurroundings} from '../container/userns/host-restrictions.js'
+import {ownPrivileges, isPrivileged} from '../container/userns/privileges.js'
+import {hostRestrictions} from '../container/userns/host-restrictions.js'
 import {unifiedMountPoint} from '../container/cgroup/tree.js'
 import {Composition} from '../intercept/composition.js'
 import type {Policy} from '../intercept/policy.js'
@@ -11,7 +11,7 @@ import {checkFamilies} from './families.js'
 import type {FamilyFinding, Finding} from '../intercept/finding.js'
 import {good, missing} from '../intercept/finding.js'
 import {checkNotifier} from './kernel.js'
-import {checkContainer, checkIds, checkNamespaces, checkRights, checkSurroundings} from './machine.js'
+import {checkContainer, checkIds, checkNamespaces, checkRights, checkHostRestrictions} from './machine.js'
 import {tryCurrentDirectory, tryNode} from './trial.js'
 import type {Trial} from './trial.js'
 
@@ -46,19 +46,19 @@ export interface CheckResult {
 }
 
 export function planCheck({policy, limits, configuration, notes}: CheckRequest): CheckPlan {
-  const standing = ownStanding()
-  const rootless = !isPrivileged(standing)
-  const surroundings = ownSurroundings()
+  const privileges = ownPrivileges()
+  const rootless = !isPrivileged(privileges)
+  const restrictions = hostRestrictions()
   let trial: Trial | undefined
   const tried = async (): Promise<Trial> => (trial ??= await tryNode())
   const tasks: readonly Task[] = [
-    {title: 'rights', find: () => [checkRights(standing), ...checkSurroundings(surroundings)]},
+    {title: 'rights', find: () => [checkRights(privileges), ...checkHostRestrictions(restrictions)]},
     {title: 'configuration', find: () => [good('configuration', [configuration ?? 'no file', ...notes].join('; '))]},
     {
       title: 'container',
       find: async () => {
         const seen = await tried()
-        return [checkNamespaces(surroundings, seen), checkIds(standing, seen), checkContainer(seen)]
+        return [checkNamespaces(restrictions, seen), checkIds(privileges, seen), checkContainer(seen)]
       },
     },
     {

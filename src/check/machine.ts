@@ -3,26 +3,26 @@
 import {readFileSync} from 'node:fs'
 
 import {entryWarnings, outerContainerHints} from '../container/userns/entry-advice.js'
-import type {Surroundings} from '../container/userns/host-restrictions.js'
+import type {HostRestrictions} from '../container/userns/host-restrictions.js'
 import {readIdSources, subordinateRanges} from '../container/userns/idmap.js'
 import {isPrivileged} from '../container/userns/privileges.js'
-import type {Standing} from '../container/userns/privileges.js'
+import type {Privileges} from '../container/userns/privileges.js'
 import {chooseMaps} from '../container/userns/reexecute.js'
 import {good, limited, missing} from '../intercept/finding.js'
 import type {Finding} from '../intercept/finding.js'
 import {describeCapabilities} from './capability-names.js'
 import type {Trial} from './trial.js'
 
-export function checkRights(standing: Standing): Finding {
-  const held = describeCapabilities(standing.capabilities)
-  if (isPrivileged(standing)) return good('rights', `root of the host, with ${held}`)
-  const who = standing.uid === 0 ? 'root, but not of the host or not with all capabilities' : `user ${standing.uid}`
+export function checkRights(privileges: Privileges): Finding {
+  const held = describeCapabilities(privileges.capabilities)
+  if (isPrivileged(privileges)) return good('rights', `root of the host, with ${held}`)
+  const who = privileges.uid === 0 ? 'root, but not of the host or not with all capabilities' : `user ${privileges.uid}`
   return good('rights', `${who}, with ${held}: containers are made without privilege`)
 }
 
-export function checkNamespaces(surroundings: Surroundings, trial: Trial): Finding {
+export function checkNamespaces(restrictions: HostRestrictions, trial: Trial): Finding {
   const name = 'user namespaces'
-  const {maxUserNamespaces, unprivilegedUserNamespaces, apparmorRestrictsUserNamespaces} = surroundings
+  const {maxUserNamespaces, unprivilegedUserNamespaces, apparmorRestrictsUserNamespaces} = restrictions
   const switches = [
     ...(maxUserNamespaces === undefined ? [] : [`user.max_user_namespaces ${maxUserNamespaces}`]),
     ...(unprivilegedUserNamespaces === undefined
@@ -44,15 +44,15 @@ export function checkContainer(trial: Trial): Finding {
 }
 
 /** Those of the container: subordinate ones, which an ordinary user needs a setuid helper to map. */
-export function checkIds(standing: Standing, trial: Trial): Finding {
+export function checkIds(privileges: Privileges, trial: Trial): Finding {
   const name = 'ids'
   const sources = readIdSources()
-  if (isPrivileged(standing)) {
+  if (isPrivileged(privileges)) {
     const given = subordinateRanges(sources.subuid, ['root', '0', 'interceptor'])
     return good(name, given.length > 0 ? 'a range of root in /etc/subuid' : 'a range above those of /etc/subuid')
   }
-  const {uid, gid} = standing
-  const {single, helpers, uidMap} = chooseMaps(standing, sources)
+  const {uid, gid} = privileges
+  const {single, helpers, uidMap} = chooseMaps(privileges, sources)
   const told = trial.notes.find((note) => note.includes('one user and one group id'))
   const words = told ?? entryWarnings(single && {stage: 'entered', errno: 0, single, uid, gid})[0]
   if (words !== undefined) {
@@ -63,8 +63,8 @@ export function checkIds(standing: Standing, trial: Trial): Finding {
   return good(name, helpers === undefined ? `${count}` : `${count}, by ${helpers[0]}`)
 }
 
-export function checkSurroundings(surroundings: Surroundings): readonly Finding[] {
-  const {container, confinement, isProcMasked, noNewPrivileges} = surroundings
+export function checkHostRestrictions(restrictions: HostRestrictions): readonly Finding[] {
+  const {container, confinement, isProcMasked, noNewPrivileges} = restrictions
   const modules = readText('/sys/kernel/security/lsm')?.trim()
   const lsm =
     confinement === undefined
@@ -76,7 +76,7 @@ export function checkSurroundings(surroundings: Surroundings): readonly Finding[
     ...(isProcMasked ? ['/proc is masked'] : []),
     ...(noNewPrivileges ? ['no_new_privs is set: newuidmap has no privilege'] : []),
   ]
-  const hints = outerContainerHints(surroundings, {isCallRefused: false})
+  const hints = outerContainerHints(restrictions, {isCallRefused: false})
   return [lsm, limited('surroundings', found.join(', '), ...hints)]
 }
 

@@ -13,7 +13,7 @@ import type {JudgedUnder} from '../cli/line/explain-flags.js'
 import {loadPolicy} from '../cli/line/policy.js'
 import {containerOptions} from '../cli/line/run-line.js'
 import {chooseIdMaps} from '../container/userns/idmap.js'
-import {isPrivileged, ownStanding} from '../container/userns/privileges.js'
+import {isPrivileged, ownPrivileges} from '../container/userns/privileges.js'
 import {mapsToEnter} from '../container/userns/reexecute.js'
 import {EXIT, UsageError} from '../errors.js'
 import {explain} from '../explain/explain.js'
@@ -78,10 +78,10 @@ export class Explain extends Command {
 
 /** What a run would be started with, here and by this user. Throws UsageError where it could not be. */
 function judgedUnder({values, denied, idMap}: Configured): JudgedUnder {
-  const standing = ownStanding()
-  const rootless = !isPrivileged(standing)
+  const privileges = ownPrivileges()
+  const rootless = !isPrivileged(privileges)
   const container = containerOptions(values)
-  chooseIdMaps({rootless, given: container, raw: idMap, own: () => mapsToEnter(standing)})
+  chooseIdMaps({rootless, given: container, raw: idMap, own: () => mapsToEnter(privileges)})
   return {
     rootless,
     denied,

@@ -23,7 +23,7 @@ import type {LaunchPlan} from './plan.js'
 import type {ExecOptions, Reporter, RunEnd} from './run-options.js'
 import {findRun, isAlive, stateDirectory, type ProcessIdentity, type RunState} from './state.js'
 import {parseProcIdMap, type IdMaps} from './userns/idmap.js'
-import {isPrivileged, ownStanding} from './userns/privileges.js'
+import {isPrivileged, ownPrivileges} from './userns/privileges.js'
 import {enterNamespaceOf, type Entry} from './userns/reexecute.js'
 
 /** How long a container takes to end at most, once its first processes are gone. */
@@ -46,9 +46,9 @@ export interface Target {
  * @throws UsageError for a name that nobody has, or flags that allow more than the container has.
  */
 export async function openTarget(container: string, asked: Policy | undefined, entry?: Entry): Promise<Target> {
-  const standing = ownStanding()
+  const privileges = ownPrivileges()
   const state = findRun(
-    stateDirectory({uid: entry?.uid ?? standing.uid, runtimeDirectory: process.env['XDG_RUNTIME_DIR']}),
+    stateDirectory({uid: entry?.uid ?? privileges.uid, runtimeDirectory: process.env['XDG_RUNTIME_DIR']}),
     container,
   )
   const {init, name, supervisor, policy, rootless} = state
@@ -69,7 +69,7 @@ export async function openTarget(container: string, asked: Policy | undefined, e
     if (entry !== undefined) throw cannotEnter(name)
     await enterNamespaceOf(hold(supervisor, name))
   }
-  if (!rootless && !isPrivileged(standing))
+  if (!rootless && !isPrivileged(privileges))
     throw new UnavailableError(`cannot enter ${name}: root started it`, {hints: ['be root with all its capabilities']})
   return {state, init, pidfd: hold(init, name), composition}
 }

@@ -5,7 +5,7 @@ import {close} from '../ffi/libc.js'
 import type {Composition} from '../intercept/composition.js'
 import {prepareFamilies, type PreparedFamilies} from '../intercept/engine/prepared.js'
 import {createSupervisor, type Supervisor} from '../intercept/engine/supervisor.js'
-import type {Beginning} from '../intercept/family.js'
+import type {Restored} from '../intercept/family.js'
 import {probeNotifier} from '../intercept/filter/probe.js'
 import {createCgroup, removeStaleCgroups, type CgroupOptions, type ContainerCgroup} from './cgroup/index.js'
 import {renewMoves} from './cgroup/move.js'
@@ -207,19 +207,19 @@ class Run {
         ...(superBlocks && {superBlocks}),
       }
       const [spawner] = this.#spawner ?? []
-      const beginning = await this.#supervisor?.attach({
+      const restored = await this.#supervisor?.attach({
         listener,
         container: {...container, ...(spawner !== undefined && {spawner})},
         ...(this.#families && {kept: this.#families.kept}),
       })
-      await this.#tellBeginning(beginning)
+      await this.#reportRestored(restored)
     }
   }
 
-  async #tellBeginning(beginning: Beginning | undefined): Promise<void> {
-    if (beginning === undefined) return
-    this.#reporter.found(beginning.entries)
-    for (const note of beginning.notes) await this.#reporter.note(note)
+  async #reportRestored(restored: Restored | undefined): Promise<void> {
+    if (restored === undefined) return
+    this.#reporter.found(restored.entries)
+    for (const note of restored.notes) await this.#reporter.note(note)
   }
 
   async #prepareExport({steps}: PreparedFilesystem, places: NamedPlaces, maps: IdMaps): Promise<Export | undefined> {

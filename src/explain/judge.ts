@@ -154,7 +154,7 @@ export class Judge {
     if (composed === undefined) return {...base, reason: 'no family declares it'}
     const {call, parts} = composed
     const known = {...base, family: parts[0]?.family.name}
-    if (call.early !== undefined) {
+    if (call.precheck !== undefined) {
       return {
         ...known,
         outcome: 'continued',

@@ -106,13 +106,13 @@ function filterCost(whole: Composition, without: Composition): FilterCost {
   }
 }
 
-function describeCall({name, number, condition, lane = 'hot', early}: AnyCall, abis: readonly Abi[]): CallOverview {
+function describeCall({name, number, condition, lane = 'hot', precheck}: AnyCall, abis: readonly Abi[]): CallOverview {
   return {
     name,
     abis: abis.filter((abi) => callNumber(abi, {name, number}) !== undefined),
     condition: (condition ?? []).map((group) => group.map(showComparison).join(' and ')),
     lane,
-    followUp: early !== undefined,
+    followUp: precheck !== undefined,
   }
 }
 

@@ -23,7 +23,9 @@ export function combine(parts: readonly Part[]): AnyCall {
     name,
     arguments: allArguments(calls),
     ...(condition === undefined ? {} : {condition}),
-    ...(calls.every(({early}) => early !== undefined) ? {early: (states) => earlyOf(calls, states as States)} : {}),
+    ...(calls.every(({precheck}) => precheck !== undefined)
+      ? {precheck: (states) => precheckOf(calls, states as States)}
+      : {}),
     decide: (values: Values<Arguments>, facts: CallerFacts): Verdict => deciding(parts, values, facts).verdict,
     perform: (values: Values<Arguments>, caller: Caller, states: States): Performed =>
       firstThatActs(parts, (part, index) => {
@@ -53,7 +55,7 @@ export function deciding<P extends Part>(
 ): {readonly part: P; readonly index: number; readonly verdict: Verdict} {
   return firstThatActs(parts, (part, index) => {
     const verdict = decide(part, values, facts)
-    return {part, index, verdict, kind: verdict.kind, quiet: verdict.kind === 'continue' && verdict.quiet === true}
+    return {part, index, verdict, kind: verdict.kind, silent: verdict.kind === 'continue' && verdict.silent === true}
   })
 }
 
@@ -68,7 +70,7 @@ function eitherOf(conditions: readonly (Condition | undefined)[]): Condition | u
 }
 
 /** What is left to the kernel by all of them is told in the words of the one that has something to say. */
-function firstThatActs<P, T extends {readonly kind: string; readonly quiet?: boolean}>(
+function firstThatActs<P, T extends {readonly kind: string; readonly silent?: boolean}>(
   parts: readonly P[],
   ask: (part: P, index: number) => T,
 ): T {
@@ -76,12 +78,12 @@ function firstThatActs<P, T extends {readonly kind: string; readonly quiet?: boo
   for (const [index, part] of parts.entries()) {
     const answer = ask(part, index)
     if (answer.kind !== 'continue') return answer
-    if (result === undefined || result.quiet === true) result = answer
+    if (result === undefined || result.silent === true) result = answer
   }
   return result!
 }
 
-function earlyOf(calls: readonly AnyCall[], states: States): Verdict | undefined {
-  const verdicts = calls.map((call, index) => call.early?.(states[index]))
+function precheckOf(calls: readonly AnyCall[], states: States): Verdict | undefined {
+  const verdicts = calls.map((call, index) => call.precheck?.(states[index]))
   return verdicts.includes(undefined) ? undefined : verdicts[0]
 }

@@ -49,8 +49,8 @@ export const EVERYTHING_WANTED: Wanted = {outcomes: ['continued', 'emulated', 'f
 /** What the main thread takes from a worker at once, in the order in which it was decided. */
 export interface DecisionBatch {
   readonly decisions: readonly (CountedDecision | Decision)[]
-  /** Calls that were continued quietly since the last batch, by name. */
-  readonly quiet: Readonly<Record<string, number>>
+  /** Calls that were continued silently since the last batch, by name. */
+  readonly silent: Readonly<Record<string, number>>
 }
 
 /** Not one that was only counted. */

@@ -83,8 +83,8 @@ export interface CallerFacts {
 export type Verdict =
   | {readonly kind: 'perform'; readonly reason: string}
   | {readonly kind: 'refuse'; readonly errno: number; readonly reason: string; readonly hint?: Hint}
-  /** `quiet`: a follow-up call on something that was never emulated; counted, not logged. */
-  | {readonly kind: 'continue'; readonly reason: string; readonly quiet?: boolean}
+  /** `silent`: a follow-up call on something that was never emulated; counted, not logged. */
+  | {readonly kind: 'continue'; readonly reason: string; readonly silent?: boolean}
 
 /**
  * One emulated object, for --manifest. Paths are the container's. The end of an object is told in the same way, with the
@@ -204,7 +204,7 @@ export interface InterceptedCall<A extends Arguments, P, S> {
   /** handler: after this time the call is refused and the worker ended. */
   readonly timeLimitMs?: number
   /** Answers before anything is read of the caller, e.g. `continue` while no emulated node exists. */
-  readonly early?: (state: S) => Verdict | undefined
+  readonly precheck?: (state: S) => Verdict | undefined
   /**
    * `perform` touches nothing of the supervisor's, but for what it does behind `caller.beSupervisor()`. So the worker may
    * go on with the ids of the caller, in which the next call probably finds it.
@@ -229,7 +229,7 @@ export interface Strategy {
 }
 
 /** What was there before the command started. */
-export interface Beginning {
+export interface Restored {
   readonly entries: readonly ManifestEntry[]
   /** For the person, where something was left undone. */
   readonly notes: readonly string[]
@@ -244,7 +244,7 @@ export interface FamilyOptions {
 export interface Attached<D> {
   /** Given to `start` in every worker, by structured clone: plain data, shared memory, numbers of descriptors. */
   readonly shared?: D
-  /** The command must not begin before `begin` is through. */
+  /** The command must not begin before `restore` is through. */
   readonly restores?: boolean
   /** Called once, at the end of supervision. */
   readonly stop?: () => void
@@ -277,7 +277,7 @@ export interface FamilyDeclaration<P, S, D = undefined, K = undefined> {
    * Once for a container, before its command starts: takes up what an earlier run left. `enter` runs an action in the
    * container's mount namespace.
    */
-  begin?(policy: P, state: S, enter: (action: () => void) => void): Beginning
+  restore?(policy: P, state: S, enter: (action: () => void) => void): Restored
   /** For a worker of the lane `handler`: the same family, with code that only this worker may hold. */
   withHandlers?(policy: P): Promise<Family<P, S, D, K>>
 }

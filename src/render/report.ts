@@ -113,7 +113,7 @@ export class RunReport implements Reporter {
     if (this.#isJson && this.#logs) await this.#parts.log.write(jsonLine(startRecord(summary, timeMs)) + notes.join(''))
   }
 
-  async batch({decisions, quiet}: DecisionBatch): Promise<void> {
+  async batch({decisions, silent}: DecisionBatch): Promise<void> {
     const lines: string[] = []
     for (const decision of decisions) {
       this.#sequence += 1
@@ -123,7 +123,7 @@ export class RunReport implements Reporter {
       if (decision.outcome === 'refused') this.#remember(decision)
       if (this.#shown.has(decision.outcome)) lines.push(this.#line(decision))
     }
-    for (const [syscall, count] of Object.entries(quiet)) this.#tally.addQuiet(syscall, count)
+    for (const [syscall, count] of Object.entries(silent)) this.#tally.addQuiet(syscall, count)
     if (lines.length > 0) await this.#parts.log.write(lines.join(''))
   }
 

@@ -23,7 +23,7 @@ export interface InterceptedRun {
   /** stdout and stderr of the command. */
   readonly output: string
   readonly decisions: readonly Decision[]
-  readonly quiet: Readonly<Record<string, number>>
+  readonly silent: Readonly<Record<string, number>>
 }
 
 /** Where the command finds `directory`, idmapped, and writes its output. */
@@ -38,7 +38,7 @@ export async function runIntercepted(
   cgroup?: ContainerCgroup,
 ): Promise<InterceptedRun> {
   const decisions: Decision[] = []
-  const quiet: Record<string, number> = {}
+  const silent: Record<string, number> = {}
   const fatal: Error[] = []
   let kill: () => void = () => undefined
   const composition = new Composition({policy, rootless: false})
@@ -46,7 +46,7 @@ export async function runIntercepted(
     composition,
     onBatch(batch) {
       decisions.push(...batch.decisions.filter(isTold))
-      for (const [name, count] of Object.entries(batch.quiet)) quiet[name] = (quiet[name] ?? 0) + count
+      for (const [name, count] of Object.entries(batch.silent)) silent[name] = (silent[name] ?? 0) + count
     },
     onFatal(error) {
       fatal.push(error)
@@ -73,7 +73,7 @@ export async function runIntercepted(
     if (error !== undefined) throw error
     await supervisor.stop()
     const file = join(directory, '.output')
-    return {end, output: existsSync(file) ? readFileSync(file, 'utf8') : '', decisions, quiet}
+    return {end, output: existsSync(file) ? readFileSync(file, 'utf8') : '', decisions, silent}
   } finally {
     // Its threads would keep the tests from ending.
     await supervisor.stop()

@@ -44,7 +44,7 @@ export function buildNotifyChild(): string {
 export class NotifyChild {
   readonly decisions: Decision[] = []
   readonly counted: CountedDecision[] = []
-  readonly quiet: Record<string, number> = {}
+  readonly silent: Record<string, number> = {}
   readonly fatal: Error[] = []
   readonly pid: number
   readonly supervisor: Supervisor
@@ -78,7 +78,7 @@ export class NotifyChild {
           if (isTold(decision)) this.decisions.push(decision)
           else this.counted.push(decision)
         }
-        for (const [name, count] of Object.entries(batch.quiet)) this.quiet[name] = (this.quiet[name] ?? 0) + count
+        for (const [name, count] of Object.entries(batch.silent)) this.silent[name] = (this.silent[name] ?? 0) + count
         await options.onBatch?.(batch)
       },
       onFatal: (error) => this.fatal.push(error),

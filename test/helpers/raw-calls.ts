@@ -57,7 +57,7 @@ export interface RawOutcome {
   /** What each word printed after its first word: the result, and buffers in hex. */
   readonly answers: readonly string[]
   readonly decisions: readonly Decision[]
-  readonly quiet: Readonly<Record<string, number>>
+  readonly silent: Readonly<Record<string, number>>
   readonly directory: string
 }
 
@@ -74,9 +74,9 @@ export async function inContainer(
 ): Promise<RawOutcome> {
   prepare?.(directory)
   const program = buildTestProgram('raw-calls', directory)
-  const {end, output, decisions, quiet} = await runIntercepted(directory, [program, ...words], policy, {}, steps)
+  const {end, output, decisions, silent} = await runIntercepted(directory, [program, ...words], policy, {}, steps)
   assert.deepEqual(end, {kind: 'exited', status: 0}, output)
-  return {answers: answersIn(output), decisions, quiet, directory}
+  return {answers: answersIn(output), decisions, silent, directory}
 }
 
 /** As the user who runs the tests, without a container. */

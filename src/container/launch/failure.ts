@@ -6,8 +6,8 @@ import {escapeBytes} from '../../intercept/caller/escape.js'
 import {ERRNO, errnoName} from '../../kernel/errno.js'
 import type {FilesystemStep, LaunchPlan} from '../plan.js'
 import {outerContainerHints} from '../userns/entry-advice.js'
-import {ownSurroundings} from '../userns/host-restrictions.js'
-import type {Surroundings} from '../userns/host-restrictions.js'
+import {hostRestrictions} from '../userns/host-restrictions.js'
+import type {HostRestrictions} from '../userns/host-restrictions.js'
 
 export const STAGES = [
   'plan',
@@ -49,7 +49,7 @@ export function launchFailure(
   stepIndex: number,
   errno: number,
   plan: LaunchPlan,
-  read: () => Surroundings = ownSurroundings,
+  read: () => HostRestrictions = hostRestrictions,
 ): LaunchError {
   const stage = STAGES[stageNumber] ?? 'supervision'
   const {what, cause = errnoText(errno), hints = []} = wording(stage, plan.filesystem[stepIndex], errno, plan)

@@ -4,32 +4,32 @@ import {UnavailableError} from '../../errors.js'
 import {SystemError} from '../../ffi/errors.js'
 import {ERRNO} from '../../kernel/errno.js'
 import {helperPath} from '../../native-helper.js'
-import {ownSurroundings} from './host-restrictions.js'
-import type {Surroundings} from './host-restrictions.js'
+import {hostRestrictions} from './host-restrictions.js'
+import type {HostRestrictions} from './host-restrictions.js'
 import {freeRange, readIdSources} from './idmap.js'
 import type {Entry, SingleReason} from './reexecute.js'
 
 /** Throws where the user namespace could not be entered, or is worth nothing. */
-export function requireEntered(entry: Entry, read = ownSurroundings): void {
+export function requireEntered(entry: Entry, read = hostRestrictions): void {
   if (entry.stage !== 'entered') throw entryFailure(entry, read())
-  const surroundings = read()
+  const restrictions = read()
   // AppArmor lets the namespace be made, but no capability be used in it: apparmor(7), Ubuntu 23.10 and later.
-  if (surroundings.confinement?.includes('unprivileged_userns') === true)
+  if (restrictions.confinement?.includes('unprivileged_userns') === true)
     throw failure('AppArmor lets an ordinary user have no privilege in it', apparmorHints(helperPath()))
 }
 
-export function entryFailure(entry: Entry, surroundings: Surroundings): UnavailableError {
+export function entryFailure(entry: Entry, restrictions: HostRestrictions): UnavailableError {
   const {errno, stage} = entry
   const call = new SystemError(stage === 'unshare' ? 'unshare' : 'write', errno)
-  if (stage === 'unshare' && errno === ERRNO.ENOSPC) return limitFailure(surroundings)
+  if (stage === 'unshare' && errno === ERRNO.ENOSPC) return limitFailure(restrictions)
   if (errno === ERRNO.EUSERS) return failure('they are nested too deeply, 32 levels are the most', [], call)
   if (errno === ERRNO.ENOSYS || errno === ERRNO.EINVAL)
     return failure('this kernel has none', ['use a kernel with CONFIG_USER_NS'], call)
-  if (surroundings.unprivilegedUserNamespaces === 0)
+  if (restrictions.unprivilegedUserNamespaces === 0)
     return failure('this system allows them to root alone (kernel.unprivileged_userns_clone is 0)', [
       administrator('sysctl -w kernel.unprivileged_userns_clone=1'),
     ])
-  if (surroundings.apparmorRestrictsUserNamespaces === 1)
+  if (restrictions.apparmorRestrictsUserNamespaces === 1)
     return failure(
       'AppArmor allows them to known programs alone (kernel.apparmor_restrict_unprivileged_userns is 1)',
       apparmorHints(helperPath()),
@@ -37,7 +37,7 @@ export function entryFailure(entry: Entry, surroundings: Surroundings): Unavaila
     )
   if (stage !== 'unshare' && entry.uid === 0)
     return failure('root without CAP_SETFCAP may not map itself', ['keep CAP_SETFCAP, or start as another user'], call)
-  const hints = outerContainerHints(surroundings, {isCallRefused: true})
+  const hints = outerContainerHints(restrictions, {isCallRefused: true})
   return failure(
     hints.length > 0 ? 'what this runs in forbids them' : 'the kernel refuses them',
     hints.length > 0 ? hints : ['where a security module or a chroot(2) forbids them, start it outside of that'],
@@ -50,10 +50,10 @@ export function entryFailure(entry: Entry, surroundings: Surroundings): Unavaila
  * or ENOSYS, so that its seccomp filter is to blame as well.
  */
 export function outerContainerHints(
-  surroundings: Surroundings,
+  restrictions: HostRestrictions,
   {isCallRefused}: {readonly isCallRefused: boolean},
 ): readonly string[] {
-  const {container, confinement, isFiltered, isProcMasked} = surroundings
+  const {container, confinement, isFiltered, isProcMasked} = restrictions
   if (container === undefined) return []
   const isSelinux = confinement?.includes(':') === true
   const needs = {
@@ -83,14 +83,14 @@ export function outerContainerHints(
 }
 
 /** Lines for the person about what was entered, without our name. */
-export function entryWarnings(entry: Entry | undefined, read = ownSurroundings): readonly string[] {
+export function entryWarnings(entry: Entry | undefined, read = hostRestrictions): readonly string[] {
   if (entry?.single === undefined) return []
   return [
     `the container has one user and one group id, so chown and setuid to others fail with EINVAL: ${singleCause(entry.single, entry, read)}`,
   ]
 }
 
-function singleCause(reason: SingleReason, {uid, gid}: Entry, read: () => Surroundings): string {
+function singleCause(reason: SingleReason, {uid, gid}: Entry, read: () => HostRestrictions): string {
   const sources = readIdSources()
   const user = sources.passwd
     .split('\n')
@@ -112,7 +112,7 @@ function singleCause(reason: SingleReason, {uid, gid}: Entry, read: () => Surrou
   return `newuidmap failed; see why: unshare -U sleep 9 & newuidmap $! 0 ${uid} 1; newgidmap $! 0 ${gid} 1`
 }
 
-function limitFailure({maxUserNamespaces, maxMountNamespaces}: Surroundings): UnavailableError {
+function limitFailure({maxUserNamespaces, maxMountNamespaces}: HostRestrictions): UnavailableError {
   for (const [name, limit] of [
     ['user.max_user_namespaces', maxUserNamespaces],
     ['user.max_mnt_namespaces', maxMountNamespaces],

@@ -3,9 +3,9 @@
 
 import {existsSync, readFileSync} from 'node:fs'
 
-import {ownStanding} from './privileges.js'
+import {ownPrivileges} from './privileges.js'
 
-export interface Surroundings {
+export interface HostRestrictions {
   /** Undefined: this kernel has no such switch. */
   readonly maxUserNamespaces: number | undefined
   readonly maxMountNamespaces: number | undefined
@@ -20,8 +20,8 @@ export interface Surroundings {
   readonly container: 'docker' | 'kubernetes' | 'podman' | 'unknown' | undefined
 }
 
-export function ownSurroundings(): Surroundings {
-  const {isFiltered, noNewPrivileges} = ownStanding()
+export function hostRestrictions(): HostRestrictions {
+  const {isFiltered, noNewPrivileges} = ownPrivileges()
   const confinement = confinementOf(readText('/proc/self/attr/current') ?? '')
   const isProcMasked = masksProc(readText('/proc/self/mountinfo') ?? '')
   return {
@@ -57,7 +57,7 @@ function confinementOf(text: string): string | undefined {
  * Files and variables alone prove little: a machine may boot from what was an image. `isConfined`: nobody but a
  * container program sets a process up like this.
  */
-function containerKind(isConfined: boolean): Surroundings['container'] {
+function containerKind(isConfined: boolean): HostRestrictions['container'] {
   if (existsSync('/run/.containerenv')) return 'podman'
   if (!isConfined) return undefined
   if (process.env['KUBERNETES_SERVICE_HOST'] !== undefined) return 'kubernetes'

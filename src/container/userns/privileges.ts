@@ -7,7 +7,7 @@ import {CAP, holdsAll} from '../../kernel/capabilities.js'
 import type {Capability} from '../../kernel/capabilities.js'
 import {isInitialUserNamespace, parseProcIdMap} from './idmap.js'
 
-export interface Standing {
+export interface Privileges {
   readonly uid: number
   readonly gid: number
   readonly capabilities: bigint
@@ -19,7 +19,7 @@ export interface Standing {
   readonly noNewPrivileges: boolean
 }
 
-export function ownStanding(): Standing {
+export function ownPrivileges(): Privileges {
   const status = readFileSync('/proc/self/status', 'latin1')
   const field = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? '0'
   return {
@@ -33,7 +33,7 @@ export function ownStanding(): Standing {
   }
 }
 
-export function holds({capabilities}: Pick<Standing, 'capabilities'>, ...wanted: readonly Capability[]): boolean {
+export function holds({capabilities}: Pick<Privileges, 'capabilities'>, ...wanted: readonly Capability[]): boolean {
   return holdsAll(capabilities, ...wanted.map((name) => CAP[name]))
 }
 
@@ -41,15 +41,15 @@ export function holds({capabilities}: Pick<Standing, 'capabilities'>, ...wanted:
  * Root of the host: mounts, device nodes and id-mapped mounts are possible. Root of a container, or with capabilities
  * dropped, is not, and goes the way of an ordinary user.
  */
-export function isPrivileged(standing: Standing): boolean {
+export function isPrivileged(privileges: Privileges): boolean {
   return (
-    standing.uid === 0 &&
-    isInitialUserNamespace(standing.uidMap) &&
-    holds(standing, 'SYS_ADMIN', 'MKNOD', 'SETUID', 'SETGID', 'DAC_OVERRIDE', 'SYS_PTRACE')
+    privileges.uid === 0 &&
+    isInitialUserNamespace(privileges.uidMap) &&
+    holds(privileges, 'SYS_ADMIN', 'MKNOD', 'SETUID', 'SETGID', 'DAC_OVERRIDE', 'SYS_PTRACE')
   )
 }
 
 /** May write any map of its own ids into a child namespace (new_idmap_permitted() in kernel/user_namespace.c). */
-export function mayMapIds(standing: Standing): boolean {
-  return standing.uid === 0 && standing.gid === 0 && holds(standing, 'SETUID', 'SETGID', 'SETFCAP')
+export function mayMapIds(privileges: Privileges): boolean {
+  return privileges.uid === 0 && privileges.gid === 0 && holds(privileges, 'SETUID', 'SETGID', 'SETFCAP')
 }

@@ -8,8 +8,8 @@ import {helperPath} from '../../native-helper.js'
 import {chooseRootlessMaps, formatIdMap, isInitialUserNamespace, nestedMap, readIdSources} from './idmap.js'
 import type {IdMaps} from './idmap.js'
 import {MARKER, environmentForNode, ownCommandLine} from '../launch/process-args.js'
-import {isPrivileged, mayMapIds, ownStanding} from './privileges.js'
-import type {Standing} from './privileges.js'
+import {isPrivileged, mayMapIds, ownPrivileges} from './privileges.js'
+import type {Privileges} from './privileges.js'
 
 /** In step with enum outcome_stage of native/userns.c. */
 const STAGES = ['entered', 'unshare', 'uid-map', 'gid-map', 'join'] as const
@@ -38,9 +38,9 @@ const HELPER_DIRECTORIES = ['/usr/bin', '/bin', '/usr/local/bin', '/usr/sbin', '
 export async function enterUserNamespace(): Promise<Entry | undefined> {
   const entry = takeEntry()
   if (entry !== undefined) return entry
-  const standing = ownStanding()
-  if (isPrivileged(standing)) return undefined
-  return executeAgain((words) => helperWords(standing, ownIdentity(), words))
+  const privileges = ownPrivileges()
+  if (isPrivileged(privileges)) return undefined
+  return executeAgain((words) => helperWords(privileges, ownIdentity(), words))
 }
 
 /** How entering went, where this is the second time. */
@@ -49,12 +49,12 @@ export function takeEntry(): Entry | undefined {
   Reflect.deleteProperty(process.env, MARKER)
   const entry = marker === undefined ? undefined : parseMarker(marker, ownIdentity())
   // Root of the host has entered nothing, whatever its environment says.
-  return entry?.stage === 'entered' && isInitialUserNamespace(ownStanding().uidMap) ? undefined : entry
+  return entry?.stage === 'entered' && isInitialUserNamespace(ownPrivileges().uidMap) ? undefined : entry
 }
 
 /** Executes this program again in the user namespace of the process that `pidfd` stands for. */
 export async function enterNamespaceOf(pidfd: number): Promise<never> {
-  const {uid, gid} = ownStanding()
+  const {uid, gid} = ownPrivileges()
   return executeAgain(
     (words) => [
       ...['interceptor-init', 'enter', `${MARKER}=${ownIdentity()}:${uid}:${gid}:none:`, String(pidfd)].map(bytesOf),
@@ -106,14 +106,14 @@ interface MapChoice extends IdMaps {
 
 /** Which ids the supervisor's user namespace gets, and who writes them. */
 export function chooseMaps(
-  standing: Standing,
+  privileges: Privileges,
   sources = readIdSources(),
   find: (name: string) => string | undefined = findHelper,
 ): MapChoice {
-  const {uid, gid} = standing
+  const {uid, gid} = privileges
   const {single, ...maps} = chooseRootlessMaps(sources, {uid, gid})
-  if (mayMapIds(standing)) {
-    const own = {uidMap: nestedMap(firstIds(standing.uidMap)), gidMap: nestedMap(firstIds(standing.gidMap))}
+  if (mayMapIds(privileges)) {
+    const own = {uidMap: nestedMap(firstIds(privileges.uidMap)), gidMap: nestedMap(firstIds(privileges.gidMap))}
     return {...(single ? own : maps), helpers: undefined, single: undefined}
   }
   const none = {uidMap: [], gidMap: [], helpers: undefined}
@@ -124,12 +124,12 @@ export function chooseMaps(
 }
 
 /** The maps of the user namespace that enterUserNamespace() would enter, unless newuidmap(1) or newgidmap(1) fail. */
-export function mapsToEnter(standing: Standing): IdMaps {
-  const {uidMap, gidMap} = chooseMaps(standing)
+export function mapsToEnter(privileges: Privileges): IdMaps {
+  const {uidMap, gidMap} = chooseMaps(privileges)
   const one = (outside: number) => [{inside: 0, outside, count: 1}]
   return {
-    uidMap: uidMap.length === 0 ? one(standing.uid) : uidMap,
-    gidMap: gidMap.length === 0 ? one(standing.gid) : gidMap,
+    uidMap: uidMap.length === 0 ? one(privileges.uid) : uidMap,
+    gidMap: gidMap.length === 0 ? one(privileges.gid) : gidMap,
   }
 }
 
@@ -140,9 +140,9 @@ function firstIds(map: IdMaps['uidMap']): IdMaps['uidMap'] {
   return map.length === 1 ? map.map((extent) => ({...extent, count: Math.min(extent.count, COMPLETE)})) : map
 }
 
-function helperWords(standing: Standing, identity: string, words: readonly Buffer[]): readonly Buffer[] {
-  const {uid, gid} = standing
-  const {uidMap, gidMap, helpers, single} = chooseMaps(standing)
+function helperWords(privileges: Privileges, identity: string, words: readonly Buffer[]): readonly Buffer[] {
+  const {uid, gid} = privileges
+  const {uidMap, gidMap, helpers, single} = chooseMaps(privileges)
   return [
     ...[
       'interceptor-init',

@@ -6,13 +6,13 @@ import type {Notifier} from '../../ffi/seccomp.js'
 import {POLLERR, POLLHUP, POLLIN, POLLNVAL} from '../../kernel/constants.js'
 import {ERRNO} from '../../kernel/errno.js'
 import type {Recorder} from '../log/recorder.js'
-import type {Answerer} from './answer.js'
+import type {Dispatcher} from './dispatcher.js'
 import {PULSE} from './worker-protocol.js'
 import type {HandedOver} from './worker-protocol.js'
 
 export interface LoopOptions {
   readonly notifier: Notifier
-  readonly answerer: Answerer
+  readonly dispatcher: Dispatcher
   readonly recorder: Recorder
   readonly stopEvent: number
   readonly pulse: Int32Array
@@ -48,9 +48,9 @@ export function runLoop(options: LoopOptions): 'hangup' | 'replaced' | 'stop' {
   }
 }
 
-function answerOne({notifier, answerer, pulse, handOver}: LoopOptions): void {
+function answerOne({notifier, dispatcher, pulse, handOver}: LoopOptions): void {
   const receivedMs = performance.now()
-  const registered = answerer.find()
+  const registered = dispatcher.find()
   const {lane, name, timeLimitMs = 0} = registered?.call ?? {lane: 'hot', name: ''}
   if (lane === 'slow' || lane === 'handler') {
     const bytes = Uint8Array.from(notifier.bytes)
@@ -59,7 +59,7 @@ function answerOne({notifier, answerer, pulse, handOver}: LoopOptions): void {
   }
   Atomics.add(pulse, PULSE.beat, 1)
   try {
-    answerer.answer(registered, receivedMs)
+    dispatcher.answer(registered, receivedMs)
   } finally {
     Atomics.add(pulse, PULSE.beat, 1)
   }

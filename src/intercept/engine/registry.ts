@@ -4,7 +4,7 @@ import {ABIS} from '../../kernel/abi.js'
 import {callNumber} from '../../kernel/calls/index.js'
 import type {Composition} from '../composition.js'
 import type {ContainerDescription} from '../container.js'
-import type {AnyCall, AnyFamily, Beginning} from '../family.js'
+import type {AnyCall, AnyFamily, Restored} from '../family.js'
 
 /** A call of an enabled family, ready to be decided. */
 export interface RegisteredCall {
@@ -16,7 +16,7 @@ export interface RegisteredCall {
 /** What one worker looks up. Family states are made here, so this is for a container that exists. */
 export class Registry {
   readonly #byArch = new Map<number, Map<number, RegisteredCall>>()
-  readonly #begin: ((enter: (action: () => void) => void) => Beginning | undefined)[] = []
+  readonly #restore: ((enter: (action: () => void) => void) => Restored | undefined)[] = []
 
   /** `shared`: what each family gives its workers, by name. */
   constructor(
@@ -28,7 +28,7 @@ export class Registry {
     for (const {family, policy} of composition.families) {
       const state: unknown = family.start(policy, container, shared[family.name])
       states.set(family, state)
-      this.#begin.push((enter) => family.begin?.(policy, state, enter))
+      this.#restore.push((enter) => family.restore?.(policy, state, enter))
     }
     for (const {call, parts} of composition.calls.values()) {
       const [first, ...others] = parts.map(({family, policy}) => ({policy, state: states.get(family)}))
@@ -47,11 +47,11 @@ export class Registry {
   }
 
   /** For the first worker, before the command starts. */
-  begin(enter: (action: () => void) => void): Beginning {
-    const beginnings = this.#begin.flatMap((begin) => begin(enter) ?? [])
+  restore(enter: (action: () => void) => void): Restored {
+    const restored = this.#restore.flatMap((restore) => restore(enter) ?? [])
     return {
-      entries: beginnings.flatMap(({entries}) => entries),
-      notes: beginnings.flatMap(({notes}) => notes),
+      entries: restored.flatMap(({entries}) => entries),
+      notes: restored.flatMap(({notes}) => notes),
     }
   }
 

@@ -8,7 +8,7 @@ import type {Composition} from '../composition.js'
 import type {ContainerDescription} from '../container.js'
 import {EVERYTHING_WANTED} from '../decision.js'
 import type {DecisionBatch, Wanted} from '../decision.js'
-import type {Beginning} from '../family.js'
+import type {Restored} from '../family.js'
 import {DecisionCollector} from '../log/decision-collector.js'
 import {NOT_ATTACHED, attachFamilies} from './attached.js'
 import {HandlerLane} from './handler-lane.js'
@@ -45,7 +45,7 @@ export interface Supervisor {
    * Begins. The listener stays the caller's: it is closed by nobody here. Resolves when the command may start, with
    * what an earlier run left and this one has taken up: nothing where supervision ended before.
    */
-  attach(supervised: Supervised): Promise<Beginning>
+  attach(supervised: Supervised): Promise<Restored>
   /** Ends the loop and resolves when the last batch has been written. Safe to call twice, and without attach. */
   stop(): Promise<void>
   /** Resolves when the last task with the filter is gone, or after stop(); all batches are written then. */
@@ -57,7 +57,7 @@ export interface Supervisor {
 /** Fresh workers that may take over from stuck ones. */
 const REPLACEMENTS_MAX = 4
 const STUCK_MS = 2000
-const NOTHING: Beginning = {entries: [], notes: []}
+const NOTHING: Restored = {entries: [], notes: []}
 /** How long stop() waits for workers that do not come back. */
 const STOP_GRACE_MS = 1000
 
@@ -109,8 +109,8 @@ class ThreadSupervisor implements Supervisor {
     failed: (error) => this.#fail(error),
   })
   #resolveEnded: () => void = () => undefined
-  readonly #begun: Promise<Beginning>
-  #resolveBegun: (beginning: Beginning) => void = () => undefined
+  readonly #restored: Promise<Restored>
+  #resolveRestored: (restored: Restored) => void = () => undefined
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -118,8 +118,8 @@ class ThreadSupervisor implements Supervisor {
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
-    this.#begun = new Promise((resolve) => {
-      this.#resolveBegun = resolve
+    this.#restored = new Promise((resolve) => {
+      this.#resolveRestored = resolve
     })
     this.#start('hot')
   }
@@ -128,17 +128,17 @@ class ThreadSupervisor implements Supervisor {
     return this.#workers.size
   }
 
-  attach({listener, container, kept}: Supervised): Promise<Beginning> {
+  attach({listener, container, kept}: Supervised): Promise<Restored> {
     if (this.#attachment !== undefined) throw new Error('a supervisor takes one listener')
     const {families, calls} = this.#options.composition
     this.#families = attachFamilies(families, container, kept)
-    if (!this.#families.restores) this.#resolveBegun(NOTHING)
+    if (!this.#families.restores) this.#resolveRestored(NOTHING)
     this.#attachment = {listener, container, shared: this.#families.shared}
     for (const watched of this.#workers) this.#tell(watched, {kind: 'attach', isFirst: true, ...this.#attachment})
     if ([...calls.values()].some(({call}) => call.lane === 'handler')) this.#handlers.start()
     // Not unref'd workers but the container keep the process alive; a timer must not.
     this.#timer = setInterval(() => this.#watch(), Math.max(20, this.#stuckMs / 4)).unref()
-    return this.#begun
+    return this.#restored
   }
 
   async stop(): Promise<void> {
@@ -179,8 +179,8 @@ class ThreadSupervisor implements Supervisor {
         if (watched.lane === 'handler') this.#handlers.answered(watched)
         else this.#slow.answered(watched)
         break
-      case 'begun':
-        this.#resolveBegun({entries: message.entries.map(restore), notes: message.notes})
+      case 'restored':
+        this.#resolveRestored({entries: message.entries.map(restore), notes: message.notes})
         break
       case 'end':
         // What the user's module has left running must not keep its worker.
@@ -263,7 +263,7 @@ class ThreadSupervisor implements Supervisor {
         this.#isClosed = true
         close(this.#stopEvent)
       }
-      this.#resolveBegun(NOTHING)
+      this.#resolveRestored(NOTHING)
       this.#resolveEnded()
     })
   }
@@ -271,7 +271,7 @@ class ThreadSupervisor implements Supervisor {
   #fail(error: unknown): void {
     if (this.#hasFailed) return
     this.#hasFailed = true
-    this.#resolveBegun(NOTHING)
+    this.#resolveRestored(NOTHING)
     this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
   }
 }

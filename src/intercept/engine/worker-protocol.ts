@@ -4,7 +4,7 @@ import type {ContainerDescription} from '../container.js'
 import type {Wanted} from '../decision.js'
 import type {HandlerCall} from './handler-lane.js'
 import type {Policy} from '../policy.js'
-import type {Beginning} from '../family.js'
+import type {Restored} from '../family.js'
 
 /** hot: takes notifications from the listener. slow, handler: answer those that are handed to them. */
 export type Lane = 'handler' | 'hot' | 'slow'
@@ -55,7 +55,7 @@ export type FromWorker =
   /** The slow worker is ready for another call. */
   | {readonly kind: 'answered'}
   /** The answer to the first `attach`: from now on calls are answered. */
-  | ({readonly kind: 'begun'} & Beginning)
+  | ({readonly kind: 'restored'} & Restored)
   /** `hangup`: nobody who carries the filter is left. */
   | {readonly kind: 'end'; readonly reason: 'hangup' | 'replaced' | 'stop'}
 

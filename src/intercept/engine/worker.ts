@@ -14,7 +14,7 @@ import {Composition} from '../composition.js'
 import {FAMILIES} from '../families/index.js'
 import type {AnyFamily} from '../family.js'
 import {Recorder} from '../log/recorder.js'
-import {Answerer} from './answer.js'
+import {Dispatcher} from './dispatcher.js'
 import {isHungUp, runLoop} from './notification-loop.js'
 import {Registry} from './registry.js'
 import {PULSE} from './worker-protocol.js'
@@ -23,7 +23,7 @@ import type {Attachment, FromWorker, ToWorker, WorkerStart} from './worker-proto
 interface Engine {
   readonly registry: Registry
   readonly notifier: Notifier
-  readonly answerer: Answerer
+  readonly dispatcher: Dispatcher
 }
 
 if (parentPort === null) throw new Error('this file is the entry of a worker')
@@ -108,15 +108,15 @@ class LaneWorker {
     const registry = new Registry(this.#composition, container, shared)
     const pidColumn = pidColumnOf(container.initPid, statuses)
     const context = {container, identity, memory, statuses, pidColumn}
-    return {registry, notifier, answerer: new Answerer(notifier, registry, context, this.#recorder)}
+    return {registry, notifier, dispatcher: new Dispatcher(notifier, registry, context, this.#recorder)}
   }
 
-  #superviseUntilEnd({notifier, answerer}: Engine): void {
+  #superviseUntilEnd({notifier, dispatcher}: Engine): void {
     // Without it each answer wakes the caller on another processor; correct either way.
     setSyncWakeUp(notifier.listener)
     const reason = runLoop({
       notifier,
-      answerer,
+      dispatcher,
       recorder: this.#recorder,
       stopEvent: this.#start.stopEvent,
       pulse: this.#pulse,
@@ -127,14 +127,14 @@ class LaneWorker {
 
   #answerSlowly({bytes, receivedMs}: Extract<ToWorker, {kind: 'notification'}>): void {
     if (this.#engine === undefined) throw new Error('a notification came before its container')
-    const {notifier, answerer} = this.#engine
+    const {notifier, dispatcher} = this.#engine
     notifier.bytes.set(bytes)
     // Everything ends: nobody waits for the answer.
     if (!this.#recorder.waitForLog()) return
     Atomics.add(this.#pulse, PULSE.beat, 1)
     try {
       // Each worker counts from its own start.
-      answerer.answer(answerer.find(), receivedMs - performance.timeOrigin)
+      dispatcher.answer(dispatcher.find(), receivedMs - performance.timeOrigin)
     } finally {
       Atomics.add(this.#pulse, PULSE.beat, 1)
     }
@@ -154,7 +154,7 @@ class LaneWorker {
 function takeUp({registry}: Engine, {container}: Attachment): void {
   const namespace = openat(AT_FDCWD, `/proc/${container.initPid}/ns/mnt`, O_RDONLY | O_CLOEXEC, 0)
   try {
-    send({kind: 'begun', ...registry.begin((action) => identity.inMountNamespace(namespace, undefined, action))})
+    send({kind: 'restored', ...registry.restore((action) => identity.inMountNamespace(namespace, undefined, action))})
   } finally {
     close(namespace)
   }

@@ -86,7 +86,7 @@ export class DecisionCollector {
       while (this.#isWoken) {
         this.#isWoken = false
         for (const source of [...this.#sources]) await this.#take(source)
-        if (this.#own.length > 0) await this.#write({decisions: this.#own.splice(0), quiet: {}})
+        if (this.#own.length > 0) await this.#write({decisions: this.#own.splice(0), silent: {}})
       }
     } finally {
       this.#isRunning = false

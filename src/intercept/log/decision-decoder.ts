@@ -28,7 +28,7 @@ export class DecisionDecoder {
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     const decisions: (CountedDecision | Decision)[] = []
-    const quiet: Record<string, number> = {}
+    const silent: Record<string, number> = {}
     let length = 0
     while (length + LENGTH_BYTES <= bytes.length) {
       const end = length + LENGTH_BYTES + this.#view.getUint32(length)
@@ -45,12 +45,12 @@ export class DecisionDecoder {
           break
         default: {
           const name = this.#value() as string
-          quiet[name] = (quiet[name] ?? 0) + (this.#value() as number)
+          silent[name] = (silent[name] ?? 0) + (this.#value() as number)
         }
       }
       length = end
     }
-    return {batch: {decisions, quiet}, length}
+    return {batch: {decisions, silent}, length}
   }
 
   // The casts are the encoder's word. Members are read in the order in which it writes them.

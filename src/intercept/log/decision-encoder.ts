@@ -42,8 +42,8 @@ export class DecisionEncoder {
     return this.#end()
   }
 
-  quiet(syscall: string, count: number): Uint8Array {
-    this.#begin(KIND.quiet)
+  silent(syscall: string, count: number): Uint8Array {
+    this.#begin(KIND.silent)
     this.#string(syscall)
     this.#number(count)
     return this.#end()

@@ -9,7 +9,7 @@ export const RECORD_MAX = 256 * 1024
 export const KIND = {
   decision: 0,
   counted: 1,
-  quiet: 2,
+  silent: 2,
   /** Beside one of the others: the strings that are known are forgotten first. */
   forgets: 0x80,
 } as const

@@ -9,9 +9,9 @@ import {BATCH_BYTES_MAX, BATCH_MAX, TRAFFIC} from '../engine/worker-protocol.js'
 /** How long a wait for the log lasts before it looks again; a release ends it at once. */
 const WAIT_MS = 200
 /** Names that are counted before they are handed over, and the room that is kept for them. */
-const QUIET_NAMES_MAX = 64
-const QUIET_MAX = 4096
-const QUIET_BYTES_MAX = QUIET_NAMES_MAX * 128
+const SILENT_NAMES_MAX = 64
+const SILENT_MAX = 4096
+const SILENT_BYTES_MAX = SILENT_NAMES_MAX * 128
 
 export interface RecorderOptions {
   /** Shared by all workers. */
@@ -33,9 +33,9 @@ export class Recorder {
   /** What the main thread was not told of yet. It may have taken it all the same. */
   #records = 0
   #bytes = 0
-  /** Calls that were handed back quietly: so many of them are about nothing of ours that each gets no record of its own. */
-  readonly #quiet = new Map<string, number>()
-  #quietCount = 0
+  /** Calls that were handed back silently: so many of them are about nothing of ours that each gets no record of its own. */
+  readonly #silent = new Map<string, number>()
+  #silentCount = 0
 
   constructor({traffic, log, wanted, tell}: RecorderOptions) {
     this.#traffic = new Int32Array(traffic)
@@ -46,7 +46,7 @@ export class Recorder {
   }
 
   get hasPending(): boolean {
-    return this.#records > 0 || this.#quietCount > 0
+    return this.#records > 0 || this.#silentCount > 0
   }
 
   /** Whether anybody will see more of such a decision than that it was made: else count() is enough. */
@@ -62,16 +62,16 @@ export class Recorder {
     this.#write(this.#encoder.counted(decision))
   }
 
-  countQuiet(name: string): void {
-    this.#quiet.set(name, (this.#quiet.get(name) ?? 0) + 1)
-    if (++this.#quietCount >= QUIET_MAX || this.#quiet.size >= QUIET_NAMES_MAX) this.flush()
+  countSilent(name: string): void {
+    this.#silent.set(name, (this.#silent.get(name) ?? 0) + 1)
+    if (++this.#silentCount >= SILENT_MAX || this.#silent.size >= SILENT_NAMES_MAX) this.flush()
   }
 
   flush(): void {
     if (!this.hasPending) return
-    for (const [name, count] of this.#quiet) this.#ring.write(this.#encoder.quiet(name, count))
-    this.#quiet.clear()
-    this.#quietCount = 0
+    for (const [name, count] of this.#silent) this.#ring.write(this.#encoder.silent(name, count))
+    this.#silent.clear()
+    this.#silentCount = 0
     this.#records = 0
     this.#bytes = 0
     this.#tell()
@@ -82,7 +82,7 @@ export class Recorder {
    * everything is to end before that.
    */
   waitForLog(): boolean {
-    while (this.#ring.room < LENGTH_BYTES + RECORD_MAX + QUIET_BYTES_MAX) {
+    while (this.#ring.room < LENGTH_BYTES + RECORD_MAX + SILENT_BYTES_MAX) {
       if (Atomics.load(this.#traffic, TRAFFIC.stopping) !== 0) return false
       this.flush()
       this.#ring.waitForRelease(WAIT_MS)

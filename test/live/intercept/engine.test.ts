@@ -99,7 +99,7 @@ describe('the engine', () => {
       ['emulated', descriptor, null, 'probe', 'a test', null],
       ['failed', -1, 14, null, "the kernel's own error", null],
     ])
-    assert.deepEqual(child.quiet, {getsid: 1})
+    assert.deepEqual(child.silent, {getsid: 1})
   })
 
   it("fails a call with EFAULT where its path can't be read, and records the registers", async () => {
@@ -198,7 +198,7 @@ describe('the engine', () => {
     )
     assert.equal(child.counted.length, 1003)
     assert.ok(child.counted.every(({latencyUs}) => latencyUs > 0))
-    assert.deepEqual(child.quiet, {getsid: 1})
+    assert.deepEqual(child.silent, {getsid: 1})
   })
 
   it('ends when the last task with the filter is gone', async () => {

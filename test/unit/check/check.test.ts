@@ -21,7 +21,7 @@ const broken: Trial = {
   failure: 'cannot make a user namespace: they are switched off (user.max_user_namespaces is 0)',
   hints: ['an administrator can run: sysctl -w user.max_user_namespaces=15000'],
 }
-const surroundings = {
+const restrictions = {
   maxUserNamespaces: 0,
   maxMountNamespaces: 5,
   unprivilegedUserNamespaces: undefined,
@@ -82,7 +82,7 @@ describe('families that are checked', () => {
 
 describe('findings of check', () => {
   it('name the switch that forbids user namespaces, with the command that changes it', () => {
-    const {state, text, advice} = checkNamespaces(surroundings, broken)
+    const {state, text, advice} = checkNamespaces(restrictions, broken)
     assert.equal(state, 'missing')
     assert.match(text, /user\.max_user_namespaces is 0/u)
     assert.deepEqual(advice, broken.hints)
@@ -92,7 +92,7 @@ describe('findings of check', () => {
   it('tell an ordinary user without a range what an administrator would run', () => {
     const note =
       'the container has one user and one group id, so chown fails: u has no range; an administrator can run: usermod x'
-    const standing = {
+    const privileges = {
       uid: 1_999_999_999,
       gid: 5,
       capabilities: 0n,
@@ -101,7 +101,7 @@ describe('findings of check', () => {
       isFiltered: false,
       noNewPrivileges: false,
     }
-    const {state, advice} = checkIds(standing, {...trial, notes: [note]})
+    const {state, advice} = checkIds(privileges, {...trial, notes: [note]})
     assert.deepEqual({state, advice}, {state: 'limited', advice: ['an administrator can run: usermod x']})
   })
 

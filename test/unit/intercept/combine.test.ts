@@ -5,17 +5,17 @@ import assert from 'node:assert/strict'
 import {combine} from '../../../src/intercept/combine.js'
 import type {AnyCall, Condition, Performed, Verdict} from '../../../src/intercept/family.js'
 
-const QUIET: Verdict = {kind: 'continue', reason: 'quiet', quiet: true}
+const QUIET: Verdict = {kind: 'continue', reason: 'silent', silent: true}
 const TOLD: Verdict = {kind: 'continue', reason: 'told'}
 const REFUSED: Verdict = {kind: 'refuse', errno: 1, reason: 'no'}
 const PERFORM: Verdict = {kind: 'perform', reason: 'yes'}
 const DONE: Performed = {kind: 'done', value: 7, strategy: 'x'}
 
-function call(verdict: Verdict, performed: Performed = DONE, early?: Verdict): AnyCall {
+function call(verdict: Verdict, performed: Performed = DONE, precheck?: Verdict): AnyCall {
   return {
     name: 'setxattr',
     arguments: {},
-    ...(early === undefined ? {} : {early: () => early}),
+    ...(precheck === undefined ? {} : {precheck: () => precheck}),
     decide: () => verdict,
     perform: () => performed,
   }
@@ -27,14 +27,14 @@ function answer(one: AnyCall, other: AnyCall): unknown {
     {call: one, policy: 1},
     {call: other, policy: 2},
   ])
-  const early = combined.early?.([1, 2])
-  if (early !== undefined) return early
+  const precheck = combined.precheck?.([1, 2])
+  if (precheck !== undefined) return precheck
   const verdict = combined.decide({}, {} as never, undefined)
   return verdict.kind === 'perform' ? combined.perform({}, {facts: {}} as never, [1, 2]) : verdict
 }
 
 describe('a call of two families', () => {
-  const none = {kind: 'continue', reason: 'nothing', quiet: true} as const
+  const none = {kind: 'continue', reason: 'nothing', silent: true} as const
   for (const [title, one, other, expected] of [
     ['is performed by the first', call(PERFORM), call(REFUSED), DONE],
     ['is performed by the second where the first leaves it', call(QUIET), call(PERFORM), DONE],

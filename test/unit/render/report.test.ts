@@ -55,7 +55,7 @@ async function told(output: Partial<OutputOptions>, decisions: readonly Decision
   })
   if (output.logFormat === 'json') await report.note('an early note')
   await report.start(start)
-  await report.batch({decisions, quiet: {chmod: 2}})
+  await report.batch({decisions, silent: {chmod: 2}})
   await report.note('a note')
   const ended = await report.end(end)
   return {text, ended}
@@ -130,7 +130,7 @@ describe('RunReport', () => {
   it('fails when the log can not be written', async () => {
     const output = {...plain, logFile: Buffer.from('/dev/full')}
     const report = await openReport({output, words, vocabulary, ...streams})
-    await assert.rejects(report.batch({decisions: both, quiet: {}}), {
+    await assert.rejects(report.batch({decisions: both, silent: {}}), {
       name: 'LaunchError',
       message: 'cannot write the log to /dev/full',
     })
@@ -170,7 +170,7 @@ describe('openReport', () => {
     const output = {...plain, logFile, manifest, quiet: true}
     const report = await openReport({output, words, vocabulary, ...streams})
     const created = {kind: 'node', path: Buffer.from('/dev/null'), strategy: 'node', major: 1} as const
-    await report.batch({decisions: [decision({created}), decision(refused)], quiet: {}})
+    await report.batch({decisions: [decision({created}), decision(refused)], silent: {}})
     await report.end({kind: 'exited', status: 1})
     assert.equal(readFileSync(logFile, 'utf8'), lines.emulated + lines.refused)
     assert.deepEqual(JSON.parse(readFileSync(manifest, 'utf8')), {

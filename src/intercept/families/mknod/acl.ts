@@ -18,7 +18,7 @@ import {defineSyscall} from '../../family.js'
 import type {AnyCall, ArgumentIndex, Caller, CallerFacts, Performed, Verdict} from '../../family.js'
 import {changeMode, find} from './attributes.js'
 import type {Target} from './attributes.js'
-import {NOT_EMULATED, decideFollowUp, early} from './follow-up-decide.js'
+import {NOT_EMULATED, decideFollowUp, precheck} from './follow-up-decide.js'
 import type {MknodState} from './make-node.js'
 import type {MknodPolicy} from './policy.js'
 
@@ -48,14 +48,14 @@ export const accessListCalls: readonly AnyCall<MknodPolicy, MknodState>[] = [
   defineSyscall({
     name: 'setxattr',
     arguments: {path: pathAt(0), ...common},
-    early,
+    precheck,
     decide,
     perform: (values, caller: Caller, state: MknodState) => perform(values, at(values.path), caller, state),
   }),
   defineSyscall({
     name: 'lsetxattr',
     arguments: {path: pathAt(0), ...common},
-    early,
+    precheck,
     decide,
     perform: (values, caller: Caller, state: MknodState) =>
       perform(values, at(values.path, AT_SYMLINK_NOFOLLOW), caller, state),
@@ -63,7 +63,7 @@ export const accessListCalls: readonly AnyCall<MknodPolicy, MknodState>[] = [
   defineSyscall({
     name: 'fsetxattr',
     arguments: {fd: int32(0), ...common},
-    early,
+    precheck,
     decide,
     perform: (values, caller: Caller, state: MknodState) => perform(values, {fd: values.fd}, caller, state),
   }),

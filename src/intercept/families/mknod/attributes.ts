@@ -22,7 +22,7 @@ import {defineSyscall} from '../../family.js'
 import type {AnyCall, Argument, ArgumentIndex, Caller, Performed} from '../../family.js'
 import {manifestEntry} from './bound-nodes.js'
 import type {BoundNode} from './bound-nodes.js'
-import {NOT_EMULATED, decideFollowUp as decide, early} from './follow-up-decide.js'
+import {NOT_EMULATED, decideFollowUp as decide, precheck} from './follow-up-decide.js'
 import type {MknodState} from './make-node.js'
 import type {MknodPolicy} from './policy.js'
 
@@ -73,17 +73,17 @@ interface OwnerValues extends Target {
 }
 
 const chmodPart = {
-  early,
+  precheck,
   decide,
   perform: (values: ModeValues, caller: Caller, state: MknodState) => performChmod(values, caller, state),
 }
 const chownPart = {
-  early,
+  precheck,
   decide,
   perform: (values: OwnerValues, caller: Caller, state: MknodState) => performChown(values, caller, state),
 }
 const timesPart = {
-  early,
+  precheck,
   decide,
   perform: (values: Target, caller: Caller, state: MknodState) => performTimes(values, caller, state),
 }

@@ -3,9 +3,9 @@
 import type {CallerFacts, Verdict} from '../../family.js'
 
 /** Of all the calls that are looked at only the few on emulated nodes are worth a line in the log. */
-export const NOT_EMULATED = {kind: 'continue', reason: 'no emulated node', quiet: true} as const
+export const NOT_EMULATED = {kind: 'continue', reason: 'no emulated node', silent: true} as const
 
-export function early({bound}: {readonly bound: {readonly size: number}}): Verdict | undefined {
+export function precheck({bound}: {readonly bound: {readonly size: number}}): Verdict | undefined {
   return bound.size === 0 ? NOT_EMULATED : undefined
 }
 
@@ -13,5 +13,5 @@ export function early({bound}: {readonly bound: {readonly size: number}}): Verdi
 export function decideFollowUp(_values: unknown, facts: CallerFacts): Verdict {
   return facts.inContainerUserNamespace
     ? {kind: 'perform', reason: 'the path may be an emulated node'}
-    : {kind: 'continue', reason: 'the caller is in a user namespace of its own', quiet: true}
+    : {kind: 'continue', reason: 'the caller is in a user namespace of its own', silent: true}
 }

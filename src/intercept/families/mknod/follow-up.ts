@@ -24,7 +24,7 @@ import {accessListCalls} from './acl.js'
 import {attributeCalls} from './attributes.js'
 import {manifestEntry} from './bound-nodes.js'
 import type {BoundNode} from './bound-nodes.js'
-import {NOT_EMULATED, decideFollowUp as decide, early} from './follow-up-decide.js'
+import {NOT_EMULATED, decideFollowUp as decide, precheck} from './follow-up-decide.js'
 import {linkBoundNode, nameWithSlash, pathOf} from './make-node.js'
 import type {MknodState} from './make-node.js'
 import type {MknodPolicy} from './policy.js'
@@ -34,7 +34,7 @@ const FOWNER = capabilityMask(CAP.FOWNER)
 const unlink = defineSyscall({
   name: 'unlink',
   arguments: {path: path(0)},
-  early,
+  precheck,
   decide,
   perform: ({path: name}, caller: Caller, state: MknodState) => performUnlink(AT_FDCWD, name, caller, state),
 })
@@ -43,7 +43,7 @@ const unlinkatCall = defineSyscall({
   name: 'unlinkat',
   arguments: {dirfd: dirFd(0), path: path(1), flags: flags(2, AT_FLAGS)},
   condition: [[{argument: 2, width: 32, mask: BigInt(AT_REMOVEDIR), operator: 'eq', value: 0n}]],
-  early,
+  precheck,
   decide,
   perform: ({dirfd, path: name}, caller: Caller, state: MknodState) => performUnlink(dirfd, name, caller, state),
 })
@@ -63,7 +63,7 @@ const twoDirectories = {oldDirfd: dirFd(0), oldPath: path(1), newDirfd: dirFd(2)
 const rename = defineSyscall({
   name: 'rename',
   arguments: twoPaths,
-  early,
+  precheck,
   decide,
   perform: (values, caller: Caller, state: MknodState) => performRename({...PLAIN, ...values}, caller, state),
 })
@@ -71,7 +71,7 @@ const rename = defineSyscall({
 const renameat = defineSyscall({
   name: 'renameat',
   arguments: twoDirectories,
-  early,
+  precheck,
   decide,
   perform: (values, caller: Caller, state: MknodState) => performRename({flags: 0, ...values}, caller, state),
 })
@@ -79,7 +79,7 @@ const renameat = defineSyscall({
 const renameat2Call = defineSyscall({
   name: 'renameat2',
   arguments: {...twoDirectories, flags: flags(4, RENAME_FLAGS)},
-  early,
+  precheck,
   decide,
   perform: performRename,
 })
@@ -87,7 +87,7 @@ const renameat2Call = defineSyscall({
 const link = defineSyscall({
   name: 'link',
   arguments: twoPaths,
-  early,
+  precheck,
   decide,
   perform: (values, caller: Caller, state: MknodState) => performLink({...PLAIN, ...values}, caller, state),
 })
@@ -95,7 +95,7 @@ const link = defineSyscall({
 const linkat = defineSyscall({
   name: 'linkat',
   arguments: {...twoDirectories, flags: flags(4, AT_FLAGS)},
-  early,
+  precheck,
   decide,
   perform: performLink,
 })

@@ -59,7 +59,7 @@ export const mknodFamily = defineFamily<MknodPolicy, MknodState>({
     const own = new OwnCapabilities()
     return {own, store: new NodeStore(own), bound: new BoundNodes(), container, openable: new Set()}
   },
-  begin: (policy, state, enter) =>
+  restore: (policy, state, enter) =>
     state.container.rootless ? restoreNodes(policy, state, enter) : {entries: [], notes: []},
 })
 

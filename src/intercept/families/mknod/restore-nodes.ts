@@ -25,7 +25,7 @@ import {
 import {sameDevice} from '../../../kernel/device-numbers.js'
 import {ERRNO} from '../../../kernel/errno.js'
 import {MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH} from '../../../kernel/names/mount-api.js'
-import type {Beginning, ManifestEntry} from '../../family.js'
+import type {Restored, ManifestEntry} from '../../family.js'
 import {manifestEntry} from './bound-nodes.js'
 import {cloneHostNode} from './host-node.js'
 import {addRecorded, boundNode} from './make-node.js'
@@ -47,7 +47,7 @@ const lgetxattr = declareRaw('lgetxattr', ['path', 'path', 'buffer', 'size'])
 const fgetxattr = declareRaw('fgetxattr', ['fd', 'path', 'buffer', 'size'])
 
 /** `enter` runs an action in the container's mount namespace. */
-export function restoreNodes(policy: MknodPolicy, state: MknodState, enter: (action: () => void) => void): Beginning {
+export function restoreNodes(policy: MknodPolicy, state: MknodState, enter: (action: () => void) => void): Restored {
   const search = new Search(policy, state, enter)
   const {initPid} = state.container
   const mounts = readFileSync(`/proc/${initPid}/mountinfo`, 'latin1')

@@ -43,13 +43,13 @@ export function decideMount(
 ): Verdict {
   const flags = plainFlags(values.flags)
   if (isOtherOperation(flags))
-    return {kind: 'continue', reason: "what is mounted already is the kernel's to move", quiet: true}
+    return {kind: 'continue', reason: "what is mounted already is the kernel's to move", silent: true}
   if (!facts.inContainerUserNamespace) {
     return {kind: 'continue', reason: 'the caller is in a user namespace of its own'}
   }
   const isAble = (facts.effective & CAP_SYS_ADMIN) !== 0n
   if ((flags & MS_REMOUNT) !== 0) {
-    if (!isAble) return {kind: 'continue', reason: 'the caller lacks CAP_SYS_ADMIN', quiet: true}
+    if (!isAble) return {kind: 'continue', reason: 'the caller lacks CAP_SYS_ADMIN', silent: true}
     return {kind: 'perform', reason: 'it was mounted for the container'}
   }
   return decideNewMount(values.type?.toString('latin1'), values.data, isAble, policy, options)

@@ -24,7 +24,7 @@ import {mountPolicy} from './policy.js'
 import type {MountPolicy} from './policy.js'
 import {prepareMount} from './prepare.js'
 import type {MountKept} from './prepare.js'
-import {Workshop} from './private-mount-namespace.js'
+import {PrivateMountNamespace} from './private-mount-namespace.js'
 import {closeSources, openSources} from './sources/opened.js'
 import type {OpenedSource} from './sources/opened.js'
 import {MountSources} from './sources/sources.js'
@@ -84,7 +84,7 @@ export const mountFamily = defineFamily<MountPolicy, MountState, MountMemory, Mo
     const sources = new MountSources(own, shared.sources)
     return {
       own,
-      workshop: new Workshop(own),
+      privateNamespace: new PrivateMountNamespace(own),
       sources,
       standIns: new StandIns(shared.loops, sources, own),
       emulated: new EmulatedMounts(shared.emulated),

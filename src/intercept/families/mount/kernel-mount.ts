@@ -40,7 +40,7 @@ import {DATA_MAX, dangerOf, parseOptions, withOwnOptions} from './options.js'
 import type {MountOption} from './options.js'
 import {mountOverlay} from './overlay/overlay-mount.js'
 import type {MountPolicy} from './policy.js'
-import type {MadeMount, Workshop} from './private-mount-namespace.js'
+import type {MadeMount, PrivateMountNamespace} from './private-mount-namespace.js'
 import {needsDevice, openImage} from './sources/sources.js'
 import type {MountSource, MountSources} from './sources/sources.js'
 import {mayLeadElsewhere, strangeDeviceOf} from './sources/super-block.js'
@@ -52,7 +52,7 @@ const OVERLAYFS_SUPER_MAGIC = 0x794c_7630
 /** What the calls of the family share in one worker. */
 export interface MountState {
   readonly own: OwnCapabilities
-  readonly workshop: Workshop
+  readonly privateNamespace: PrivateMountNamespace
   readonly sources: MountSources
   readonly emulated: EmulatedMounts
   readonly standIns: StandIns
@@ -86,7 +86,7 @@ export function makeMount(
   const userNamespace = state.policy.shift && type !== 'hugetlbfs' ? openUserNamespace(state) : undefined
   try {
     return withSource({...request, type}, caller, state, (device) => {
-      return {kind: 'made', ...state.workshop.mount({...request, data, device, idmap: userNamespace})}
+      return {kind: 'made', ...state.privateNamespace.mount({...request, data, device, idmap: userNamespace})}
     })
   } finally {
     if (userNamespace !== undefined) closeQuietly(userNamespace)
@@ -126,9 +126,9 @@ export function withSource<T>(
 }
 
 /** Read from the device, as the kernel will: an image begins where its loop device does. */
-function strangeDevice(type: string, device: Device, {workshop}: MountState): string | undefined {
+function strangeDevice(type: string, device: Device, {privateNamespace}: MountState): string | undefined {
   if (!mayLeadElsewhere(type)) return undefined
-  const fd = workshop.openDevice(device, O_RDONLY)
+  const fd = privateNamespace.openDevice(device, O_RDONLY)
   try {
     return strangeDeviceOf(type, (offset, length) => {
       const bytes = Buffer.alloc(length)
@@ -230,7 +230,7 @@ export function configure(context: number, {key, value}: MountOption): void {
 }
 
 function untouched(): Performed {
-  return {kind: 'continue', reason: 'it was not mounted for the container', quiet: true}
+  return {kind: 'continue', reason: 'it was not mounted for the container', silent: true}
 }
 
 interface MountDevice {
@@ -247,7 +247,7 @@ function deviceOf(
 ): MountDevice {
   if (source === undefined) return {device: undefined, release: () => undefined}
   if (source.kind === 'device') return {device: source.device, release: () => undefined}
-  const {own, workshop} = state
+  const {own, privateNamespace} = state
   const standIn = source.kind === 'stand-in' ? source.image : undefined
   const file = standIn?.file ?? (source as Extract<MountSource, {kind: 'image'}>).file
   try {
@@ -261,7 +261,7 @@ function deviceOf(
         ...(standIn && {offset: standIn.offset, sizeLimit: standIn.sizeLimit}),
       }
       const {device, fd} = attachImage(request, {
-        openDevice: (wanted, access) => workshop.openDevice(wanted, access),
+        openDevice: (wanted, access) => privateNamespace.openDevice(wanted, access),
         privileged: (action) => own.with(ADMIN, action),
       })
       return {device, release: () => closeQuietly(fd)}

@@ -90,7 +90,7 @@ interface Home {
 }
 
 /** For one worker thread, which must have its own root and working directory (CLONE_FS). */
-export class Workshop {
+export class PrivateMountNamespace {
   readonly #own: OwnCapabilities
   #home: Home | undefined
   #namespace: number | undefined

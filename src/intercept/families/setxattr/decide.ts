@@ -17,7 +17,7 @@ const TRUSTED = 'trusted.'
 const RECORDED = `${RECORDED_PREFIX}${TRUSTED}`
 
 /** Everything that is no trusted attribute, and every name that can't be read: the kernel does all of it by itself. */
-const NOT_OURS: Verdict = {kind: 'continue', quiet: true, reason: 'the kernel serves this attribute by itself'}
+const NOT_OURS: Verdict = {kind: 'continue', silent: true, reason: 'the kernel serves this attribute by itself'}
 const NESTED: Verdict = {kind: 'continue', reason: 'the caller is in a user namespace of its own'}
 const WRONG: Verdict = {kind: 'continue', reason: 'the kernel has an error of its own for these arguments'}
 

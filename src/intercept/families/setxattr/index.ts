@@ -203,7 +203,7 @@ function atCalls(rootless: boolean): readonly AnyCall[] {
         const verdict = decide.get(values, facts, policy)
         // getxattr takes no flags: path_getxattrat() is asked with them after the structure was read.
         const isRefused = isWrong(values) || (!isUnread(values.args) && values.args.flags !== 0)
-        return verdict.kind === 'perform' && isRefused ? {...wrong, quiet: true} : verdict
+        return verdict.kind === 'perform' && isRefused ? {...wrong, silent: true} : verdict
       },
       perform: (values, caller: Caller, state: AttributeState) => {
         const {name, args: given} = values
@@ -216,7 +216,7 @@ function atCalls(rootless: boolean): readonly AnyCall[] {
       arguments: {...where, list: pointer(3), size: size(4)},
       isAnsweredNatively: true,
       decide: (values, facts, policy: SetxattrPolicy) =>
-        isWrong(values) || isNowhere(values) ? {...wrong, quiet: true} : decide.list(values, facts, policy),
+        isWrong(values) || isNowhere(values) ? {...wrong, silent: true} : decide.list(values, facts, policy),
       perform: (values, caller: Caller, state: AttributeState) => performList(targetAt(values), values, caller, state),
     }),
     defineSyscall({

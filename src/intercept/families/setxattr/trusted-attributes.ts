@@ -60,7 +60,7 @@ export type Target =
       readonly empty: boolean
     }
 
-const LEFT_TO_KERNEL: Performed = {kind: 'continue', quiet: true, reason: 'there is no trusted attribute to show'}
+const LEFT_TO_KERNEL: Performed = {kind: 'continue', silent: true, reason: 'there is no trusted attribute to show'}
 
 export function performSet(
   target: Target,

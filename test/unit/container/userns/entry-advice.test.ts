@@ -8,10 +8,10 @@ import {
   requireEntered,
 } from '../../../../src/container/userns/entry-advice.js'
 import type {Entry} from '../../../../src/container/userns/reexecute.js'
-import type {Surroundings} from '../../../../src/container/userns/host-restrictions.js'
+import type {HostRestrictions} from '../../../../src/container/userns/host-restrictions.js'
 import {masksProc} from '../../../../src/container/userns/host-restrictions.js'
 
-const FREE: Surroundings = {
+const FREE: HostRestrictions = {
   maxUserNamespaces: 96_365,
   maxMountNamespaces: 96_365,
   unprivilegedUserNamespaces: undefined,
@@ -24,15 +24,15 @@ const FREE: Surroundings = {
 }
 const ENTERED: Entry = {stage: 'entered', errno: 0, single: undefined, uid: 1000, gid: 1000}
 /** A default container as each program sets it up, recorded. */
-const IN_DOCKER: Surroundings = {
+const IN_DOCKER: HostRestrictions = {
   ...FREE,
   container: 'docker',
   confinement: 'docker-default (enforce)',
   isFiltered: true,
   isProcMasked: true,
 }
-const IN_PODMAN: Surroundings = {...FREE, container: 'podman', isFiltered: true, isProcMasked: true}
-const IN_KUBERNETES: Surroundings = {
+const IN_PODMAN: HostRestrictions = {...FREE, container: 'podman', isFiltered: true, isProcMasked: true}
+const IN_KUBERNETES: HostRestrictions = {
   ...FREE,
   container: 'kubernetes',
   confinement: 'cri-containerd.apparmor.d (enforce)',
@@ -40,11 +40,11 @@ const IN_KUBERNETES: Surroundings = {
   isProcMasked: true,
 }
 /** ubuntu-24.04 of GitHub's hosted runners. */
-const ON_GITHUB: Surroundings = {...FREE, apparmorRestrictsUserNamespaces: 1}
+const ON_GITHUB: HostRestrictions = {...FREE, apparmorRestrictsUserNamespaces: 1}
 
 describe('entryFailure', () => {
-  const told = (errno: number, surroundings: Partial<Surroundings>, entry: Partial<Entry> = {}) => {
-    const {message, hints} = entryFailure({...ENTERED, stage: 'unshare', errno, ...entry}, {...FREE, ...surroundings})
+  const told = (errno: number, restrictions: Partial<HostRestrictions>, entry: Partial<Entry> = {}) => {
+    const {message, hints} = entryFailure({...ENTERED, stage: 'unshare', errno, ...entry}, {...FREE, ...restrictions})
     return [message, ...hints]
   }
 

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 
 import {chooseNestedMaps, freeRange, parseProcIdMap} from '../../../../src/container/userns/idmap.js'
 import {chooseMaps, parseMarker} from '../../../../src/container/userns/reexecute.js'
-import type {Standing} from '../../../../src/container/userns/privileges.js'
-import {holds, isPrivileged, mayMapIds, ownStanding} from '../../../../src/container/userns/privileges.js'
+import type {Privileges} from '../../../../src/container/userns/privileges.js'
+import {holds, isPrivileged, mayMapIds, ownPrivileges} from '../../../../src/container/userns/privileges.js'
 
 const ALL = (1n << 41n) - 1n
 const SYS_ADMIN = 1n << 21n
 const INITIAL = parseProcIdMap('0 0 4294967295')
-const ROOT: Standing = {
+const ROOT: Privileges = {
   uid: 0,
   gid: 0,
   capabilities: ALL,
@@ -17,7 +17,7 @@ const ROOT: Standing = {
   isFiltered: false,
   noNewPrivileges: false,
 }
-const PERSON: Standing = {...ROOT, uid: 1000, gid: 1000, capabilities: 0n}
+const PERSON: Privileges = {...ROOT, uid: 1000, gid: 1000, capabilities: 0n}
 const SOURCES = {subuid: 'ann:100000:65536\n', subgid: 'ann:200000:65536\n', passwd: 'ann:x:1000:1000::/:\n', group: ''}
 const find = (name: string) => `/usr/bin/${name}`
 
@@ -31,7 +31,7 @@ describe('isPrivileged', () => {
   })
 
   it('reads this process as it is', () => {
-    const own = ownStanding()
+    const own = ownPrivileges()
     assert.equal(own.uid, process.geteuid?.())
     assert.equal(holds(own, 'SYS_ADMIN'), (own.capabilities & SYS_ADMIN) !== 0n)
     assert.ok(own.uidMap.length > 0)
@@ -53,12 +53,12 @@ describe('chooseMaps', () => {
   })
 
   it('gives root of a container the ids of that container, and needs no helper for it', () => {
-    const standing = {...ROOT, capabilities: ALL & ~SYS_ADMIN}
-    assert.equal(mayMapIds(standing), true)
-    const chosen = chooseMaps(standing, {...SOURCES, subuid: '', subgid: ''}, find)
+    const privileges = {...ROOT, capabilities: ALL & ~SYS_ADMIN}
+    assert.equal(mayMapIds(privileges), true)
+    const chosen = chooseMaps(privileges, {...SOURCES, subuid: '', subgid: ''}, find)
     assert.deepEqual(chosen.uidMap, parseProcIdMap('0 0 65536'))
     assert.deepEqual({helpers: chosen.helpers, single: chosen.single}, {helpers: undefined, single: undefined})
-    const nested = {...standing, uidMap: parseProcIdMap('0 1000 1\n1 100000 65536')}
+    const nested = {...privileges, uidMap: parseProcIdMap('0 1000 1\n1 100000 65536')}
     assert.deepEqual(chooseMaps(nested, {...SOURCES, subuid: ''}, find).uidMap, parseProcIdMap('0 0 1\n1 1 65536'))
   })
 })

@@ -69,26 +69,26 @@ describe('decisions as bytes', () => {
     )
   })
 
-  it('are told apart from those that are only counted, and from quiet ones', () => {
+  it('are told apart from those that are only counted, and from silent ones', () => {
     const encoder = new DecisionEncoder()
     const counted = {latencyUs: 1.5, outcome: 'emulated' as const, syscall: 'sysinfo'}
     const records: Buffer[] = []
     // Each record lies where the one before it was.
     for (let round = 0; round < 2; round++) {
       records.push(Buffer.from(encoder.counted(counted)))
-      records.push(Buffer.from(encoder.quiet('chmod', 3)))
+      records.push(Buffer.from(encoder.silent('chmod', 3)))
     }
     const {batch} = new DecisionDecoder().decode(Buffer.concat(records))
-    assert.deepEqual(batch, {decisions: [counted, counted], quiet: {chmod: 6}})
+    assert.deepEqual(batch, {decisions: [counted, counted], silent: {chmod: 6}})
   })
 
   it('wait for the rest of a record', () => {
     const encoder = new DecisionEncoder()
-    const both = Buffer.concat([Buffer.from(encoder.quiet('chmod', 1)), Buffer.from(encoder.quiet('chown', 1000))])
+    const both = Buffer.concat([Buffer.from(encoder.silent('chmod', 1)), Buffer.from(encoder.silent('chown', 1000))])
     const decoder = new DecisionDecoder()
     const {batch, length} = decoder.decode(both.subarray(0, both.length - 1))
-    assert.deepEqual(batch.quiet, {chmod: 1})
-    assert.deepEqual(decoder.decode(both.subarray(length)).batch.quiet, {chown: 1000})
+    assert.deepEqual(batch.silent, {chmod: 1})
+    assert.deepEqual(decoder.decode(both.subarray(length)).batch.silent, {chown: 1000})
   })
 
   it('remember a bounded number of strings', () => {

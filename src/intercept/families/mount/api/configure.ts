@@ -247,7 +247,7 @@ function create(context: FsContext, type: string, cmd: number, caller: Caller, s
   if (type === 'overlay') return makeOverlay(context, cmd, caller, state)
   const flags = context.has(CONTEXT_FLAG.readOnly) ? MS_RDONLY : 0
   return withSource({type, source, flags}, caller, state, (device) => {
-    state.workshop.create({context: context.fd, source, device, command: cmd})
+    state.privateNamespace.create({context: context.fd, source, device, command: cmd})
     return done(context, state)
   })
 }

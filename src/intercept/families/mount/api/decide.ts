@@ -30,11 +30,15 @@ const KNOWN_MOVE_FLAGS = 0x377
 /** Most of these calls belong to mounts that the kernel makes by itself. */
 export const NOT_OURS: Verdict & {readonly kind: 'continue'} = {
   kind: 'continue',
-  quiet: true,
+  silent: true,
   reason: 'the kernel does this by itself',
 }
-const NESTED: Verdict = {kind: 'continue', quiet: true, reason: 'the caller is in a user namespace of its own'}
-const WRONG: Verdict = {kind: 'continue', quiet: true, reason: 'the kernel has an error of its own for these arguments'}
+const NESTED: Verdict = {kind: 'continue', silent: true, reason: 'the caller is in a user namespace of its own'}
+const WRONG: Verdict = {
+  kind: 'continue',
+  silent: true,
+  reason: 'the kernel has an error of its own for these arguments',
+}
 const OURS: Verdict = {kind: 'perform', reason: 'it is for a mount that the policy allows'}
 
 export function isAble({effective}: CallerFacts): boolean {
@@ -104,7 +108,7 @@ export function decideFspick(
 ): Verdict {
   if (path === null || 'errno' in path || (flags & ~KNOWN_PICK_FLAGS) !== 0) return WRONG
   if (path.length === 0 && (flags & FSPICK_EMPTY_PATH) === 0) return WRONG
-  if (!isAble(facts)) return {kind: 'continue', quiet: true, reason: 'the caller lacks CAP_SYS_ADMIN'}
+  if (!isAble(facts)) return {kind: 'continue', silent: true, reason: 'the caller lacks CAP_SYS_ADMIN'}
   return facts.inContainerUserNamespace ? OURS : NESTED
 }
 
@@ -134,6 +138,6 @@ export function decideMoveMount(values: MoveMountValues, facts: CallerFacts): Ve
 }
 
 function decideForMount(facts: CallerFacts): Verdict {
-  if (!isAble(facts)) return {kind: 'continue', quiet: true, reason: 'the caller lacks CAP_SYS_ADMIN'}
+  if (!isAble(facts)) return {kind: 'continue', silent: true, reason: 'the caller lacks CAP_SYS_ADMIN'}
   return facts.inContainerUserNamespace ? OURS : NESTED
 }

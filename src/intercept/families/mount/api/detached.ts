@@ -137,11 +137,11 @@ function openTarget({to_dirfd: dirfd, to_path: path, flags}: MoveMountValues, ca
 }
 
 /** A locked copy; the mount itself stays, so that the call may be made once more after it has failed. */
-function lock(mount: FsContext, tree: number, {workshop, own}: MountState): number {
+function lock(mount: FsContext, tree: number, {privateNamespace, own}: MountState): number {
   const attributes = unlockedOf(tree)
   own.with(ADMIN, () => mount_setattr(tree, '', AT_EMPTY_PATH, {clear: UNLOCKED_ATTRIBUTES}))
   mount.tree = undefined
-  const {locked, spare} = workshop.lockKeeping(tree, attributes)
+  const {locked, spare} = privateNamespace.lockKeeping(tree, attributes)
   mount.tree = spare
   try {
     const {propagation} = mount

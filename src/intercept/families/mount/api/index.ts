@@ -29,7 +29,7 @@ import {
 import {performFsmount, performMountSetattr, performMoveMount} from './detached.js'
 
 /** While the container holds none of our contexts all but the first two calls are the kernel's. */
-const early = ({contexts}: MountState): Verdict | undefined => (contexts.isEmpty ? NOT_OURS : undefined)
+const precheck = ({contexts}: MountState): Verdict | undefined => (contexts.isEmpty ? NOT_OURS : undefined)
 
 export function newMountCalls(options: FamilyOptions): readonly AnyCall[] {
   return [
@@ -58,7 +58,7 @@ function replayedCalls(): readonly AnyCall[] {
       name: 'fsconfig',
       arguments: {fd: int32(0), cmd: configCommand(1), key: contextText(2), value: configValue(3, 1), aux: int32(4)},
       lane: 'slow',
-      early,
+      precheck,
       decide: decideFsconfig,
       perform: performFsconfig,
     }),
@@ -66,7 +66,7 @@ function replayedCalls(): readonly AnyCall[] {
       name: 'fsmount',
       arguments: {fd: int32(0), flags: flags(1, FSMOUNT_FLAGS), attr_flags: flags(2, MOUNT_ATTRIBUTES)},
       lane: 'slow',
-      early,
+      precheck,
       decide: decideFsmount,
       perform: performFsmount,
     }),
@@ -81,7 +81,7 @@ function replayedCalls(): readonly AnyCall[] {
       },
       condition: [[{argument: 2, width: 32, mask: BigInt(AT_EMPTY_PATH), operator: 'ne', value: 0n}]],
       lane: 'slow',
-      early,
+      precheck,
       decide: decideMountSetattr,
       perform: performMountSetattr,
     }),
@@ -96,7 +96,7 @@ function replayedCalls(): readonly AnyCall[] {
       },
       condition: [[{argument: 4, width: 32, mask: BigInt(MOVE_MOUNT_F_EMPTY_PATH), operator: 'ne', value: 0n}]],
       lane: 'slow',
-      early,
+      precheck,
       decide: decideMoveMount,
       perform: performMoveMount,
     }),

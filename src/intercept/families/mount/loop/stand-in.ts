@@ -119,10 +119,10 @@ export class StandIns {
     const index = this.#find(fd)
     if (index === -1) {
       const {request} = values
-      if (request === BLKGETSIZE64) return {kind: 'continue', reason: 'it is no loop device of ours', quiet: true}
+      if (request === BLKGETSIZE64) return {kind: 'continue', reason: 'it is no loop device of ours', silent: true}
       if (type === S_IFCHR && status.rdevMajor === 1 && status.rdevMinor === 3) return this.#control(request)
       if (type === S_IFBLK && status.rdevMajor === LOOP_MAJOR) return this.#foreign(status)
-      return {kind: 'continue', reason: 'it is no loop device', quiet: true}
+      return {kind: 'continue', reason: 'it is no loop device', silent: true}
     }
     switch (values.request) {
       case LOOP_SET_FD:
@@ -157,8 +157,8 @@ export class StandIns {
   }
 
   #control(request: number): Performed {
-    if (request !== LOOP_CTL_GET_FREE) return {kind: 'continue', reason: 'it is no loop device', quiet: true}
-    if (this.#standIns.length === 0) return {kind: 'continue', reason: 'no images may be mounted', quiet: true}
+    if (request !== LOOP_CTL_GET_FREE) return {kind: 'continue', reason: 'it is no loop device', silent: true}
+    if (this.#standIns.length === 0) return {kind: 'continue', reason: 'no images may be mounted', silent: true}
     const states = this.#standIns.map((_, index) => this.#get(index, 'state'))
     const free = states.indexOf(STATE.free)
     const index = free === -1 ? states.indexOf(STATE.mounted) : free
@@ -232,7 +232,7 @@ export class StandIns {
 
   /** A stand-in over memory has the size of its image already. */
   #getSize(index: number, address: number, caller: Caller): Performed {
-    if (this.#standIns[index]!.memory >= 0) return {kind: 'continue', reason: 'the kernel knows', quiet: true}
+    if (this.#standIns[index]!.memory >= 0) return {kind: 'continue', reason: 'the kernel knows', silent: true}
     const {file} = this.#acquire(index)
     if (file === undefined) throw new SystemError('ioctl', ERRNO.EPERM)
     const size = Buffer.alloc(8)

@@ -71,7 +71,7 @@ export interface OverlayMarks {
 export function mountOverlay(
   request: NewMount,
   caller: Caller,
-  {workshop, container}: MountState,
+  {privateNamespace, container}: MountState,
 ): (MadeMount & {readonly kind: 'made'}) | Extract<Performed, {kind: 'continue'}> {
   const {source, flags, data} = request
   if ((flags & MS_NOUSER) !== 0) throw new SystemError('mount', ERRNO.EINVAL)
@@ -90,7 +90,7 @@ export function mountOverlay(
     }
     overlay.create(source ?? Buffer.from('none'), FSCONFIG_CMD_CREATE)
     const tree = caller.act(ADMIN, undefined, () => fsmount(context, FSMOUNT_CLOEXEC, attributes))
-    return {kind: 'made', tree: workshop.lock(tree, flags), isShifted: true}
+    return {kind: 'made', tree: privateNamespace.lock(tree, flags), isShifted: true}
   } finally {
     closeQuietly(context)
   }

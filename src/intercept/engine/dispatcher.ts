@@ -43,7 +43,7 @@ interface OneCall {
   performReason: string
 }
 
-export class Answerer {
+export class Dispatcher {
   readonly #notifier: Notifier
   readonly #registry: Registry
   readonly #context: CallerContext
@@ -67,11 +67,11 @@ export class Answerer {
 
   /** Answers the notification that lies in the notifier. `receivedMs`: performance.now() when it came. */
   answer(registered: RegisteredCall | undefined, receivedMs: number): void {
-    const early = registered?.call.early?.(registered.state)
+    const precheck = registered?.call.precheck?.(registered.state)
     // Most of these calls are about nothing of ours: they cost one round trip and no more.
-    if (early?.kind === 'continue' && early.quiet === true) {
+    if (precheck?.kind === 'continue' && precheck.silent === true) {
       this.#notifier.continue()
-      this.#recorder.countQuiet(registered!.call.name)
+      this.#recorder.countSilent(registered!.call.name)
       return
     }
     const {tid, number, arch} = this.#notifier
@@ -80,12 +80,12 @@ export class Answerer {
     const name = registered?.call.name ?? syscallName(abi, number) ?? `syscall_0x${(number >>> 0).toString(16)}`
     const call: OneCall = {caller, name, values: undefined, performReason: ''}
     try {
-      const performed = early === undefined ? this.#settle(registered, call) : unperformed(early)
+      const performed = precheck === undefined ? this.#settle(registered, call) : unperformed(precheck)
       if (performed === undefined) return
-      if (performed.kind === 'continue' && performed.quiet === true) {
+      if (performed.kind === 'continue' && performed.silent === true) {
         caller.release()
         this.#send(performed)
-        this.#recorder.countQuiet(name)
+        this.#recorder.countSilent(name)
         return
       }
       const recorder = this.#recorder
@@ -290,7 +290,7 @@ function identityOf(caller: ThreadCaller): Identity {
 }
 
 function unperformed(verdict: Verdict): Performed {
-  if (verdict.kind === 'perform') throw new Error('an early verdict can refuse or continue, not perform')
+  if (verdict.kind === 'perform') throw new Error('a verdict of precheck can refuse or continue, not perform')
   return verdict
 }
 
