@@ -43,6 +43,14 @@ const MKNOD = capabilityMask(CAP.MKNOD)
 const MOUNT = capabilityMask(CAP.SYS_ADMIN)
 const READ = capabilityMask(CAP.DAC_READ_SEARCH)
 
+/** What is left of a node that one call makes and another removes at once. */
+const REMOVED_MEANWHILE: Performed = {
+  kind: 'done',
+  value: 0,
+  strategy: 'bind',
+  reason: 'another call removed the node at once',
+}
+
 /** What the calls of the family share in one worker. */
 export interface MknodState {
   readonly own: OwnCapabilities
@@ -139,14 +147,17 @@ export function bindNode(request: NodeRequest, caller: Caller, state: MknodState
       stored = state.store.create(request.device, file)
       tree = state.store.clone(stored)
     }
-    if (tree !== undefined) attachOver(tree, placeholder, caller)
+    if (tree !== undefined && !attachOver(tree, placeholder, caller)) {
+      if (stored !== undefined) state.store.remove(stored)
+      return REMOVED_MEANWHILE
+    }
     const shown = tree === undefined ? undefined : fstat(tree)
     const made = boundNode(request.device, file, shown, stored, container, pathOf(parent))
     const node = addRecorded(made, placeholder, state)
     const reason = tree === undefined ? {reason: `an empty file stands for ${nameDevice(request.device)}`} : {}
     return {kind: 'done', value: 0, strategy: node.strategy, created: manifestEntry(node), ...reason}
   } catch (error) {
-    removeQuietly(caller, parent)
+    removeQuietly(caller, parent, placeholder)
     if (stored !== undefined) state.store.remove(stored)
     throw error
   } finally {
@@ -169,7 +180,10 @@ export function linkBoundNode(node: BoundNode, caller: Caller, state: MknodState
       stored = store.link(node.stored)
       tree = store.clone(stored)
     } else if (node.strategy === 'bind') tree = cloneHostNode(node.device, own)
-    if (tree !== undefined) attachOver(tree, placeholder, caller)
+    if (tree !== undefined && !attachOver(tree, placeholder, caller)) {
+      if (stored !== undefined) store.remove(stored)
+      return REMOVED_MEANWHILE
+    }
     const shown = tree === undefined ? undefined : fstat(tree)
     const made = boundNode(node.device, fstat(placeholder), shown, stored, container, pathOf(parent))
     const link = addRecorded({...made, mode: node.mode, uid: node.uid, gid: node.gid}, placeholder, state)
@@ -181,7 +195,7 @@ export function linkBoundNode(node: BoundNode, caller: Caller, state: MknodState
       created: manifestEntry(link),
     }
   } catch (error) {
-    removeQuietly(caller, parent)
+    removeQuietly(caller, parent, placeholder)
     if (stored !== undefined) store.remove(stored)
     throw error
   } finally {
@@ -236,14 +250,29 @@ function makePlaceholder(mode: number, caller: Caller, parent: ParentDirectory):
   })
 }
 
-function attachOver(tree: number, placeholder: number, caller: Caller): void {
+/**
+ * Mounts `tree` over the placeholder. False where somebody of the container removed its last name meanwhile: nothing can
+ * be mounted there (ENOENT, d_unlinked() in fs/namespace.c), and nothing is left of it.
+ */
+function attachOver(tree: number, placeholder: number, caller: Caller): boolean {
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
-  caller.inMountNamespace(() => caller.act(MOUNT, undefined, () => move_mount(tree, '', placeholder, '', flags)))
+  try {
+    caller.inMountNamespace(() => caller.act(MOUNT, undefined, () => move_mount(tree, '', placeholder, '', flags)))
+    return true
+  } catch (error) {
+    if (isSystemError(error, ERRNO.ENOENT) && fstat(placeholder).nlink === 0) return false
+    throw error
+  }
 }
 
-/** The first failure is the one that is told. */
-function removeQuietly(caller: Caller, {fd, name}: ParentDirectory): void {
-  quietly(() => caller.act(0n, fd, () => unlinkat(fd, name, 0)))
+/** Removes the placeholder, and nothing that has its name by now. The first failure is the one that is reported. */
+function removeQuietly(caller: Caller, {fd, name}: ParentDirectory, placeholder: number): void {
+  quietly(() => {
+    const inode = inodeKey(fstat(placeholder))
+    caller.act(0n, fd, () => {
+      if (inodeKey(statx(fd, name, AT_SYMLINK_NOFOLLOW)) === inode) unlinkat(fd, name, 0)
+    })
+  })
 }
 
 /**

@@ -143,14 +143,15 @@ export class FsContexts {
   wasMoved(mount: FsContext): void {
     const slot = mount.parent
     if (slot === undefined) return
-    const state = slot * SLOT_WORDS + WORD.state
-    if (!this.#take(state)) return
-    const context = this.#load(slot, WORD.context)
-    if (this.#load(slot, WORD.inodeLow) === mount.parentInode && context !== NONE) {
-      this.#store(slot, WORD.context, NONE)
-      closeQuietly(context)
-    }
-    Atomics.store(this.#words, state, IDLE)
+    // The slot may stand for another context by now, whose calls must find it idle or swept, and never busy.
+    this.#sweep(slot, () => {
+      const context = this.#load(slot, WORD.context)
+      if (this.#load(slot, WORD.inodeLow) === mount.parentInode && context !== NONE) {
+        this.#store(slot, WORD.context, NONE)
+        closeQuietly(context)
+      }
+      return false
+    })
   }
 
   /** Closes what the container has closed. */
@@ -182,14 +183,27 @@ export class FsContexts {
   }
 
   #closeIf(slot: number, condition: (pipe: number) => boolean): void {
-    const state = slot * SLOT_WORDS + WORD.state
-    if (Atomics.compareExchange(this.#words, state, IDLE, SWEPT) !== IDLE) return
-    let isGone = false
-    try {
-      isGone = condition(this.#load(slot, WORD.pipe))
+    this.#sweep(slot, () => {
+      const isGone = condition(this.#load(slot, WORD.pipe))
       if (isGone) this.#closeAll(slot)
+      return isGone
+    })
+  }
+
+  /** Looks at a slot that no call uses, for a moment, which calls wait for. `isFreed`: whether nothing is left in it. */
+  #sweep(slot: number, isFreed: () => boolean): void {
+    const state = slot * SLOT_WORDS + WORD.state
+    for (;;) {
+      const found = Atomics.compareExchange(this.#words, state, IDLE, SWEPT)
+      if (found === IDLE) break
+      if (found !== SWEPT) return
+      Atomics.wait(this.#words, state, SWEPT, SWEEP_MS)
+    }
+    let freed = false
+    try {
+      freed = isFreed()
     } finally {
-      Atomics.store(this.#words, state, isGone ? FREE : IDLE)
+      Atomics.store(this.#words, state, freed ? FREE : IDLE)
       Atomics.notify(this.#words, state)
     }
   }
