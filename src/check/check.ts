@@ -8,7 +8,7 @@ import type {Policy} from '../intercept/policy.js'
 import {checkCgroups} from './cgroups.js'
 import type {Limits} from './cgroups.js'
 import {checkFamilies} from './families.js'
-import type {FamilyFinding, Finding} from '../intercept/finding.js'
+import type {CheckPlan, CheckResult, CheckTask, FamilyFinding, Finding} from '../intercept/finding.js'
 import {good, missing} from '../intercept/finding.js'
 import {checkNotifier} from './kernel.js'
 import {checkContainer, checkIds, checkNamespaces, checkRights, checkHostRestrictions} from './machine.js'
@@ -25,33 +25,13 @@ export interface CheckRequest {
   readonly notes: readonly string[]
 }
 
-/** One thing to find out. They are done one after the other. */
-export interface Task {
-  readonly title: string
-  readonly find: () => Promise<readonly Finding[]> | readonly Finding[]
-}
-
-export interface CheckPlan {
-  readonly rootless: boolean
-  readonly tasks: readonly Task[]
-}
-
-/** What was found, in the order in which it is told. */
-export interface CheckResult {
-  readonly rootless: boolean
-  readonly findings: readonly Finding[]
-  readonly families: readonly FamilyFinding[]
-  /** Flags that were asked for and can't work; of a family, its own flag. */
-  readonly lacking: readonly string[]
-}
-
 export function planCheck({policy, limits, configuration, notes}: CheckRequest): CheckPlan {
   const privileges = ownPrivileges()
   const rootless = !isPrivileged(privileges)
   const restrictions = hostRestrictions()
   let trial: Trial | undefined
   const tried = async (): Promise<Trial> => (trial ??= await tryNode())
-  const tasks: readonly Task[] = [
+  const tasks: readonly CheckTask[] = [
     {title: 'rights', find: () => [checkRights(privileges), ...checkHostRestrictions(restrictions)]},
     {title: 'configuration', find: () => [good('configuration', [configuration ?? 'no file', ...notes].join('; '))]},
     {

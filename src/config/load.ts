@@ -6,7 +6,6 @@ import {basename, extname, join, resolve} from 'node:path'
 import {UsageError} from '../errors.js'
 import type {Flag} from '../flag.js'
 import type {ConfigurationDocument} from './document.js'
-import type {LxdConfiguration} from './lxd-keys.js'
 import type {OpenFile} from './places.js'
 import {
   closeFile,
@@ -20,7 +19,7 @@ import {
   systemDirectories,
   upward,
 } from './places.js'
-import type {ConfigurationValues} from './schema.js'
+import type {LoadedConfiguration, Origin} from './read.js'
 
 export interface ConfigurationRequest {
   readonly cwd: string
@@ -39,20 +38,6 @@ export interface ConfigurationRequest {
   /** Whether a file of the project may turn things on; `isTrusted` of trust.ts when left out. */
   readonly isTrusted?: (document: ConfigurationDocument) => boolean
 }
-
-export interface LoadedConfiguration {
-  /** Absolute; undefined where there is none. */
-  readonly file: string | undefined
-  readonly values: ConfigurationValues
-  readonly denied: LxdConfiguration['denied']
-  readonly idMap: LxdConfiguration['idMap']
-  /** Lines for the person, without our name. */
-  readonly notes: readonly string[]
-  /** Where the file has a key; undefined without a file. */
-  readonly line?: (key: string) => number
-}
-
-export type Origin = 'named' | 'project' | 'system'
 
 /** Throws UsageError for a file that can't be read, must not be trusted, or holds what is wrong. */
 export async function loadConfiguration(request: ConfigurationRequest): Promise<LoadedConfiguration> {

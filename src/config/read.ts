@@ -12,12 +12,27 @@ import {O_PATH} from '../kernel/constants.js'
 import {packageFile} from '../package-files.js'
 import {parseConfiguration, wrong} from './document.js'
 import type {ConfigurationDocument} from './document.js'
-import type {LoadedConfiguration, Origin} from './load.js'
 import {separate} from './lxd-keys.js'
+import type {LxdConfiguration} from './lxd-keys.js'
 import {resolvePaths} from './paths.js'
 import {readLimited} from './places.js'
 import type {OpenFile} from './places.js'
 import {checkValues} from './schema.js'
+import type {ConfigurationValues} from './schema.js'
+
+export interface LoadedConfiguration {
+  /** Absolute; undefined where there is none. */
+  readonly file: string | undefined
+  readonly values: ConfigurationValues
+  readonly denied: LxdConfiguration['denied']
+  readonly idMap: LxdConfiguration['idMap']
+  /** Lines for the person, without our name. */
+  readonly notes: readonly string[]
+  /** Where the file has a key; undefined without a file. */
+  readonly line?: (key: string) => number
+}
+
+export type Origin = 'named' | 'project' | 'system'
 
 /** Undefined: nothing of ours is in it. */
 export function readConfiguration(open: OpenFile): ConfigurationDocument | undefined {

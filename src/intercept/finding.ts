@@ -1,4 +1,4 @@
-// What was found out about one thing, and what families tell of this machine: plain data, which src/render shows.
+// What `check` has to find out and has found, and what families report of this machine: plain data, which src/render shows.
 
 export interface Finding {
   /** A word or two: `user namespaces`. */
@@ -17,6 +17,26 @@ export interface FamilyFinding extends Finding {
   readonly asked: boolean
   /** Which of the family's strategies will serve here. */
   readonly strategy: string | undefined
+}
+
+/** One thing to find out. They are done one after the other. */
+export interface CheckTask {
+  readonly title: string
+  readonly find: () => Promise<readonly Finding[]> | readonly Finding[]
+}
+
+export interface CheckPlan {
+  readonly rootless: boolean
+  readonly tasks: readonly CheckTask[]
+}
+
+/** What was found, in the order in which it is told. */
+export interface CheckResult {
+  readonly rootless: boolean
+  readonly findings: readonly Finding[]
+  readonly families: readonly FamilyFinding[]
+  /** Flags that were asked for and can't work; of a family, its own flag. */
+  readonly lacking: readonly string[]
 }
 
 export function good(name: string, text: string): Finding {

@@ -75,3 +75,11 @@ export function describeDevice({type, major, minor}: Device): string {
 export function sameDevice(a: Device, b: Device): boolean {
   return a.type === b.type && a.major === b.major && a.minor === b.minor
 }
+
+/** st_rdev as libc encodes it; gnu_dev_major() and gnu_dev_minor(). */
+export function splitDevice(rdev: bigint): DeviceNumber {
+  return {
+    major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xffff_f000n)),
+    minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffff_ff00n)),
+  }
+}

@@ -1,7 +1,6 @@
 // What check found, as plain lines or JSON, and a list of what is being done while a person waits.
 
-import type {CheckPlan, CheckResult} from '../check/check.js'
-import type {FamilyFinding, Finding} from '../intercept/finding.js'
+import type {CheckPlan, CheckResult, FamilyFinding, Finding} from '../intercept/finding.js'
 import {printable} from './printable.js'
 import type {Style} from './style.js'
 

@@ -3,7 +3,8 @@
 import {existsSync, readFileSync} from 'node:fs'
 
 import {loadConfiguration} from '../../config/load.js'
-import type {ConfigurationRequest, LoadedConfiguration} from '../../config/load.js'
+import type {ConfigurationRequest} from '../../config/load.js'
+import type {LoadedConfiguration} from '../../config/read.js'
 import {isInitialUserNamespace, parseProcIdMap, toHost} from '../../container/userns/idmap.js'
 import {UsageError} from '../../errors.js'
 import type {CommandName, FlagValues} from '../../flag.js'

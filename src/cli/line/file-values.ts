@@ -4,8 +4,8 @@ import {UsageError} from '../../errors.js'
 import type {Flag, FlagValues} from '../../flag.js'
 import {FAMILIES} from '../../intercept/families/index.js'
 import {configurationKeys} from '../flags/index.js'
+import {containerOptions} from './container-options.js'
 import {toPolicy} from './policy.js'
-import {containerOptions} from './run-line.js'
 
 /** `keys`: those of `values` that come from the file, in its order. `place`: where a key stands, for the person. */
 export function checkFileValues(values: FlagValues, keys: readonly string[], place: (key: string) => string): void {

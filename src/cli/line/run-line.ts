@@ -1,6 +1,6 @@
 // The command line of `run`, read into the plain options that the container is made from.
 
-import type {ContainerOptions, OutputOptions, RunOptions} from '../../container/run-options.js'
+import type {OutputOptions, RunOptions} from '../../container/run-options.js'
 import {UsageError} from '../../errors.js'
 import {isOn, listOf, valueOf} from '../../flag.js'
 import type {FlagValues} from '../../flag.js'
@@ -8,8 +8,9 @@ import type {Policy} from '../../intercept/policy.js'
 import {toBytes} from '../flags/bytes.js'
 import {container as flags} from '../flags/container.js'
 import {output} from '../flags/output.js'
-import {checkIdMaps, environmentOf} from '../flags/values.js'
+import {environmentOf} from '../flags/values.js'
 import {withConfiguration} from './configuration.js'
+import {containerOptions} from './container-options.js'
 import {parseLine} from './operands.js'
 import type {ParsedLine} from './operands.js'
 import {loadPolicy, toPolicy} from './policy.js'
@@ -78,27 +79,6 @@ export function noCommand(name: 'exec' | 'run'): UsageError {
   return new UsageError(`${name} needs a command`, {
     hints: [`interceptor ${name} [FLAGS] ${container}[--] COMMAND [ARG...]`, `see interceptor ${name} --help`],
   })
-}
-
-export function containerOptions(values: FlagValues): ContainerOptions {
-  return {
-    name: valueOf(values, flags.name),
-    rootfs: valueOf(values, flags.rootfs),
-    binds: listOf(values, flags.bind),
-    tmpfs: listOf(values, flags.tmpfs),
-    devices: listOf(values, flags.device),
-    workdir: valueOf(values, flags.workdir),
-    hostname: valueOf(values, flags.hostname),
-    user: valueOf(values, flags.user) ?? {uid: 0, gid: 0},
-    uidMap: checkIdMaps(flags.uidMap.name, listOf(values, flags.uidMap)),
-    gidMap: checkIdMaps(flags.gidMap.name, listOf(values, flags.gidMap)),
-    memoryBytes: valueOf(values, flags.memory),
-    pids: valueOf(values, flags.pids),
-    cpus: valueOf(values, flags.cpus),
-    network: valueOf(values, flags.network) ?? 'host',
-    showsHome: valueOf(values, flags.home) === 'ro',
-    readOnly: isOn(values, flags.readOnly),
-  }
 }
 
 export function outputOptions(values: FlagValues): OutputOptions {

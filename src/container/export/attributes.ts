@@ -2,8 +2,7 @@
 
 import {SystemError} from '../../ffi/errors.js'
 import {lgetxattr, llistxattr} from '../../ffi/libc.js'
-import {OVERRIDE_STAT} from '../../intercept/families/mknod/override-stat.js'
-import {RECORDED_PREFIX} from '../../intercept/families/setxattr/policy.js'
+import {OVERRIDE_STAT, RECORDED_PREFIX} from '../../intercept/records.js'
 import {ERRNO} from '../../kernel/errno.js'
 import {
   ACL_ENTRY_BYTES,

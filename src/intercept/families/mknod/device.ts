@@ -34,11 +34,3 @@ const CONSOLE: Device = {type: 'c', major: 5, minor: 1}
 export function isOpenable(device: Device): boolean {
   return !sameDevice(device, CONSOLE)
 }
-
-/** st_rdev as libc encodes it; gnu_dev_major() and gnu_dev_minor(). */
-export function splitDevice(rdev: bigint): {readonly major: number; readonly minor: number} {
-  return {
-    major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xffff_f000n)),
-    minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffff_ff00n)),
-  }
-}

@@ -8,7 +8,7 @@ import {fstat, mount_setattr, open_tree} from '../../../ffi/mount.js'
 import type {Statx} from '../../../ffi/mount.js'
 import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
 import {AT_EMPTY_PATH, AT_FDCWD, S_IFBLK, S_IFCHR, S_IFMT} from '../../../kernel/constants.js'
-import {nameDevice, sameDevice} from '../../../kernel/device-numbers.js'
+import {nameDevice, sameDevice, splitDevice} from '../../../kernel/device-numbers.js'
 import type {Device} from '../../../kernel/device-numbers.js'
 import {
   MOUNT_ATTR_NOEXEC,
@@ -17,7 +17,6 @@ import {
   OPEN_TREE_CLONE,
 } from '../../../kernel/names/mount-api.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import {splitDevice} from './device.js'
 
 const MOUNT = capabilityMask(CAP.SYS_ADMIN)
 const CONSOLE: Device = {type: 'c', major: 5, minor: 1}

@@ -4,8 +4,8 @@ import {SystemError} from '../../../ffi/errors.js'
 import {closeQuietly, duplicateCloseOnExec, fsetxattr} from '../../../ffi/libc.js'
 import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import {OVERRIDE_STAT, formatOverrideStat} from './override-stat.js'
-import type {RecordedNode} from './override-stat.js'
+import {OVERRIDE_STAT, formatOverrideStat} from '../../records.js'
+import type {RecordedNode} from '../../records.js'
 
 /** Each keeps a descriptor open, as the placeholder can't be reached any more below its mount. */
 export const RECORDS_MAX = 2048

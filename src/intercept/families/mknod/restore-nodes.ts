@@ -1,4 +1,4 @@
-// Binds again what an earlier run recorded: empty files with the attribute of override-stat.ts, below whatever the
+// Binds again what an earlier run recorded: empty files with the attribute of records.ts, below whatever the
 // container can write to. Done once, before the command runs, so that nothing in there changes meanwhile.
 
 import {opendirSync, readFileSync} from 'node:fs'
@@ -30,8 +30,8 @@ import {manifestEntry} from './bound-nodes.js'
 import {cloneHostNode} from './host-node.js'
 import {addRecorded, boundNode} from './make-node.js'
 import type {MknodState} from './make-node.js'
-import {OVERRIDE_STAT, OVERRIDE_STAT_MAX, parseOverrideStat} from './override-stat.js'
-import type {RecordedNode} from './override-stat.js'
+import {OVERRIDE_STAT, OVERRIDE_STAT_MAX, parseOverrideStat} from '../../records.js'
+import type {RecordedNode} from '../../records.js'
 import type {MknodPolicy} from './policy.js'
 
 /** A tree of this size takes about a second to look through; in larger ones what comes later stays as it is. */

@@ -28,46 +28,23 @@ import {
 import {MS_RDONLY} from '../../../kernel/names/mount.js'
 import {pathOfDescriptor} from '../../caller/descriptor-path.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
-import type {ContainerDescription} from '../../container.js'
 import type {Caller, ManifestEntry, Performed} from '../../family.js'
-import type {FsContexts} from './api/contexts.js'
 import type {MountValues} from './decide.js'
-import type {EmulatedMounts} from './emulated.js'
 import {plainFlags, remountAttributes, remountWords} from './flags.js'
 import {attachImage} from './loop/loop-device.js'
-import type {StandIns} from './loop/stand-in.js'
 import {DATA_MAX, dangerOf, parseOptions, withOwnOptions} from './options.js'
 import type {MountOption} from './options.js'
 import {mountOverlay} from './overlay/overlay-mount.js'
-import type {MountPolicy} from './policy.js'
-import type {MadeMount, PrivateMountNamespace} from './private-mount-namespace.js'
-import {needsDevice, openImage} from './sources/sources.js'
-import type {MountSource, MountSources} from './sources/sources.js'
+import type {MadeMount} from './private-mount-namespace.js'
+import {openImage} from './sources/image.js'
+import {needsDevice} from './sources/sources.js'
+import type {MountSource} from './sources/sources.js'
 import {mayLeadElsewhere, strangeDeviceOf} from './sources/super-block.js'
+import type {MountState, NewMount} from './state.js'
 
 const ADMIN = capabilityMask(CAP.SYS_ADMIN)
 /** include/uapi/linux/magic.h */
 const OVERLAYFS_SUPER_MAGIC = 0x794c_7630
-
-/** What the calls of the family share in one worker. */
-export interface MountState {
-  readonly own: OwnCapabilities
-  readonly privateNamespace: PrivateMountNamespace
-  readonly sources: MountSources
-  readonly emulated: EmulatedMounts
-  readonly standIns: StandIns
-  readonly contexts: FsContexts
-  readonly policy: MountPolicy
-  readonly container: ContainerDescription
-}
-
-/** A mount as it is asked for, by mount(2) or by the new calls together. */
-export interface NewMount {
-  readonly type: Buffer
-  readonly source: Buffer | null
-  readonly flags: number
-  readonly data: Buffer | null
-}
 
 /** A detached mount for the container, with locked flags. To be closed; or what is answered in its place. */
 export function makeMount(

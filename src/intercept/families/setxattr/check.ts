@@ -7,7 +7,7 @@ import {fsetxattr} from '../../../ffi/libc.js'
 import {O_TMPFILE, O_WRONLY} from '../../../kernel/constants.js'
 import {cannotServe, serves} from '../../finding.js'
 import type {CheckCircumstances, Service} from '../../finding.js'
-import {RECORDED_PREFIX} from './policy.js'
+import {RECORDED_PREFIX} from '../../records.js'
 import type {SetxattrPolicy} from './policy.js'
 
 export function checkAttributes(_policy: SetxattrPolicy | undefined, {rootless}: CheckCircumstances): Service {

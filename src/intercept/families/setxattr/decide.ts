@@ -6,7 +6,7 @@ import {ERRNO} from '../../../kernel/errno.js'
 import type {Unread} from '../../caller/tolerant.js'
 import type {CallerFacts, Verdict} from '../../family.js'
 import {allowedBy} from '../../hint.js'
-import {RECORDED_PREFIX} from './policy.js'
+import {RECORDED_PREFIX} from '../../records.js'
 import {allow} from './policy.js'
 import type {SetxattrPolicy} from './policy.js'
 

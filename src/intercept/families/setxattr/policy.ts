@@ -6,6 +6,7 @@ import type {ListFlag, SwitchFlag} from '../../../flag.js'
 import {XATTR_NAME_MAX} from '../../../kernel/constants.js'
 import {missing} from '../../policy.js'
 import type {PolicyDeclaration} from '../../policy.js'
+import {RECORDED_PREFIX} from '../../records.js'
 
 export interface SetxattrPolicy {
   /** Full attribute names, all below `trusted.`. */
@@ -15,8 +16,6 @@ export interface SetxattrPolicy {
 /** What marks a directory that hides the layers below it. */
 const OPAQUE = 'trusted.overlay.opaque'
 
-/** Where a supervisor that can't set trusted.* keeps it: this prefix and the whole name. */
-export const RECORDED_PREFIX = 'user.interceptor.'
 /** Less the prefix. */
 const NAME_BYTES_MAX = XATTR_NAME_MAX - RECORDED_PREFIX.length
 

@@ -20,8 +20,8 @@ import {isUnread} from '../../caller/tolerant.js'
 import type {Unread} from '../../caller/tolerant.js'
 import type {ContainerDescription} from '../../container.js'
 import type {Caller, ManifestEntry, Performed} from '../../family.js'
+import {RECORDED_PREFIX} from '../../records.js'
 import {isTrustedCaller, textOf} from './decide.js'
-import {RECORDED_PREFIX} from './policy.js'
 
 const SHORT_LIST_BYTES = 1024
 const TRUSTED = 'trusted.'

@@ -13,7 +13,7 @@ import {
 import {dirFd, flags, int32, size} from '../../../caller/argument-kinds.js'
 import {defineSyscall} from '../../../family.js'
 import type {AnyCall, FamilyOptions, Verdict} from '../../../family.js'
-import type {MountState} from '../kernel-mount.js'
+import type {MountState} from '../state.js'
 import type {MountPolicy} from '../policy.js'
 import {performFsconfig, performFsopen, performFspick} from './configure.js'
 import {attributeChange, configCommand, configValue, contextText} from './context-arguments.js'

@@ -32,7 +32,8 @@ import {
 import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
 import type {OwnCapabilities} from '../../../caller/own-capabilities.js'
 import type {Caller, Performed} from '../../../family.js'
-import {openImage} from '../sources/sources.js'
+import {openImage} from '../sources/image.js'
+import type {LoopImage} from '../sources/image.js'
 import type {MountSources} from '../sources/sources.js'
 
 /** Where file systems and partition tables have the marks that blkid(8) looks for. */
@@ -66,15 +67,6 @@ export function standInMemory(count: number): SharedArrayBuffer {
   return new SharedArrayBuffer(count * WORD.words * 8)
 }
 
-/** What is behind a stand-in that was configured. */
-export interface StandInImage {
-  /** Descriptor of the caller's own file, for the taker to close. Undefined for a file that may not be mounted. */
-  readonly file: number | undefined
-  readonly offset: bigint
-  readonly sizeLimit: bigint
-  readonly readOnly: boolean
-}
-
 export interface LoopRequestValues {
   readonly fd: number
   readonly request: number
@@ -100,7 +92,7 @@ export class StandIns {
   }
 
   /** The image of a configured stand-in; ENXIO where nothing was configured, as for a loop device. */
-  imageOf(fd: number): StandInImage | undefined {
+  imageOf(fd: number): LoopImage | undefined {
     const index = this.#find(fd)
     if (index === -1) return undefined
     return this.#acquire(index)
@@ -251,7 +243,7 @@ export class StandIns {
    * What is set up, with a descriptor of its own. Another worker may take it down meanwhile and something else get the
    * number of its descriptor: it counts up before it closes, so that this is noticed.
    */
-  #acquire(index: number): StandInImage {
+  #acquire(index: number): LoopImage {
     const generation = this.#get(index, 'generation')
     const state = this.#get(index, 'state')
     if (state !== STATE.configured && state !== STATE.mounted) throw new SystemError('ioctl', ERRNO.ENXIO)

@@ -4,7 +4,7 @@ import {isUtf8} from 'node:buffer'
 import {readFileSync} from 'node:fs'
 
 import {SystemError} from '../../../../ffi/errors.js'
-import {closeQuietly, duplicateCloseOnExec, openat} from '../../../../ffi/libc.js'
+import {closeQuietly, duplicateCloseOnExec} from '../../../../ffi/libc.js'
 import {fstat, fstatfs, openat2} from '../../../../ffi/mount.js'
 import type {Statx} from '../../../../ffi/mount.js'
 import {CAP, capabilityMask} from '../../../../kernel/capabilities.js'
@@ -13,8 +13,6 @@ import {
   O_CLOEXEC,
   O_NOFOLLOW,
   O_PATH,
-  O_RDONLY,
-  O_RDWR,
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
@@ -30,8 +28,8 @@ import {escapeBytes} from '../../../caller/escape.js'
 import type {OwnCapabilities} from '../../../caller/own-capabilities.js'
 import type {Caller, Verdict} from '../../../family.js'
 import {allowedBy} from '../../../hint.js'
-import type {StandInImage} from '../loop/stand-in.js'
 import {source} from '../policy.js'
+import type {LoopImage} from './image.js'
 import type {OpenedSource} from './opened.js'
 
 const SEARCHING = capabilityMask(CAP.DAC_READ_SEARCH)
@@ -40,7 +38,7 @@ export type MountSource =
   | {readonly kind: 'device'; readonly device: Device}
   /** `file`: the caller's own view of the image (O_PATH), the caller of `find` closes it. */
   | {readonly kind: 'image'; readonly file: number}
-  | {readonly kind: 'stand-in'; readonly device: Device; readonly image: StandInImage & {readonly file: number}}
+  | {readonly kind: 'stand-in'; readonly device: Device; readonly image: LoopImage & {readonly file: number}}
   | Extract<Verdict, {kind: 'refuse'}>
 
 /** The `sources` of a policy. A file of the container is one of them when it is the same inode on the host. */
@@ -54,7 +52,7 @@ export class MountSources {
   }
 
   /** What `source` leads to for the caller. The descriptor of an image is the host's file, and the caller's to close. */
-  find(source: Buffer | null, caller: Caller, standIn: (fd: number) => StandInImage | undefined): MountSource {
+  find(source: Buffer | null, caller: Caller, standIn: (fd: number) => LoopImage | undefined): MountSource {
     // get_tree_bdev() and lookup_bdev() of fs/super.c and block/bdev.c.
     if (source === null) throw new SystemError('mount', ERRNO.EINVAL)
     if (source.length === 0) throw new SystemError('mount', ERRNO.ENOENT)
@@ -71,7 +69,7 @@ export class MountSources {
     }
   }
 
-  #findBlock(device: Device, shown: Buffer, image: StandInImage | undefined): MountSource {
+  #findBlock(device: Device, shown: Buffer, image: LoopImage | undefined): MountSource {
     if (image === undefined) return this.findDevice(device, shown)
     const {file} = image
     return file === undefined
@@ -128,15 +126,6 @@ export class MountSources {
       closeQuietly(file)
     }
   }
-}
-
-/**
- * An open file of its own of the image that `file` is a descriptor of, with the rights of the caller and of the mount
- * where it found it: what the policy names may be mounted, not written to by whoever may only read it.
- */
-export function openImage(file: number, readOnly: boolean, caller: Caller): number {
-  const flags = (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC
-  return caller.act(0n, file, () => openat(AT_FDCWD, `/proc/self/fd/${file}`, flags, 0))
 }
 
 /** `shown`: what the flag would name, where that is known. */

@@ -5,13 +5,14 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 
 import {UsageError} from '../../../../../src/errors.js'
-import {parseDevice, splitDevice} from '../../../../../src/intercept/families/mknod/device.js'
+import {parseDevice} from '../../../../../src/intercept/families/mknod/device.js'
 import {
   DEFAULT_DEVICES,
   decodeDevice,
   encodeDevice,
   formatDevice,
   nameDevice,
+  splitDevice,
 } from '../../../../../src/kernel/device-numbers.js'
 
 describe('device', () => {

@@ -1,10 +1,14 @@
-// The extended attribute that tells what an empty file stands for, as fuse-overlayfs and containers/storage write it:
-// UID:GID:MODE:TYPE, e.g. `0:0:0666:char-1-3`. Pure.
+// What a rootless supervisor records in extended attributes of user.*: the device node that an empty file stands for, and
+// trusted attributes under a name that it may set. Archives are read from the same records. Pure.
 
-import {PERMISSIONS} from '../../../kernel/constants.js'
-import {MAX_MAJOR, MAX_MINOR} from '../../../kernel/device-numbers.js'
-import type {Device} from '../../../kernel/device-numbers.js'
+import {PERMISSIONS} from '../kernel/constants.js'
+import {MAX_MAJOR, MAX_MINOR} from '../kernel/device-numbers.js'
+import type {Device} from '../kernel/device-numbers.js'
 
+/** Where a supervisor that cannot set trusted.* keeps it: this prefix and the whole name. */
+export const RECORDED_PREFIX = 'user.interceptor.'
+
+/** A node, as fuse-overlayfs and containers/storage write it: UID:GID:MODE:TYPE, e.g. `0:0:0666:char-1-3`. */
 export const OVERRIDE_STAT = 'user.containers.override_stat'
 /** More than any value has that is ours to read: four ids and a word. */
 export const OVERRIDE_STAT_MAX = 64

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 
-import {formatOverrideStat, parseOverrideStat} from '../../../../../src/intercept/families/mknod/override-stat.js'
-import {writableMountPoints} from '../../../../../src/intercept/families/mknod/restore-nodes.js'
+import {formatOverrideStat, parseOverrideStat} from '../../../src/intercept/records.js'
+import {writableMountPoints} from '../../../src/intercept/families/mknod/restore-nodes.js'
 
 describe('the record of a node', () => {
   it('is written as containers/storage writes it', () => {
