@@ -5,9 +5,10 @@ import {readFileSync, readlinkSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 
 import {LaunchError, UnavailableError, UsageError} from '../errors.js'
-import {close, pidfd_open} from '../ffi/libc.js'
+import {close, pidfd_getfd, pidfd_open, retryInterrupted} from '../ffi/libc.js'
 import {Composition} from '../intercept/composition.js'
 import type {ContainerDescription} from '../intercept/container.js'
+import {adoptFamilies, type PreparedFamilies} from '../intercept/engine/prepared.js'
 import {createSupervisor, type Supervisor} from '../intercept/engine/supervisor.js'
 import {probeNotifier} from '../intercept/filter/probe.js'
 import type {Policy} from '../intercept/policy.js'
@@ -35,6 +36,8 @@ export interface Target {
   readonly state: RunState
   readonly init: ProcessIdentity
   readonly pidfd: number
+  /** What its supervisor may do for it. */
+  readonly given: Composition
   /** What the command may have done for it: the container's, or less. */
   readonly composition: Composition
 }
@@ -71,7 +74,7 @@ export async function openTarget(container: string, asked: Policy | undefined, e
   }
   if (!rootless && !isPrivileged(privileges))
     throw new UnavailableError(`cannot enter ${name}: root started it`, {hints: ['be root with all its capabilities']})
-  return {state, init, pidfd: hold(init, name), composition}
+  return {state, init, pidfd: hold(init, name), given, composition}
 }
 
 /** Runs the command to its end, and ends what it left behind. */
@@ -91,6 +94,7 @@ class Exec {
   readonly #control: Control
   readonly #supervisor: Supervisor | undefined
   #launched: LaunchedContainer | undefined
+  #families: Pick<PreparedFamilies, 'close' | 'kept'> | undefined
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
   /** Nobody waits for the supervisor any more: the process is about to end. */
@@ -138,18 +142,35 @@ class Exec {
   async cleanUp(): Promise<void> {
     if (!this.#isGivenUp) await this.#supervisor?.stop()
     if (this.#launched?.listener !== undefined) close(this.#launched.listener)
+    this.#families?.close()
     close(this.#target.pidfd)
   }
 
   async #launch(): Promise<LaunchedContainer> {
     const {init, composition} = this.#target
+    this.#families = this.#adopt()
+    const {kept} = this.#families
     const plan = this.#plan()
     const launched = await launch(plan, {mapped: (pid) => this.#join(pid), stopped: stopWithCommand})
     this.#launched = launched
     await this.#reporter.start({...plan, initPid: init.pid, policy: composition.policy})
     const {listener, namespaces} = launched
-    if (listener !== undefined) await this.#supervisor?.attach({listener, container: this.#describe(plan, namespaces)})
+    if (listener !== undefined)
+      await this.#supervisor?.attach({listener, container: this.#describe(plan, namespaces), kept})
     return launched
+  }
+
+  /** Objects that the policy names, as the container's own supervisor holds them. */
+  #adopt(): Pick<PreparedFamilies, 'close' | 'kept'> {
+    const {state, given, composition} = this.#target
+    const supervisor = hold(state.supervisor, state.name)
+    try {
+      return adoptFamilies(composition.families, given.families, this.#control.objects, (fd) =>
+        retryInterrupted(() => pidfd_getfd(supervisor, fd)),
+      )
+    } finally {
+      close(supervisor)
+    }
   }
 
   /** Nothing of the container's has run in the session yet: from here on its limits and its device rule hold. */

@@ -196,7 +196,15 @@ class Run {
     const superBlocks = superBlocksAtLaunch(initPid, plan.filesystem)
     if (init !== undefined) {
       const hasRootfs = this.#options.container.rootfs !== undefined
-      this.#state?.update({init, control: encodeControl({...plan, hasRootfs, ...(superBlocks && {superBlocks})})})
+      this.#state?.update({
+        init,
+        control: encodeControl({
+          ...plan,
+          hasRootfs,
+          objects: this.#families?.objects ?? {},
+          ...(superBlocks && {superBlocks}),
+        }),
+      })
     }
     await this.#reporter.start({...plan, initPid, policy, ...(file !== undefined && {configuration: file})})
     if (listener !== undefined) {

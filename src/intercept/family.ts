@@ -269,7 +269,13 @@ export interface FamilyDeclaration<P, S, D = undefined, K = undefined> {
   calls(policy: P, options: FamilyOptions): readonly AnyCall<P, S>[]
   /** In the main thread, before a container is made for this policy: what the container must have. */
   prepare?(policy: P, request: PreparationRequest): Preparation<K>
-  /** In the main thread, once for a listener. `kept`: what `prepare` kept, where the container was made for this policy. */
+  /**
+   * In the main thread of a second supervisor of the container, for a policy that allows no more than `given`, for which
+   * it was prepared. `objects`: copies of the descriptors that `prepare` gave, to be taken over, so that no name is
+   * looked up again that leads elsewhere by now.
+   */
+  adopt?(policy: P, given: P, objects: readonly number[]): Pick<Preparation<K>, 'close' | 'kept'>
+  /** In the main thread, once for a listener. `kept`: of `prepare` or `adopt`, where interceptor made the container. */
   attach?(policy: P, container: ContainerDescription, kept?: K): Attached<D>
   /** State for one worker, made when supervision starts. `shared`: what `attach` gave, where it was called. */
   start(policy: P, container: ContainerDescription, shared?: D): S

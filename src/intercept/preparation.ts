@@ -55,6 +55,8 @@ export interface Preparation<K = undefined> {
   readonly spawner?: boolean
   /** For `attach`. */
   readonly kept?: K
+  /** Descriptors of the objects that the policy names, open as long as the container lives: for `adopt`. */
+  readonly objects?: readonly number[]
   /** Gives back what is kept. Called once, when nothing of the container is left. */
   readonly close?: () => void
 }

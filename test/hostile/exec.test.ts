@@ -111,6 +111,30 @@ describe('a hostile container that is entered', () => {
     })
   })
 
+  it('mounts for it what a source was when the container began, whatever its name leads to by now', async () => {
+    const cwd = directory()
+    succeed(
+      {cwd},
+      'sh',
+      '-euc',
+      'truncate -s 8M vm; mkfs.ext4 -q vm; mkdir m images; cp vm images/vm; chmod 666 vm images/vm',
+    )
+    const flags = ['--mount-allowed', 'ext4', '--mount-source', 'vm', '--mount-source', 'images']
+    const swap = 'mv vm own; cp own vm; mv images other; mkdir images; cp own images/vm; echo ready; exec sleep 300'
+    const container = await start(cwd, flags, swap)
+    const mount = (image: string) => {
+      const call = `import ctypes; print(ctypes.CDLL(None).mount(b"${image}", b"m", b"ext4", 1, None))`
+      const script = `python3 -c '${call}'; umount m 2>/dev/null`
+      return interceptorIn({cwd: '/'}, 'exec', container.name, 'sh', '-c', script)
+    }
+    for (const image of ['vm', 'images/vm']) {
+      const {stdout, stderr} = mount(image)
+      assert.equal(stdout, '-1\n', image)
+      assert.match(stderr, /refused: this image is not among the sources/u, image)
+    }
+    for (const image of ['own', 'other/vm']) assert.equal(mount(image).stdout, '0\n', image)
+  })
+
   it('opens no device through it that the rule of the container denies', async () => {
     const cwd = directory()
     for (const [name = '', ...numbers] of [

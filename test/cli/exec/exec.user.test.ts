@@ -1,6 +1,8 @@
 // interceptor exec in the hands of an ordinary user.
 
 import assert from 'node:assert/strict'
+import {writeFileSync} from 'node:fs'
+import {join} from 'node:path'
 
 import {interceptorIn} from '../../helpers/program.js'
 import {runningContainers} from '../../helpers/running.js'
@@ -61,6 +63,15 @@ describe('interceptor exec of an ordinary user', () => {
 
   it('leaves no variable of its own in the environment', () => {
     assert.doesNotMatch(exec(first.name, 'env').stdout, /^INTERCEPTOR/mu)
+  })
+
+  it('enters a container with sources of mounts, which its supervisor holds', async () => {
+    const own = directory()
+    writeFileSync(join(own, 'image'), '')
+    const {name} = await start(own, ['--mount-fuse', 'ext4=fuse2fs', '--mount-source', 'image'])
+    const {status, stderr} = exec(name, 'mv', 'image', 'other')
+    assert.deepEqual({status, stderr}, {status: 0, stderr: ''})
+    assert.equal(exec(name, 'true').status, 0)
   })
 
   it('does not find the containers of others', () => {

@@ -22,7 +22,7 @@ import {StandIns} from './loop/stand-in.js'
 import type {LoopStandIns} from './loop/stand-in.js'
 import {mountPolicy} from './policy.js'
 import type {MountPolicy} from './policy.js'
-import {prepareMount} from './prepare.js'
+import {adoptMount, prepareMount} from './prepare.js'
 import type {MountKept} from './prepare.js'
 import {PrivateMountNamespace} from './private-mount-namespace.js'
 import {closeSources, openSources} from './sources/opened.js'
@@ -73,9 +73,10 @@ export const mountFamily = defineFamily<MountPolicy, MountState, MountMemory, Mo
     ...(policy.sources.length > 0 ? [loopCall] : []),
   ],
   prepare: prepareMount,
+  adopt: adoptMount,
   attach(policy, _container, kept) {
     if (kept !== undefined) return {shared: newMemory(kept)}
-    // For a command of exec: what the names lead to now, past no link that the container may have made.
+    // A container that somebody else made: what the names lead to now, past no link that it may have made.
     const sources = openSources(policy.sources)
     return {shared: newMemory({loops: undefined, sources}), stop: () => closeSources(sources)}
   },

@@ -12,7 +12,7 @@ import {LOOP_CONTROL, attachImage} from './loop/loop-device.js'
 import {standInMemory} from './loop/stand-in.js'
 import type {LoopStandIn, LoopStandIns} from './loop/stand-in.js'
 import type {MountPolicy} from './policy.js'
-import {closeSources, openSources} from './sources/opened.js'
+import {closeSources, openSources, sourcesOf} from './sources/opened.js'
 import type {OpenedSource} from './sources/opened.js'
 
 type OwnNode = Extract<NodeOption, {mode: number}>
@@ -57,6 +57,7 @@ export function prepareMount(policy: MountPolicy, {rootless, devices}: Preparati
       spawner: usesFuse,
       ...own,
       kept: {loops, sources: opened},
+      objects: opened.map(({fd}) => fd),
       close() {
         close?.()
         closeSources(opened)
@@ -66,6 +67,16 @@ export function prepareMount(policy: MountPolicy, {rootless, devices}: Preparati
     closeSources(opened)
     throw error
   }
+}
+
+/** The sources of `given` that `policy` allows too. A stand-in of the first supervisor is no loop device for this one. */
+export function adoptMount(
+  policy: MountPolicy,
+  given: MountPolicy,
+  objects: readonly number[],
+): Pick<Preparation<MountKept>, 'close' | 'kept'> {
+  const sources = sourcesOf(objects, (index) => policy.sources.includes(given.sources[index]!))
+  return {kept: {loops: undefined, sources}, close: () => closeSources(sources)}
 }
 
 /**

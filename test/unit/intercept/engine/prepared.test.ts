@@ -30,6 +30,7 @@ describe('prepareFamilies', () => {
       ownCgroup: undefined,
       spawner: false,
       kept: {},
+      objects: {},
     })
   })
 

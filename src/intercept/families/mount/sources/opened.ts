@@ -35,12 +35,29 @@ export function openSources(paths: readonly string[]): readonly OpenedSource[] {
   }
 }
 
+/** The same of descriptors that were opened so, which are taken over. Those that are not `wanted` are closed. */
+export function sourcesOf(descriptors: readonly number[], wanted: (index: number) => boolean): readonly OpenedSource[] {
+  return descriptors.flatMap((fd, index) => {
+    const source = wanted(index) ? sourceOf(fd) : undefined
+    if (source === undefined) closeQuietly(fd)
+    return source === undefined ? [] : [source]
+  })
+}
+
 export function closeSources(sources: readonly OpenedSource[]): void {
   for (const {fd} of sources) closeQuietly(fd)
 }
 
 function openSource(path: Buffer): OpenedSource {
   const fd = openNamed('mount-source', path)
+  const source = sourceOf(fd)
+  if (source !== undefined) return source
+  closeQuietly(fd)
+  throw new UsageError(`cannot use --mount-source ${display(path)}: it is no block device, file or directory`)
+}
+
+/** Undefined for what cannot be mounted. */
+function sourceOf(fd: number): OpenedSource | undefined {
   const {mode, rdevMajor: major, rdevMinor: minor} = fstat(fd)
   switch (mode & S_IFMT) {
     case S_IFBLK:
@@ -50,7 +67,6 @@ function openSource(path: Buffer): OpenedSource {
     case S_IFDIR:
       return {kind: 'directory', fd, path: pathOfDescriptor(fd)}
     default:
-      closeQuietly(fd)
-      throw new UsageError(`cannot use --mount-source ${display(path)}: it is no block device, file or directory`)
+      return undefined
   }
 }
