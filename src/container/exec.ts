@@ -1,29 +1,27 @@
 // A second command in a container that runs, with a listener and supervision of its own. As run.ts, without making or
 // removing anything.
 
-import {readFileSync, readlinkSync} from 'node:fs'
+import {readlinkSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 
 import {LaunchError, UnavailableError, UsageError} from '../errors.js'
 import {close, pidfd_getfd, pidfd_open, retryInterrupted} from '../ffi/libc.js'
 import {Composition} from '../intercept/composition.js'
-import type {ContainerDescription} from '../intercept/container.js'
 import {adoptFamilies, type PreparedFamilies} from '../intercept/engine/prepared.js'
-import {createSupervisor, type Supervisor} from '../intercept/engine/supervisor.js'
 import {probeNotifier} from '../intercept/filter/probe.js'
 import type {Policy} from '../intercept/policy.js'
 import {SIGKILL} from '../kernel/constants.js'
-import {describeCgroup, joinCgroupOf} from './cgroup/of.js'
+import {joinCgroupOf} from './cgroup/of.js'
 import {decodeControl, type Control} from './control.js'
-import {reportEnd} from './launch/command-end.js'
+import {describeProcess, idMapsOf} from './describe-process.js'
 import {commandEnvironment} from './launch/environment.js'
 import {launch, type ContainerEnd, type LaunchedContainer} from './launch/index.js'
 import {restoreOpenFiles} from './launch/limits.js'
-import {FollowedSignals, GivenUp, ignoredSignals, stopWithCommand} from './launch/signals.js'
+import {ignoredSignals, stopWithCommand} from './launch/signals.js'
 import type {LaunchPlan} from './plan.js'
 import type {ExecOptions, Reporter, RunEnd} from './run-options.js'
+import {Session} from './session.js'
 import {findRun, isAlive, stateDirectory, type ProcessIdentity, type RunState} from './state.js'
-import {parseProcIdMap, type IdMaps} from './userns/idmap.js'
 import {isPrivileged, ownPrivileges} from './userns/privileges.js'
 import {enterNamespaceOf, type Entry} from './userns/reexecute.js'
 
@@ -92,56 +90,23 @@ class Exec {
   readonly #target: Target
   readonly #reporter: Reporter
   readonly #control: Control
-  readonly #supervisor: Supervisor | undefined
-  #launched: LaunchedContainer | undefined
+  readonly #session: Session
   #families: Pick<PreparedFamilies, 'close' | 'kept'> | undefined
-  /** What ended supervision before the command ended. */
-  #fatal: Error | undefined
-  /** Nobody waits for the supervisor any more: the process is about to end. */
-  #isGivenUp = false
 
   constructor(options: ExecOptions, target: Target, reporter: Reporter) {
     this.#options = options
     this.#target = target
     this.#reporter = reporter
     this.#control = decodeControl(target.state)
-    const {composition} = target
-    if (composition.calls.size === 0) return
-    this.#supervisor = createSupervisor({
-      composition,
-      wanted: reporter.wanted,
-      onBatch: (batch) => reporter.batch(batch),
-      onFatal: (error) => {
-        this.#fatal ??= error
-        this.#launched?.kill()
-      },
-    })
+    this.#session = new Session({composition: target.composition, reporter, command: options.command})
   }
 
   async toTheEnd(): Promise<RunEnd> {
-    const launched = await this.#launch()
-    // Before the command can say that it is ready for them.
-    const signals = new FollowedSignals(launched)
-    const patiently = <T>(writing: Promise<T>) => signals.patiently(writing, () => this.#reporter.written)
-    try {
-      launched.go()
-      const end = await this.#ended(launched)
-      await patiently(this.#supervisor?.stop() ?? Promise.resolve())
-      if (this.#fatal !== undefined) throw this.#fatal
-      return await patiently(reportEnd(this.#reporter, end, this.#options.command))
-    } catch (error) {
-      if (!(error instanceof GivenUp)) throw error
-      this.#isGivenUp = true
-      this.#reporter.giveUp()
-      return {kind: 'signalled', signal: error.signal}
-    } finally {
-      signals.stop()
-    }
+    return this.#session.follow(await this.#launch(), {ended: (launched) => this.#ended(launched)})
   }
 
   async cleanUp(): Promise<void> {
-    if (!this.#isGivenUp) await this.#supervisor?.stop()
-    if (this.#launched?.listener !== undefined) close(this.#launched.listener)
+    await this.#session.close()
     this.#families?.close()
     close(this.#target.pidfd)
   }
@@ -152,11 +117,14 @@ class Exec {
     const {kept} = this.#families
     const plan = this.#plan()
     const launched = await launch(plan, {mapped: (pid) => this.#join(pid), stopped: stopWithCommand})
-    this.#launched = launched
+    this.#session.launched = launched
     await this.#reporter.start({...plan, initPid: init.pid, policy: composition.policy})
-    const {listener, namespaces} = launched
-    if (listener !== undefined)
-      await this.#supervisor?.attach({listener, container: this.#describe(plan, namespaces), kept})
+    const {name, rootless} = plan
+    const {superBlocks} = this.#control
+    await this.#session.supervise(
+      () => describeProcess(init.pid, {name, rootless, ...(superBlocks && {superBlocks})}),
+      kept,
+    )
     return launched
   }
 
@@ -182,22 +150,6 @@ class Exec {
     restoreOpenFiles(session)
   }
 
-  #describe(plan: LaunchPlan, namespaces: ContainerDescription['namespaces']): ContainerDescription {
-    const {init} = this.#target
-    const {name, rootless, uidMap, gidMap} = plan
-    return {
-      name,
-      initPid: init.pid,
-      namespaces,
-      uidMap,
-      gidMap,
-      rootless,
-      startedMs: Number(init.startTime) * 10,
-      ...(this.#control.superBlocks && {superBlocks: this.#control.superBlocks}),
-      cgroup: describeCgroup(init.pid),
-    }
-  }
-
   #plan(): LaunchPlan {
     const {state, init, pidfd, composition} = this.#target
     const {command, environment, user} = this.#options
@@ -208,7 +160,7 @@ class Exec {
       name,
       join: pidfd,
       rootless,
-      ...mapsOf(init.pid),
+      ...idMapsOf(init.pid),
       filesystem: [],
       network: readlinkSync(`/proc/${init.pid}/ns/net`) === readlinkSync('/proc/self/ns/net') ? 'host' : 'none',
       hostname,
@@ -257,11 +209,6 @@ function hold(identity: ProcessIdentity, name: string): number {
     // Gone, as below.
   }
   throw new LaunchError(`cannot enter ${name}: it has just ended`)
-}
-
-function mapsOf(pid: number): IdMaps {
-  const read = (file: string) => parseProcIdMap(readFileSync(`/proc/${pid}/${file}`, 'latin1'))
-  return {uidMap: read('uid_map'), gidMap: read('gid_map')}
 }
 
 function namespaceOf(pid: number | 'self'): string | undefined {

@@ -4,25 +4,24 @@ import {socketPair} from '../ffi/descriptors.js'
 import {close} from '../ffi/libc.js'
 import type {Composition} from '../intercept/composition.js'
 import {prepareFamilies, type PreparedFamilies} from '../intercept/engine/prepared.js'
-import {createSupervisor, type Supervisor} from '../intercept/engine/supervisor.js'
-import type {Restored} from '../intercept/family.js'
 import {probeNotifier} from '../intercept/filter/probe.js'
 import {createCgroup, removeStaleCgroups, type CgroupOptions, type ContainerCgroup} from './cgroup/index.js'
 import {renewMoves} from './cgroup/move.js'
 import {findHierarchies, thisHost, type Hierarchies, unifiedMountPoint} from './cgroup/tree.js'
 import {encodeControl} from './control.js'
+import {describeProcess} from './describe-process.js'
 import type {Export} from './export/index.js'
 import {deviceRules, standardTerminal} from './filesystem/devices.js'
 import {NamedPlaces} from './filesystem/named-places.js'
 import {prepareFilesystem, type PreparedFilesystem} from './filesystem/prepare.js'
 import {superBlocksAtLaunch} from './filesystem/super-blocks.js'
-import {reportEnd} from './launch/command-end.js'
 import {commandEnvironment, variable} from './launch/environment.js'
 import {launch, type ContainerEnd, type LaunchedContainer} from './launch/index.js'
 import {restoreOpenFiles} from './launch/limits.js'
-import {FollowedSignals, GivenUp, ignoredSignals, stopWithCommand} from './launch/signals.js'
+import {ignoredSignals, stopWithCommand} from './launch/signals.js'
 import type {LaunchPlan} from './plan.js'
 import type {Reporter, RunEnd, RunOptions} from './run-options.js'
+import {Session} from './session.js'
 import {StateRecord, identify, stateDirectory} from './state.js'
 import {unsupportedNotes} from './unsupported.js'
 import {entryWarnings, requireEntered} from './userns/entry-advice.js'
@@ -55,10 +54,9 @@ class Run {
   readonly #composition: Composition
   readonly #reporter: Reporter
   readonly #entry: Entry | undefined
-  readonly #supervisor: Supervisor | undefined
+  readonly #session: Session
   #state: StateRecord | undefined
   #cgroup: ContainerCgroup | undefined
-  #launched: LaunchedContainer | undefined
   #families: PreparedFamilies | undefined
   #places: NamedPlaces | undefined
   #export: Export | undefined
@@ -66,56 +64,26 @@ class Run {
   #hidden: readonly Buffer[] = []
   /** Ours, and that of the container until it is launched. */
   #spawner: readonly [ours: number, theirs: number] | undefined
-  /** What ended supervision before the command ended. */
-  #fatal: Error | undefined
-  /** Nobody waits for the supervisor any more: the process is about to end. */
-  #isGivenUp = false
 
   constructor(options: RunOptions, composition: Composition, reporter: Reporter, entry: Entry | undefined) {
     this.#options = options
     this.#composition = composition
     this.#reporter = reporter
     this.#entry = entry
-    if (composition.calls.size === 0) return
-    // First of all: the worker starts while the container is planned and made.
-    this.#supervisor = createSupervisor({
-      composition,
-      wanted: reporter.wanted,
-      onBatch: (batch) => reporter.batch(batch),
-      onFatal: (error) => this.#abort(error),
-    })
+    this.#session = new Session({composition, reporter, command: options.command})
   }
 
   async toTheEnd(): Promise<RunEnd> {
     const launched = await this.#launch()
-    // Before the command can say that it is ready for them.
-    const signals = new FollowedSignals(launched)
-    const patiently = <T>(writing: Promise<T>) => signals.patiently(writing, () => this.#reporter.written)
-    try {
-      launched.go()
-      const end = await launched.ended
-      // The last decisions are written before anything is said of the end.
-      await patiently(this.#supervisor?.stop() ?? Promise.resolve())
-      if (this.#fatal !== undefined) throw this.#fatal
-      // Signals are for ourselves now: an export can be ended.
-      signals.stop()
-      await this.#writeExport(end)
-      return await patiently(reportEnd(this.#reporter, end, this.#options.command, this.#hidden))
-    } catch (error) {
-      if (!(error instanceof GivenUp)) throw error
-      this.#isGivenUp = true
-      this.#reporter.giveUp()
-      return {kind: 'signalled', signal: error.signal}
-    } finally {
-      signals.stop()
-    }
+    const archive = this.#export
+    const finish = archive && ((end: ContainerEnd) => this.#writeExport(archive, end))
+    return this.#session.follow(launched, {finish, hidden: this.#hidden})
   }
 
   /** Also after a failure half-way: what was made is taken back, in reverse. */
   async cleanUp(): Promise<void> {
     this.#export?.close()
-    if (!this.#isGivenUp) await this.#supervisor?.stop()
-    if (this.#launched?.listener !== undefined) close(this.#launched.listener)
+    await this.#session.close()
     this.#cgroup?.destroy()
     this.#families?.close()
     for (const fd of this.#spawner ?? []) close(fd)
@@ -180,54 +148,36 @@ class Run {
     // While the native helper begins.
     removeStaleCgroups(host, hierarchies)
     const launched = await launching
-    this.#launched = launched
+    this.#session.launched = launched
     places.close()
-    await this.#begin(launched, plan)
+    await this.#begin(launched, plan, families)
     return launched
   }
 
-  /** From here on calls are answered; only then the command may start. */
-  async #begin(launched: LaunchedContainer, plan: LaunchPlan): Promise<void> {
-    const {policy} = this.#composition
+  /** Lets exec find the container, and calls be answered. */
+  async #begin({initPid}: LaunchedContainer, plan: LaunchPlan, families: PreparedFamilies): Promise<void> {
+    const {policy, rootless} = this.#composition
     const file = this.#options.configuration?.file
-    const {uidMap, gidMap, name, rootless} = plan
-    const {initPid, namespaces, startedMs, listener} = launched
     const init = identify(initPid)
     const superBlocks = superBlocksAtLaunch(initPid, plan.filesystem)
     if (init !== undefined) {
       const hasRootfs = this.#options.container.rootfs !== undefined
+      const {objects} = families
       this.#state?.update({
         init,
-        control: encodeControl({
-          ...plan,
-          hasRootfs,
-          objects: this.#families?.objects ?? {},
-          ...(superBlocks && {superBlocks}),
-        }),
+        control: encodeControl({...plan, hasRootfs, objects, ...(superBlocks && {superBlocks})}),
       })
     }
     await this.#reporter.start({...plan, initPid, policy, ...(file !== undefined && {configuration: file})})
-    if (listener !== undefined) {
-      const cgroup = this.#cgroup?.description
-      const container = {
-        ...{name, initPid, namespaces, uidMap, gidMap, rootless, startedMs},
-        ...(cgroup && {cgroup}),
-        ...(superBlocks && {superBlocks}),
-      }
-      const [spawner] = this.#spawner ?? []
-      const restored = await this.#supervisor?.attach({
-        listener,
-        container: {...container, ...(spawner !== undefined && {spawner})},
-        ...(this.#families && {kept: this.#families.kept}),
-      })
-      await this.#reportRestored(restored)
+    const cgroup = this.#cgroup?.description
+    const [spawner] = this.#spawner ?? []
+    const known = {
+      ...{name: plan.name, rootless},
+      ...(cgroup && {cgroup}),
+      ...(superBlocks && {superBlocks}),
+      ...(spawner !== undefined && {spawner}),
     }
-  }
-
-  async #reportRestored(restored: Restored | undefined): Promise<void> {
-    if (restored === undefined) return
-    this.#reporter.found(restored.entries)
-    for (const note of restored.notes) await this.#reporter.note(note)
+    await this.#session.supervise(() => describeProcess(initPid, known), families.kept)
   }
 
   async #prepareExport({steps}: PreparedFilesystem, places: NamedPlaces, maps: IdMaps): Promise<Export | undefined> {
@@ -238,10 +188,9 @@ class Run {
     return Export.prepare({...asked, places, steps, maps, devices, trusted})
   }
 
-  async #writeExport(end: ContainerEnd): Promise<void> {
-    if (this.#export === undefined) return
+  async #writeExport(archive: Export, end: ContainerEnd): Promise<void> {
     const isWanted = end.kind === 'exited' && end.status === 0
-    const notes = isWanted ? await this.#export.write() : ['nothing is exported, as the command failed']
+    const notes = isWanted ? await archive.write() : ['nothing is exported, as the command failed']
     for (const note of notes) await this.#reporter.note(note)
   }
 
@@ -301,11 +250,5 @@ class Run {
       terminal,
       remove: [...(this.#cgroup?.directories ?? []), state.file].map((path) => Buffer.from(path)),
     }
-  }
-
-  /** Supervision can't go on: without it the container must not. */
-  #abort(error: Error): void {
-    this.#fatal ??= error
-    this.#launched?.kill()
   }
 }

@@ -6,6 +6,7 @@ import {basename, dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 
 import type {ContainerCgroup} from '../../src/container/cgroup/index.js'
+import {describeProcess} from '../../src/container/describe-process.js'
 import {superBlocksAtLaunch} from '../../src/container/filesystem/super-blocks.js'
 import {launch} from '../../src/container/launch/index.js'
 import type {ContainerEnd, LaunchedContainer} from '../../src/container/launch/index.js'
@@ -81,13 +82,10 @@ export async function runIntercepted(
   }
 }
 
-function describe(container: LaunchedContainer, plan: LaunchPlan, cgroup?: ContainerCgroup): ContainerDescription {
-  const {initPid, namespaces, startedMs} = container
-  const {name, uidMap, gidMap, rootless} = plan
-  const cgroups = cgroup === undefined ? {} : {cgroup: cgroup.description}
+function describe({initPid}: LaunchedContainer, plan: LaunchPlan, cgroup?: ContainerCgroup): ContainerDescription {
   const superBlocks = superBlocksAtLaunch(initPid, plan.filesystem)
-  const facts = {name, initPid, namespaces, uidMap, gidMap, rootless, startedMs}
-  return {...facts, ...cgroups, ...(superBlocks && {superBlocks})}
+  const own = cgroup?.description
+  return describeProcess(initPid, {...plan, ...(own && {cgroup: own}), ...(superBlocks && {superBlocks})})
 }
 
 function work(directory: string): FilesystemStep {

@@ -14,6 +14,11 @@ export function membersOf(inode: number): readonly number[] {
   })
 }
 
+/** Inode of the pid namespace of a process, as membersOf() takes it. */
+export function pidNamespace(pid: number): number {
+  return Number(/\d+/u.exec(readlinkSync(`/proc/${pid}/ns/pid`))?.[0])
+}
+
 export function descendantsOf(pid: number): readonly number[] {
   const parents = new Map(pids().map((own) => [own, parentOf(own)]))
   const isBelow = (own: number): boolean => {

@@ -1,6 +1,6 @@
 // Carries out a LaunchPlan with interceptor-init and follows the container to its end.
 
-import {closeSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync, writeSync} from 'node:fs'
+import {closeSync, rmdirSync, statSync, unlinkSync, writeFileSync, writeSync} from 'node:fs'
 import {constants} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
 
@@ -8,7 +8,7 @@ import {LaunchError} from '../../errors.js'
 import {streamPair} from '../../ffi/descriptors.js'
 import {memfd_create, takeDescriptor} from '../../ffi/process.js'
 import {spawn, waitFor} from '../../ffi/spawn.js'
-import type {ContainerDescription, IdMapExtent} from '../../intercept/container.js'
+import type {IdMapExtent} from '../../intercept/container.js'
 import {SIGKILL} from '../../kernel/constants.js'
 import {ERRNO} from '../../kernel/errno.js'
 import {helperPath} from '../../native-helper.js'
@@ -39,9 +39,6 @@ export interface LaunchedContainer {
   readonly initPid: number
   /** Ours to close, close-on-exec; undefined when nothing is intercepted. */
   readonly listener: number | undefined
-  readonly namespaces: ContainerDescription['namespaces']
-  /** CLOCK_BOOTTIME at which init began. */
-  readonly startedMs: number
   /** Lets the command start. Supervision of the listener must have begun. */
   go(): void
   /** Passes a signal that we got on to the command, unless the whole process group got it. */
@@ -52,8 +49,6 @@ export interface LaunchedContainer {
   readonly ended: Promise<ContainerEnd>
   kill(): void
 }
-
-const CLOCK_TICK_MS = 10
 
 /** Time for a signal to reach the whole process group before we ask who got it. */
 const GROUP_SIGNAL_MS = 15
@@ -194,8 +189,6 @@ class Launch {
       this.#started = {
         initPid: this.#initPid,
         listener: listener < 0 ? undefined : takeDescriptor(this.#initPid, listener),
-        namespaces: namespacesOf(this.#initPid),
-        startedMs: startOf(this.#initPid),
         go: () => this.#init.send(MESSAGES.go),
         forward: (signal) => void this.#forward(signal),
         resume: () => this.#resume(),
@@ -326,18 +319,6 @@ function mapText(map: readonly IdMapExtent[]): string {
 function idMapHints(cause: unknown): readonly string[] {
   const code = (cause as NodeJS.ErrnoException).code
   return code === 'EPERM' ? ['Choose host ids that this user may hand on; each extent must lie in one of its own'] : []
-}
-
-function namespacesOf(pid: number): ContainerDescription['namespaces'] {
-  const inode = (name: string): number => statSync(`/proc/${pid}/ns/${name}`).ino
-  return {user: inode('user'), mnt: inode('mnt'), pid: inode('pid_for_children')}
-}
-
-/** Field 22 of proc_pid_stat(5); the command name before it may hold anything. */
-function startOf(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return Number(fields[19]) * CLOCK_TICK_MS
 }
 
 /** Of a wait status (wait(2)). */

@@ -11,7 +11,7 @@ import {launch} from '../../../src/container/launch/index.js'
 import {LaunchError} from '../../../src/errors.js'
 import {Notifier} from '../../../src/ffi/seccomp.js'
 import {notifyProgram, planOf} from '../../helpers/launch-plan.js'
-import {descendantsOf, isAlive, membersOf, until} from '../../helpers/processes.js'
+import {descendantsOf, isAlive, membersOf, pidNamespace, until} from '../../helpers/processes.js'
 import {PROJECT, programIn} from '../../helpers/program.js'
 import {skipUnlessPrivileged, skipUnlessPrograms} from '../../helpers/skip.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
@@ -37,7 +37,7 @@ describe('a launched container', () => {
       const notifier = new Notifier(container.listener)
       while (!notifier.receive());
       assert.equal(notifier.number, EXECVE)
-      assert.equal(readlinkSync(`/proc/${notifier.tid}/ns/pid`), `pid:[${container.namespaces.pid}]`)
+      assert.equal(readlinkSync(`/proc/${notifier.tid}/ns/pid`), `pid:[${pidNamespace(container.initPid)}]`)
       assert.ok(notifier.continue())
       assert.deepEqual(await container.ended, {kind: 'exited', status: 0})
       closeSync(container.listener)
@@ -96,8 +96,6 @@ describe('a launched container', () => {
       return [child, Number(/^init (\d+)$/mu.exec(said)?.[1]), () => said]
     }
 
-    const pidNamespace = (pid: number): number => Number(/\d+/u.exec(readlinkSync(`/proc/${pid}/ns/pid`))?.[0])
-
     it('leaves no process, file or cgroup when Node is killed', async () => {
       const directory = makeDirectory()
       const [file, cgroup] = [join(directory, 'file'), join(directory, 'cgroup')]
@@ -128,7 +126,7 @@ describe('a launched container', () => {
     it('ends, and says so, when the launcher is killed', async () => {
       const container = await launch(planOf(['sleep', '1000']), {mapped: () => undefined})
       container.go()
-      const inode = container.namespaces.pid
+      const inode = pidNamespace(container.initPid)
       process.kill(Number(/^PPid:\t(\d+)$/mu.exec(readFileSync(`/proc/${container.initPid}/status`, 'latin1'))?.[1]), 9)
       await assert.rejects(
         container.ended,
@@ -141,9 +139,10 @@ describe('a launched container', () => {
     it('ends, and says so, when its init is killed', async () => {
       const container = await launch(planOf(['sleep', '1000']), {mapped: () => undefined})
       container.go()
+      const inode = pidNamespace(container.initPid)
       process.kill(container.initPid, 'SIGKILL')
       await assert.rejects(container.ended, /init ended early \(SIGKILL\)/u)
-      assert.deepEqual(membersOf(container.namespaces.pid), [])
+      assert.deepEqual(membersOf(inode), [])
     })
 
     it('passes a signal on that Node alone got, and not one that the whole group got', async () => {

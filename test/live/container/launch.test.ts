@@ -9,7 +9,7 @@ import type {ContainerEnd} from '../../../src/container/launch/index.js'
 import type {FilesystemStep, LaunchPlan} from '../../../src/container/plan.js'
 import {LaunchError} from '../../../src/errors.js'
 import {bytes, denyProgram, planOf, steps} from '../../helpers/launch-plan.js'
-import {descendantsOf, membersOf, until} from '../../helpers/processes.js'
+import {descendantsOf, membersOf, pidNamespace, until} from '../../helpers/processes.js'
 import {PROJECT, succeed} from '../../helpers/program.js'
 import {skipUnlessPrivileged} from '../../helpers/skip.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
@@ -70,7 +70,7 @@ describe('launching', () => {
 
     it('takes orphans along', async () => {
       const container = await launch(planOf(['sh', '-c', 'setsid sleep 1000 & exit 4']), {mapped: () => undefined})
-      const inode = container.namespaces.pid
+      const inode = pidNamespace(container.initPid)
       assert.deepEqual(membersOf(inode).length, 2)
       container.go()
       assert.deepEqual(await container.ended, exited(4))
