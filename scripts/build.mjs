@@ -52,6 +52,19 @@ for (const name of ['enter', 'main', 'run', 'worker']) {
   writeFileSync(file, text)
 }
 
+// For programs of others, as a module like any other.
+await build({
+  absWorkingDir: PROJECT,
+  outfile: join(OUTPUT, 'api.mjs'),
+  entryPoints: ['src/api/index.ts'],
+  bundle: true,
+  packages: 'external',
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  logLevel: 'warning',
+})
+
 // What each bundle compiles is kept; the worker's comes with `run`. In a directory of its own, which the container may
 // write to; where no container can be made the program starts slower, and is no other.
 const directory = mkdtempSync(join(tmpdir(), 'interceptor-build-'))

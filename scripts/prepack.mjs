@@ -31,6 +31,7 @@ await main(async () => {
   // The helper first: the program is run once when it is built.
   run('make', ['-s', '-C', 'native', 'prebuilds'])
   run('npm', ['run', '--silent', 'build:program'])
+  run('npm', ['run', '--silent', 'build:types'])
   run('npm', ['run', '--silent', 'build:documents'])
   writeFileSync(SHRINKWRAP, `${JSON.stringify(shrinkwrap(), null, 2)}\n`)
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import {chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync} from 'node:fs'
+import {chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
 import {hasHelper, hasProgram, isRoot, program, programIn, PROJECT, succeed} from '../helpers/program.js'
@@ -33,10 +33,13 @@ const EXPECTED = [
   'completions/_interceptor',
   'completions/interceptor.bash',
   'completions/interceptor.fish',
+  'dist/api.mjs',
   'dist/enter.js',
   'dist/main.js',
   'dist/run.js',
   'dist/run.js.map',
+  'dist/types/api/handler.d.ts',
+  'dist/types/api/index.d.ts',
   'dist/worker.js',
   'man/interceptor-run.1',
   'man/interceptor.1',
@@ -48,6 +51,26 @@ const EXPECTED = [
   'schemas/decision-log.schema.json',
   'schemas/interceptor.schema.json',
 ]
+
+const TYPED = `
+import {readPolicy, supervise} from 'interceptor'
+import type {Handler} from 'interceptor/handler'
+
+export default {
+  name: 'caesar',
+  number: 5000,
+  arguments: {length: {kind: 'size', index: 1}, text: {kind: 'bytes', index: 0, limit: 64, length: 1}},
+  handle({length, text}, caller) {
+    if (text === null) return {errno: 'E2BIG'}
+    caller.memory.write(0, text)
+    return {value: length}
+  },
+} satisfies Handler<{length: {kind: 'size'; index: 1}; text: {kind: 'bytes'; index: 0; limit: number; length: 1}}>
+
+const policy = await readPolicy({mknod: true})
+const {ended} = await supervise({listener: 3, container: 4, policy, onDecision: (one) => void one.outcome})
+await ended
+`
 
 describe('the package', function () {
   this.timeout(180_000)
@@ -85,7 +108,7 @@ describe('the package', function () {
       [],
     )
     const allowed =
-      /^(bin\/(load|worker)\.js|bin\/package\.json|dist\/[\w.-]+\.(cache|js|js\.map)|share\/apparmor\/interceptor|(docs|examples)\/[\w./-]+|man\/interceptor[\w.-]*\.[15]|completions\/_?interceptor[.\w]*)$/
+      /^(bin\/(load|worker)\.js|bin\/package\.json|dist\/[\w.-]+\.(cache|js|js\.map)|dist\/types\/[\w/-]+\.d\.ts|share\/apparmor\/interceptor|(docs|examples)\/[\w./-]+|man\/interceptor[\w.-]*\.[15]|completions\/_?interceptor[.\w]*)$/
     const own = paths.filter((path) => !path.startsWith('node_modules/'))
     assert.deepEqual(
       own.filter((path) => !EXPECTED.includes(path) && !allowed.test(path)),
@@ -170,6 +193,33 @@ describe('the package', function () {
     for (const page of man) {
       const [name = '', section = ''] = /([^/]+\.([1-8]))$/.exec(page)?.slice(1) ?? []
       assert.ok(existsSync(join(installed!, '..', '..', '..', 'share', 'man', `man${section}`, name)), page)
+    }
+  })
+
+  it('has types for handlers and for programs that supervise', function () {
+    skipTestUnless(this, installed !== undefined, 'it is not installed')
+    const project = join(directory, 'typed')
+    mkdirSync(join(project, 'node_modules'), {recursive: true})
+    symlinkSync(installed!, join(project, 'node_modules', 'interceptor'))
+    symlinkSync(join(PROJECT, 'node_modules', '@types'), join(project, 'node_modules', '@types'))
+    const compilerOptions = {strict: true, noEmit: true, module: 'nodenext', target: 'es2023', types: ['node']}
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({compilerOptions, files: ['one.ts']}))
+    writeFileSync(join(project, 'package.json'), '{"type": "module"}')
+    const compiler = join(PROJECT, 'node_modules', 'typescript', 'bin', 'tsc')
+    const compile = (text: string) => {
+      writeFileSync(join(project, 'one.ts'), text)
+      return programIn({cwd: project}, process.execPath, compiler)
+    }
+    const right = compile(TYPED)
+    assert.equal(right.status, 0, right.stdout)
+    for (const [good, wrong] of [
+      ['value: length', 'value: text'],
+      ["kind: 'size'", "kind: 'long'"],
+      ['mknod: true', 'mknod: {}'],
+      ['.outcome', '.verdict'],
+    ] as const) {
+      assert.notEqual(TYPED.replace(good, wrong), TYPED)
+      assert.notEqual(compile(TYPED.replace(good, wrong)).status, 0, wrong)
     }
   })
 
