@@ -6,6 +6,18 @@ import {dirname, join} from 'node:path'
 
 import {PROJECT, SetupError} from './setup.mjs'
 
+/** Of root's environment. */
+const KEPT = [
+  'CI',
+  'DEBIAN_MIRROR',
+  'HOSTILE_MINUTES',
+  'INTERCEPTOR_POLICIES',
+  'INTERCEPTOR_SEED',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+]
+
 const COPIED = [
   'bin',
   'bench',
@@ -48,7 +60,7 @@ async function makePlace(copy, user) {
     LANG: process.env.LANG ?? 'C.UTF-8',
     // As login(1) gives it to users of Debian: without the directories of administration.
     PATH: `${dirname(node)}:/usr/local/bin:/usr/bin:/bin`,
-    ...keep(['CI', 'DEBIAN_MIRROR', 'HOSTILE_MINUTES', 'http_proxy', 'https_proxy', 'no_proxy']),
+    ...keep(KEPT),
   }
   const title = `\nAs the user ${user.name}:\n`
   return {title, node, spawn: {cwd: copy, env, uid: user.uid, gid: user.gid}}

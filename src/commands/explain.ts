@@ -9,19 +9,20 @@ import {output} from '../cli/flags/output.js'
 import {withConfiguration} from '../cli/line/configuration.js'
 import type {Configured} from '../cli/line/configuration.js'
 import {adviserFor} from '../cli/line/explain-flags.js'
-import type {JudgedUnder} from '../cli/line/explain-flags.js'
 import {loadPolicy} from '../cli/line/policy.js'
 import {containerOptions} from '../cli/line/container-options.js'
 import {chooseIdMaps} from '../container/userns/idmap.js'
 import {isPrivileged, ownPrivileges} from '../container/userns/privileges.js'
 import {mapsToEnter} from '../container/userns/reexecute.js'
 import {EXIT, UsageError} from '../errors.js'
+import type {Adviser} from '../explain/advise.js'
 import {explain} from '../explain/explain.js'
 import type {ExplainRequest} from '../explain/explain.js'
 import {callerOf} from '../explain/judge.js'
 import {isOn, valueOf} from '../flag.js'
 import type {FlagValues} from '../flag.js'
 import {revealSecrets} from '../intercept/caller/secrets.js'
+import type {Policy} from '../intercept/policy.js'
 import {MACHINE_ABIS} from '../kernel/abi.js'
 import {nearest} from '../nearest.js'
 import {printable} from '../render/printable.js'
@@ -66,9 +67,8 @@ export class Explain extends Command {
     if (isOn(values, output.showSecrets)) revealSecrets()
     const request = requestOf(values, calls)
     const loaded = await loadPolicy(values)
-    const under = judgedUnder(configured)
     const good = await explain(request, {
-      adviser: adviserFor(values, under, loaded),
+      adviser: adviserOf(configured, loaded),
       write: (data) => new Promise((resolve) => process.stdout.write(data, () => resolve())),
       nearest,
     })
@@ -76,17 +76,16 @@ export class Explain extends Command {
   }
 }
 
-/** What a run would be started with, here and by this user. Throws UsageError where it could not be. */
-function judgedUnder({values, denied, idMap}: Configured): JudgedUnder {
+/** For a run of these values, here and by this user. Throws the UsageError that the run would end with, if any. */
+function adviserOf({values, denied, idMap}: Configured, loaded: Policy): Adviser {
   const privileges = ownPrivileges()
   const rootless = !isPrivileged(privileges)
   const container = containerOptions(values)
+  const adviser = adviserFor(values, {rootless, denied, caller: callerOf(container.user)}, loaded)
+  // In the order in which run comes to them: the policy, then the ids.
+  adviser.withFlags([])
   chooseIdMaps({rootless, given: container, raw: idMap, own: () => mapsToEnter(privileges)})
-  return {
-    rootless,
-    denied,
-    caller: callerOf(container.user),
-  }
+  return adviser
 }
 
 function requestOf(values: FlagValues, calls: readonly string[]): ExplainRequest {

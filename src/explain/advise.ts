@@ -43,11 +43,7 @@ function natively(call: ParsedCall, abi: Abi, adviser: Adviser, judgement: Judge
   if (found?.judgement.outcome === 'unknown') return {...judgement, ...found.judgement, advice: []}
   const performed = found?.judgement.outcome === 'performed'
   const family = found?.judgement.family
-  if (
-    isAnsweredNatively(call, start, adviser) ||
-    found === undefined ||
-    !(performed || found.judgement.outcome === 'refused')
-  ) {
+  if (found === undefined || found.judgement.worksNatively || !(performed || found.judgement.outcome === 'refused')) {
     return {...judgement, family, advice: performed ? found.flags : []}
   }
   return {
@@ -59,11 +55,6 @@ function natively(call: ParsedCall, abi: Abi, adviser: Adviser, judgement: Judge
     reason: 'it never leaves the kernel, which refuses it to a container',
     advice: performed ? found.flags : [],
   }
-}
-
-function isAnsweredNatively({name}: ParsedCall, flags: readonly FlagHint[], {withFlags}: Adviser): boolean {
-  const parts = withFlags(flags)?.composition.calls.get(name)?.parts ?? []
-  return parts.some(({call}) => call.isAnsweredNatively === true)
 }
 
 /** The flag of a family that is off and would see this call. */

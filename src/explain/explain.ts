@@ -115,7 +115,7 @@ function judgeTyped(text: string, abi: Abi, {adviser, nearest}: ExplainContext):
 }
 
 function asJson(advised: Advised | JudgedCall, text: string): unknown {
-  const {shown, advice, hint, ...rest} = advised
+  const {shown, advice, hint, worksNatively: _native, ...rest} = advised
   const told = hint === undefined ? {} : {hint: hintText(hint)}
   return {...rest, ...told, call: shown ?? text, flags: advice.flatMap(wordsOf), command_line: showFlags(advice)}
 }

@@ -52,6 +52,8 @@ export interface Judgement {
   readonly errno: number | undefined
   readonly reason: string
   readonly hint: Hint | undefined
+  /** The kernel would do it for a container too, if otherwise. */
+  readonly worksNatively: boolean
   readonly family: AnyFamily['name'] | undefined
   readonly filter: FilterVerdict | undefined
   readonly values: Readonly<Record<string, Json>> | undefined
@@ -99,6 +101,7 @@ export class Judge {
       errno: undefined,
       reason: `${abi} has no call of this name`,
       hint: undefined,
+      worksNatively: true,
       family: undefined,
       filter: undefined,
       values: undefined,
@@ -177,7 +180,13 @@ export class Judge {
     const {part, verdict} = deciding(parts, read, this.caller)
     const decide = (policy: unknown): Verdict => part.call.decide(read, this.caller, policy)
     const rules = applyRules(part.policy, decide)
-    return {...known, family: part.family.name, values, shown, rules, ...answerOf(verdict)}
+    const {worksNatively = false} = part.call
+    return {
+      ...known,
+      ...{family: part.family.name, values, shown, rules},
+      worksNatively: worksNatively === true || (worksNatively !== false && worksNatively(read)),
+      ...answerOf(verdict),
+    }
   }
 }
 

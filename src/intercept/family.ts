@@ -199,8 +199,6 @@ export interface InterceptedCall<A extends Arguments, P, S> {
   readonly condition?: Condition
   /** slow: may block (mounts, programs); performed by another worker. handler: by code that is not ours. */
   readonly lane?: 'handler' | 'hot' | 'slow'
-  /** Every process may make it: without the family the kernel answers it, if only about the host. */
-  readonly isAnsweredNatively?: boolean
   /** handler: after this time the call is refused and the worker ended. */
   readonly timeLimitMs?: number
   /** Answers before anything is read of the caller, e.g. `continue` while no emulated node exists. */
@@ -210,6 +208,11 @@ export interface InterceptedCall<A extends Arguments, P, S> {
    * go on with the ids of the caller, in which the next call probably finds it.
    */
   readonly actsAsCaller?: boolean
+  /**
+   * Without this family the kernel does the call for a container too, if otherwise; left out, it refuses what this family
+   * would look at. For explain. Pure.
+   */
+  readonly worksNatively?: true | ((values: Values<A>) => boolean)
   /** Pure. Same values, facts and policy: same verdict. */
   decide(values: Values<A>, facts: CallerFacts, policy: P): Verdict
   perform(values: Values<A>, caller: Caller, state: S): Performed

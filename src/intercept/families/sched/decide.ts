@@ -17,6 +17,14 @@ export interface SchedRequest {
   /** undefined: the one that the thread has. */
   readonly policy: number | undefined
   readonly priority: number
+  /** Undefined: it stays what it is. */
+  readonly nice?: number
+}
+
+/** Whether a thread without CAP_SYS_NICE may ask for it too, whatever its limits (user_check_sched_setscheduler()). */
+export function isUnprivileged({policy, priority, nice = 0}: Omit<SchedRequest, 'pid'>): boolean {
+  if (policy === undefined) return priority === 0
+  return ![SCHED_FIFO, SCHED_RR, SCHED_DEADLINE].includes(policy) && nice >= 0
 }
 
 export function decideSched({pid, policy, priority}: SchedRequest, facts: CallerFacts, allowed: SchedPolicy): Verdict {

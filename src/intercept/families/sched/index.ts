@@ -29,7 +29,7 @@ import type {ContainerDescription} from '../../container.js'
 import {defineFamily, defineSyscall} from '../../family.js'
 import type {Argument, ArgumentIndex, Caller, Json, Performed, StructLayout} from '../../family.js'
 import {checkPriorities} from './check.js'
-import {OWN_ERROR, decideSched} from './decide.js'
+import {OWN_ERROR, decideSched, isUnprivileged} from './decide.js'
 import {schedPolicy} from './policy.js'
 import type {SchedPolicy} from './policy.js'
 import {withTarget} from './target-task.js'
@@ -66,10 +66,11 @@ export const schedFamily = defineFamily<SchedPolicy, SchedState>({
 const schedSetscheduler = defineSyscall({
   name: 'sched_setscheduler',
   arguments: {pid: int32(0), policy: schedulingPolicy(1), param: schedParam(2)},
+  worksNatively: ({policy, param}) =>
+    isUnread(param) || isUnprivileged({policy: plainPolicy(policy), priority: param.priority}),
   decide({pid, policy, param}, facts, allowed: SchedPolicy) {
     if (isUnread(param)) return OWN_ERROR
-    const plain = policy < 0 ? policy : policy & ~SCHED_RESET_ON_FORK
-    return decideSched({pid, policy: plain, priority: param.priority}, facts, allowed)
+    return decideSched({pid, policy: plainPolicy(policy), priority: param.priority}, facts, allowed)
   },
   perform: ({pid, policy, param}, caller, {container}: SchedState) =>
     apply(pid, caller, container, ({tid}) => setScheduler(tid, policy, readable(param).priority)),
@@ -79,6 +80,7 @@ const schedSetscheduler = defineSyscall({
 const schedSetparam = defineSyscall({
   name: 'sched_setparam',
   arguments: {pid: int32(0), param: schedParam(1)},
+  worksNatively: ({param}) => isUnread(param) || isUnprivileged({policy: undefined, priority: param.priority}),
   decide: ({pid, param}, facts, allowed: SchedPolicy) =>
     isUnread(param) ? OWN_ERROR : decideSched({pid, policy: undefined, priority: param.priority}, facts, allowed),
   perform: ({pid, param}, caller, {container}: SchedState) =>
@@ -89,6 +91,7 @@ const schedSetparam = defineSyscall({
 const schedSetattr = defineSyscall({
   name: 'sched_setattr',
   arguments: {pid: int32(0), attr: schedAttr(1), flags: uint32(2)},
+  worksNatively: ({attr}) => isUnread(attr) || isUnprivileged(attributesOf(attr)),
   decide({pid, attr, flags}, facts, allowed: SchedPolicy) {
     if (isUnread(attr) || flags !== 0) return OWN_ERROR
     const {policy, flags: own, priority} = attributesOf(attr)
@@ -105,6 +108,10 @@ const schedSetattr = defineSyscall({
     apply(pid, caller, container, ({tid}) => setAttributes(tid, readable(attr))),
   attemptWithoutPermission,
 })
+
+function plainPolicy(policy: number): number {
+  return policy < 0 ? policy : policy & ~SCHED_RESET_ON_FORK
+}
 
 /** find_get_task() comes before user_check_sched_setscheduler() in kernel/sched/syscalls.c. */
 function attemptWithoutPermission({pid}: {readonly pid: number}, caller: Caller, {container}: SchedState): void {

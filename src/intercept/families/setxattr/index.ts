@@ -101,7 +101,7 @@ function pathCalls(prefix: 'l' | '', follow: boolean, rootless: boolean): readon
     defineSyscall({
       name: `${prefix}getxattr`,
       arguments: {path: pathAt(0), name: nameAt(1), value: pointer(2), size: size(3)},
-      isAnsweredNatively: true,
+      worksNatively: true,
       decide: decide.get,
       perform: (values, caller: Caller, state: AttributeState) =>
         performGet(target(values.path), values, caller, state),
@@ -109,7 +109,7 @@ function pathCalls(prefix: 'l' | '', follow: boolean, rootless: boolean): readon
     defineSyscall({
       name: `${prefix}listxattr`,
       arguments: {path: pathAt(0), list: pointer(1), size: size(2)},
-      isAnsweredNatively: true,
+      worksNatively: true,
       decide: decide.list,
       perform: (values, caller: Caller, state: AttributeState) =>
         performList(target(values.path), values, caller, state),
@@ -139,14 +139,14 @@ function descriptorCalls(rootless: boolean): readonly AnyCall[] {
     defineSyscall({
       name: 'fgetxattr',
       arguments: {fd: int32(0), name: nameAt(1), value: pointer(2), size: size(3)},
-      isAnsweredNatively: true,
+      worksNatively: true,
       decide: decide.get,
       perform: (values, caller: Caller, state: AttributeState) => performGet(target(values.fd), values, caller, state),
     }),
     defineSyscall({
       name: 'flistxattr',
       arguments: {fd: int32(0), list: pointer(1), size: size(2)},
-      isAnsweredNatively: true,
+      worksNatively: true,
       decide: decide.list,
       perform: (values, caller: Caller, state: AttributeState) => performList(target(values.fd), values, caller, state),
     }),
@@ -198,7 +198,7 @@ function atCalls(rootless: boolean): readonly AnyCall[] {
     defineSyscall({
       name: 'getxattrat',
       arguments: {...where, name: nameAt(3), args: xattrArgs(4, 5, false), usize: size(5)},
-      isAnsweredNatively: true,
+      worksNatively: true,
       decide: (values, facts, policy: SetxattrPolicy) => {
         const verdict = decide.get(values, facts, policy)
         // getxattr takes no flags: path_getxattrat() is asked with them after the structure was read.
@@ -214,7 +214,7 @@ function atCalls(rootless: boolean): readonly AnyCall[] {
     defineSyscall({
       name: 'listxattrat',
       arguments: {...where, list: pointer(3), size: size(4)},
-      isAnsweredNatively: true,
+      worksNatively: true,
       decide: (values, facts, policy: SetxattrPolicy) =>
         isWrong(values) || isNowhere(values) ? {...wrong, silent: true} : decide.list(values, facts, policy),
       perform: (values, caller: Caller, state: AttributeState) => performList(targetAt(values), values, caller, state),

@@ -29,8 +29,8 @@ export interface SysinfoState {
 export const sysinfo = defineSyscall({
   name: 'sysinfo',
   arguments: {info: pointer(0)},
+  worksNatively: true,
   lane: 'hot',
-  isAnsweredNatively: true,
   decide: (_values, _facts, _policy: SysinfoPolicy) => ({kind: 'perform', reason: 'figures of the container'}),
   perform({info}, caller, state: SysinfoState): Performed {
     const {figures, strategy, reason} = measure(state, caller.tid)
