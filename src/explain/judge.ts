@@ -135,14 +135,15 @@ export class Judge {
   }
 
   /** The verdict, or the index of an argument that the filter looks at and that is not known. */
-  #filter(number: number, abi: Abi, {values}: Imagined): FilterVerdict | number {
+  #filter(number: number, abi: Abi, {values, addresses}: Imagined): FilterVerdict | number {
+    const known = values.map((value, index) => (addresses.has(index) ? undefined : value))
     const registers = values.map((value) => value ?? 0n)
     const data = {number, arch: ABIS[abi].auditArch, instructionPointer: 0n, arguments: registers}
     const run = runFilters(this.#programs, data)
     if (run === undefined) throw new Error('no filter')
     const program = this.#programs[run.filter] ?? []
     for (const instructions of this.#programs) {
-      const unknown = unknownLoad(instructions, runFilters([instructions], data)?.path ?? [], values)
+      const unknown = unknownLoad(instructions, runFilters([instructions], data)?.path ?? [], known)
       if (unknown !== undefined) return unknown
     }
     return {
@@ -202,8 +203,10 @@ function answerOf(verdict: Verdict): Pick<Judgement, 'by' | 'errno' | 'hint' | '
   }
 }
 
-function doubtful({doubts}: Imagined, index: number): string {
-  const reason = doubts.find((doubt) => doubt.index === index)?.reason ?? 'it is not given'
+function doubtful({doubts, addresses}: Imagined, index: number): string {
+  const known = doubts.find((doubt) => doubt.index === index)?.reason
+  const reason =
+    known ?? (addresses.has(index) ? 'it is an address, which the notation does not hold' : 'it is not given')
   return `argument ${index + 1} decides, and ${reason}`
 }
 

@@ -22,6 +22,8 @@ export interface Imagined {
   readonly registers: Registers
   readonly memory: CallerMemory
   readonly doubts: readonly Doubt[]
+  /** Arguments that are addresses: what lies there is known, where it lies is not. */
+  readonly addresses: ReadonlySet<number>
 }
 
 const WORD = (1n << 64n) - 1n
@@ -112,15 +114,18 @@ export function imagine(call: ParsedCall, abi: Abi, declared: Arguments = {}): I
   const doubt = (index: number, reason: string): void => {
     doubts.push({index, reason})
   }
+  const addresses = new Set<number>()
   const mask = ABIS[abi].bits === 32 ? 0xffff_ffffn : WORD
   const values = call.arguments.slice(0, 6).map((value, index): bigint | undefined => {
     const number = numberOf(value)
     if (number !== undefined) return number & mask
     if (value.kind === 'string') {
+      addresses.add(index)
       if (value.truncated) doubt(index, 'the string was cut (strace -s 4096 keeps it)')
       return BigInt(memory.place(Buffer.concat([value.bytes, Buffer.of(0)])))
     }
     if (value.kind === 'array' || value.kind === 'struct') {
+      addresses.add(index)
       const bytes = encodeStruct(value, layouts.get(index), (text) => memory.place(Buffer.concat([text, Buffer.of(0)])))
       // An address all the same: most calls are decided without what lies there.
       return BigInt(bytes === undefined ? FIRST_ADDRESS - PAGE_BYTES : memory.place(bytes))
@@ -130,5 +135,5 @@ export function imagine(call: ParsedCall, abi: Abi, declared: Arguments = {}): I
     return undefined
   })
   while (values.length < 6) values.push(undefined)
-  return {values, registers: new ImaginedRegisters(values), memory, doubts}
+  return {values, registers: new ImaginedRegisters(values), memory, doubts, addresses}
 }

@@ -121,7 +121,9 @@ function denyRule(): fc.Arbitrary<string> {
     // The mode of mknodat(2), the flags of umount2(2); of other calls whatever stands there.
     condition: maybe(fc.constantFrom('[2,24576,SCMP_CMP_MASKED_EQ,61440]', '[1,1,SCMP_CMP_EQ]', '[2,1,>=][1,0,!=]'), 3),
   })
-  const lines = rule.map(({name, action, condition}) => [name, action, condition ?? ''].join(' ').trim())
+  // Sorting in the C library asks for the memory of the machine.
+  const harmless = rule.filter(({name, action}) => name !== 'sysinfo' || !['kill', 'trap'].includes(action))
+  const lines = harmless.map(({name, action, condition}) => [name, action, condition ?? ''].join(' ').trim())
   return fc.oneof({weight: 8, arbitrary: lines}, {weight: 1, arbitrary: fc.constant('reject_force_umount')})
 }
 

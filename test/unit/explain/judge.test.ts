@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 
 import {adviserFor} from '../../../src/cli/line/explain-flags.js'
+import {parseDenyRules} from '../../../src/config/lxc-rules.js'
 import {adviseCall, fewestFlags} from '../../../src/explain/advise.js'
 import type {Advised, Adviser} from '../../../src/explain/advise.js'
 import {CONTAINER_ROOT, Judge} from '../../../src/explain/judge.js'
@@ -101,6 +102,19 @@ describe('adviseCall', () => {
     assert.deepEqual([missing.outcome, missing.reason], ['unknown', 'argument 4 decides, and it is not given'])
     const absent = advise('mknodd("x")')
     assert.deepEqual([absent.outcome, absent.number], ['unknown', undefined])
+  })
+
+  it('does not judge what depends on where memory lies', () => {
+    const rules = parseDenyRules(['lsetxattr trap [2,24576,SCMP_CMP_MASKED_EQ,61440]'], Error)
+    const under = {rootless: false, denied: {rules, defaults: true}}
+    const judge = (value: string) =>
+      adviseCall(parseCall(`lsetxattr("f", "trusted.x", ${value}, 1, 0)`), native, adviserFor({setxattr: true}, under))
+    const {outcome, reason} = judge('"y"')
+    assert.deepEqual(
+      [outcome, reason],
+      ['unknown', 'argument 3 decides, and it is an address, which the notation does not hold'],
+    )
+    assert.equal(judge('0x6000').reason, "the filter's answer is trap")
   })
 
   it('leaves to the kernel what only concerns objects that were emulated', () => {
