@@ -31,6 +31,7 @@ export class Session {
   #launched: LaunchedContainer | undefined
   /** What ended supervision before the command ended. */
   #fatal: Error | undefined
+  #hasEnded = false
   /** Nobody waits for the supervisor any more: the process is about to end. */
   #isGivenUp = false
 
@@ -75,6 +76,7 @@ export class Session {
     try {
       launched.go()
       const end = await (ended?.(launched) ?? launched.ended)
+      this.#hasEnded = true
       // The last decisions are written before anything is said of the end.
       await patiently(this.#supervisor?.stop() ?? Promise.resolve())
       if (this.#fatal !== undefined) throw this.#fatal
@@ -93,8 +95,13 @@ export class Session {
     }
   }
 
-  /** Also after a failure half-way. */
+  /** Also after a failure half-way: what was launched ends. */
   async close(): Promise<void> {
+    if (!this.#hasEnded && this.#launched !== undefined) {
+      this.#launched.kill()
+      // The failure before is the one that is reported.
+      await this.#launched.ended.catch(() => undefined)
+    }
     if (!this.#isGivenUp) await this.#supervisor?.stop()
     if (this.#launched?.listener !== undefined) close(this.#launched.listener)
   }

@@ -1,7 +1,9 @@
 // Replaces this process by another program, which keeps the pid, the parent and the terminal.
 
 import {FD_CLOEXEC, F_GETFD, F_SETFD} from '../kernel/constants.js'
+import {ERRNO} from '../kernel/errno.js'
 import {addressOf, cString, declare} from './declare.js'
+import {isSystemError} from './errors.js'
 
 const fcntl = declare('fcntl', ['fd', 'int', 'long'])
 const callExecve = declare('execve', ['path', 'buffer', 'buffer'])
@@ -19,7 +21,8 @@ export function execve(program: string, words: readonly Buffer[], environment: r
 export function keepOverExec(fd: number): void {
   try {
     fcntl(fd, F_SETFD, fcntl(fd, F_GETFD, 0) & ~FD_CLOEXEC)
-  } catch {
+  } catch (error) {
     // Closed by whoever started us.
+    if (!isSystemError(error, ERRNO.EBADF)) throw error
   }
 }

@@ -114,10 +114,12 @@ export class Notifier {
   }
 
   isValid(): boolean {
-    // The id comes first. A signal says nothing of it, and a caller that is taken for gone would never be answered.
+    // The id comes first. Only ENOENT says that the caller is gone: one that is taken for gone is never answered.
     for (;;) {
       if (ioctl(this.listener, IOCTL_NOTIF_ID_VALID, this.#notification.address) === 0) return true
-      if (lastErrno() !== ERRNO.EINTR) return false
+      const errno = lastErrno()
+      if (errno === ERRNO.ENOENT) return false
+      if (errno !== ERRNO.EINTR) throw new SystemError('ioctl(SECCOMP_IOCTL_NOTIF_ID_VALID)', errno)
     }
   }
 

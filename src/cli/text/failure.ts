@@ -26,8 +26,8 @@ export function describeFailure(error: unknown, command?: string): Failure {
     return {text: paragraph(withCauses(error), [...error.hints, ...limit]), exitCode: statusOf(error, command)}
   }
   if (isOclifError(error) && error.code === 'EEXIT') return {text: '', exitCode: error.oclif.exit ?? EXIT.good}
-  if (limit.length > 0) return describeFailure(new LaunchError('cannot go on', {cause: error}), command)
   if (isNowhere(error)) return describeFailure(nowhere(error), command)
+  if (isOfSystem(error)) return describeFailure(new LaunchError('cannot go on', {cause: error}), command)
   const stack = error instanceof Error ? stackOfSources(error.stack ?? String(error)) : String(error)
   const lines = stack.split('\n').map((line) => printable(line))
   return {
@@ -44,6 +44,11 @@ function limitHints(error: unknown): readonly string[] {
     if (cause.code === 'ENFILE') return ['allow the whole system more open files: sysctl fs.file-max']
   }
   return []
+}
+
+/** A failed system call, of ours or of Node's, is the machine's answer and no bug, also where nobody expected it. */
+function isOfSystem(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && 'code' in error
 }
 
 /** getcwd(3) finds no current directory, whatever it was for: it was removed, or may not be looked up. */

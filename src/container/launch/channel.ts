@@ -2,9 +2,10 @@
 
 import {Socket} from 'node:net'
 
-import {SystemError} from '../../ffi/errors.js'
+import {SystemError, isSystemError} from '../../ffi/errors.js'
 import {close, poll, recv, retryInterrupted, send} from '../../ffi/libc.js'
 import {MSG_NOSIGNAL, POLLIN} from '../../kernel/constants.js'
+import {ERRNO} from '../../kernel/errno.js'
 
 export const MESSAGES = {
   inner: 1,
@@ -137,7 +138,7 @@ export class Channel {
     try {
       retryInterrupted(() => send(this.#fd, record, record.length, MSG_NOSIGNAL))
     } catch (error) {
-      if (!(error instanceof SystemError)) throw error
+      if (!isSystemError(error, ERRNO.EPIPE) && !isSystemError(error, ERRNO.ECONNRESET)) throw error
     }
   }
 }

@@ -80,6 +80,8 @@ class Launch {
   /** Why the kernel killed something in the container. */
   #killed: string | undefined
   #isKilled = false
+  /** The launcher is no process any more. */
+  #isWaitedFor = false
   #open = 2
 
   constructor(plan: LaunchPlan, hooks: LaunchHooks) {
@@ -116,6 +118,18 @@ class Launch {
 
   /** Resolves when the command is held back before its first system call. */
   async begin(): Promise<LaunchedContainer> {
+    try {
+      return await this.#begin()
+    } catch (error) {
+      // Where it can no longer be told to end: PID 1 goes with it (PR_SET_PDEATHSIG).
+      if (this.#isWaitedFor) throw error
+      process.kill(this.#pid, 'SIGKILL')
+      waitFor(this.#pid)
+      throw error
+    }
+  }
+
+  async #begin(): Promise<LaunchedContainer> {
     while (this.#started === undefined) {
       const message = Channel.next([this.#control, this.#init])
       if (message === undefined) {
@@ -247,6 +261,7 @@ class Launch {
 
   async #settle(): Promise<void> {
     const status = waitFor(this.#pid)
+    this.#isWaitedFor = true
     if (this.#initStatus === undefined) await removeAll(this.#plan.remove)
     const failure = this.#failure ?? (this.#end === undefined ? this.#earlyEnd(status) : undefined)
     if (failure === undefined) this.#hasEnded.resolve(this.#end!)

@@ -12,9 +12,10 @@ import {
   setgroups,
   umask,
 } from '../../ffi/credentials.js'
-import {abort, chroot, fchdir, openat, setns, unshare} from '../../ffi/libc.js'
+import {chroot, fchdir, openat, setns, unshare} from '../../ffi/libc.js'
 import {CAP, capabilityMask} from '../../kernel/capabilities.js'
 import {AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_CLOEXEC, O_DIRECTORY, O_PATH} from '../../kernel/constants.js'
+import {giveBack} from './give-back.js'
 
 /** The part of a caller's credentials that files are made and looked up with. */
 export interface FileCredentials {
@@ -78,7 +79,7 @@ export class ThreadIdentity {
       this.#state(capabilities).enter()
       return action()
     } finally {
-      this.#restore(() => {
+      giveBack('the rights of a caller', () => {
         this.#rest.enter()
         if (!keep) this.#wear(this.#own)
       })
@@ -88,7 +89,7 @@ export class ThreadIdentity {
 
   /** The supervisor's own ids again: for all that is not done in a caller's place. */
   beSupervisor(): void {
-    this.#restore(() => this.#wear(this.#own))
+    giveBack('the rights of a caller', () => this.#wear(this.#own))
   }
 
   /**
@@ -99,7 +100,7 @@ export class ThreadIdentity {
     const {fsuid} = this.#own
     if (fsuid === this.#fsuid) return
     if (this.#isActing) throw new Error('this thread acts in the place of a caller')
-    this.#restore(() => setfsuid(fsuid))
+    giveBack('the rights of a caller', () => setfsuid(fsuid))
     this.#fsuid = fsuid
   }
 
@@ -112,7 +113,7 @@ export class ThreadIdentity {
       this.#state(REST_CAPABILITIES | capabilities).enter()
       return action()
     } finally {
-      this.#restore(() => this.#rest.enter())
+      giveBack('the rights of a caller', () => this.#rest.enter())
       this.#isActing = false
     }
   }
@@ -139,7 +140,7 @@ export class ThreadIdentity {
       }
       return action()
     } finally {
-      this.#restore(() => {
+      giveBack('the rights of a caller', () => {
         this.#wear(this.#own)
         setns(this.#mountNamespace, CLONE_NEWNS)
         this.#state(REST_CAPABILITIES | SEARCH).enter()
@@ -177,15 +178,6 @@ export class ThreadIdentity {
       this.#states.set(capabilities, state)
     }
     return state
-  }
-
-  /** A thread that keeps somebody else's rights would lend them to the next caller: nothing may go on then. */
-  #restore(steps: () => void): void {
-    try {
-      steps()
-    } catch (error) {
-      abort(`cannot give back the rights of a caller: ${String(error)}; ending at once`)
-    }
   }
 }
 

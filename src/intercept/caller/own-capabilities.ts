@@ -1,6 +1,7 @@
 // Runs something with the supervisor's own ids and exactly the capabilities that it needs, on the calling thread alone.
 
 import {CapabilityState, capget} from '../../ffi/credentials.js'
+import {giveBack} from './give-back.js'
 
 /**
  * For what the supervisor does with its own objects; what is done in a caller's place goes through Caller.act(). The
@@ -22,7 +23,7 @@ export class OwnCapabilities {
     try {
       return action()
     } finally {
-      resting.enter()
+      giveBack('capabilities', () => resting.enter())
     }
   }
 }

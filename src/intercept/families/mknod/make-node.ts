@@ -90,10 +90,14 @@ export function makeRealNode(
   if (status === undefined || !sameDevice(deviceOf(status), request.device)) {
     return {kind: 'done', value: 0, strategy: 'node'}
   }
-  if (!opensDevices(status, caller, state, parent)) {
-    caller.act(0n, parent.fd, () => unlinkat(parent.fd, parent.name, 0))
-    return undefined
+  let isOpenable = false
+  try {
+    isOpenable = opensDevices(status, caller, state, parent)
+  } finally {
+    // A call that fails half-way has made nothing.
+    if (!isOpenable) caller.act(0n, parent.fd, () => unlinkat(parent.fd, parent.name, 0))
   }
+  if (!isOpenable) return undefined
   const made = status
   return {kind: 'done', value: 0, strategy: 'node', created: () => nodeEntry(request, made, state, parent)}
 }
@@ -140,6 +144,7 @@ export function bindNode(request: NodeRequest, caller: Caller, state: MknodState
   const placeholder = makePlaceholder(request.mode, caller, parent)
   let stored: string | undefined
   let tree: number | undefined
+  let node: BoundNode | undefined
   try {
     const file = fstat(placeholder)
     if (container.rootless) tree = cloneHostNode(request.device, state.own)
@@ -147,17 +152,17 @@ export function bindNode(request: NodeRequest, caller: Caller, state: MknodState
       stored = state.store.create(request.device, file)
       tree = state.store.clone(stored)
     }
-    if (tree !== undefined && !attachOver(tree, placeholder, caller)) {
-      if (stored !== undefined) state.store.remove(stored)
-      return REMOVED_MEANWHILE
-    }
     const shown = tree === undefined ? undefined : fstat(tree)
     const made = boundNode(request.device, file, shown, stored, container, pathOf(parent))
-    const node = addRecorded(made, placeholder, state)
+    node = recorded(made, placeholder, state)
+    // Last of all: what is mounted over the placeholder could only be removed with it by its own name.
+    if (tree !== undefined && !attachOver(tree, placeholder, caller)) return forget(node, state)
+    bound.add(node)
     const reason = tree === undefined ? {reason: `an empty file stands for ${nameDevice(request.device)}`} : {}
     return {kind: 'done', value: 0, strategy: node.strategy, created: manifestEntry(node), ...reason}
   } catch (error) {
     removeQuietly(caller, parent, placeholder)
+    node?.record?.close()
     if (stored !== undefined) state.store.remove(stored)
     throw error
   } finally {
@@ -175,18 +180,17 @@ export function linkBoundNode(node: BoundNode, caller: Caller, state: MknodState
   const placeholder = makePlaceholder(node.mode, caller, parent)
   let stored: string | undefined
   let tree: number | undefined
+  let link: BoundNode | undefined
   try {
     if (node.stored !== undefined) {
       stored = store.link(node.stored)
       tree = store.clone(stored)
     } else if (node.strategy === 'bind') tree = cloneHostNode(node.device, own)
-    if (tree !== undefined && !attachOver(tree, placeholder, caller)) {
-      if (stored !== undefined) store.remove(stored)
-      return REMOVED_MEANWHILE
-    }
     const shown = tree === undefined ? undefined : fstat(tree)
     const made = boundNode(node.device, fstat(placeholder), shown, stored, container, pathOf(parent))
-    const link = addRecorded({...made, mode: node.mode, uid: node.uid, gid: node.gid}, placeholder, state)
+    link = recorded({...made, mode: node.mode, uid: node.uid, gid: node.gid}, placeholder, state)
+    if (tree !== undefined && !attachOver(tree, placeholder, caller)) return forget(link, state)
+    bound.add(link)
     return {
       kind: 'done',
       value: 0,
@@ -196,6 +200,7 @@ export function linkBoundNode(node: BoundNode, caller: Caller, state: MknodState
     }
   } catch (error) {
     removeQuietly(caller, parent, placeholder)
+    link?.record?.close()
     if (stored !== undefined) store.remove(stored)
     throw error
   } finally {
@@ -204,16 +209,29 @@ export function linkBoundNode(node: BoundNode, caller: Caller, state: MknodState
   }
 }
 
+/** From now on the node is known. */
+export function addRecorded(node: BoundNode, placeholder: number, state: MknodState): BoundNode {
+  const kept = recorded(node, placeholder, state)
+  state.bound.add(kept)
+  return kept
+}
+
 /**
- * From now on the node is known, and one of a rootless supervisor is recorded with its placeholder. The nodes of a
- * privileged one are bound only where the file system is the container's own, or opens no devices for anybody.
+ * The node of a rootless supervisor, recorded with its placeholder. The nodes of a privileged one are bound only where the
+ * file system is the container's own, or opens no devices for anybody.
  */
-export function addRecorded(node: BoundNode, placeholder: number, {bound, container, own}: MknodState): BoundNode {
-  const isKept = container.rootless && bound.size < RECORDS_MAX
-  const recorded = isKept ? {...node, record: new NodeRecord(placeholder, own)} : node
-  bound.add(recorded)
-  if (container.rootless) writeRecord(placeholder, recorded, own)
-  return recorded
+function recorded(node: BoundNode, placeholder: number, {bound, container, own}: MknodState): BoundNode {
+  if (!container.rootless) return node
+  const kept = bound.size < RECORDS_MAX ? {...node, record: new NodeRecord(placeholder, own)} : node
+  writeRecord(placeholder, kept, own)
+  return kept
+}
+
+/** Of a node that another call removed before it was there. */
+function forget({record, stored}: BoundNode, {store}: MknodState): Performed {
+  record?.close()
+  if (stored !== undefined) store.remove(stored)
+  return REMOVED_MEANWHILE
 }
 
 /** With the slash that the caller wrote, about which the kernel has its own errors. */

@@ -45,6 +45,7 @@ import {
   OPEN_TREE_CLONE,
 } from '../../../kernel/names/mount-api.js'
 import {MS_REC, MS_SLAVE} from '../../../kernel/names/mount.js'
+import {giveBack} from '../../caller/give-back.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
 import {BOUND_NODES_MAX} from './bound-nodes.js'
 
@@ -185,8 +186,10 @@ function inside<T>(namespaces: Namespaces, action: () => T): T {
 
 /** setns(2) leaves the thread at the root of the namespace, which need not be where it stood. */
 function goHome({home, root, cwd}: Omit<Namespaces, 'store'>): void {
-  setns(home, CLONE_NEWNS)
-  fchdir(root)
-  chroot('.')
-  fchdir(cwd)
+  giveBack('a mount namespace', () => {
+    setns(home, CLONE_NEWNS)
+    fchdir(root)
+    chroot('.')
+    fchdir(cwd)
+  })
 }

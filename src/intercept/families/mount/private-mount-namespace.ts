@@ -47,6 +47,7 @@ import {
 } from '../../../kernel/names/mount-api.js'
 import {MNT_DETACH, MS_REC, MS_SLAVE} from '../../../kernel/names/mount.js'
 import {helperPath} from '../../../native-helper.js'
+import {giveBack} from '../../caller/give-back.js'
 import type {OwnCapabilities} from '../../caller/own-capabilities.js'
 import {LOCKED_FLAGS, UNLOCKED_ATTRIBUTES, mountAttributes} from './flags.js'
 
@@ -175,7 +176,7 @@ export class PrivateMountNamespace {
   /** Opens a device of the host by its number alone. */
   openDevice(device: Device, flags: number): number {
     return this.#inside(() => {
-      mknodat(AT_FDCWD, NODE, nodeType(device), encodeDevice(device))
+      makeNode(Buffer.from(NODE), device)
       try {
         return openat(AT_FDCWD, NODE, flags | O_CLOEXEC, 0)
       } finally {
@@ -215,10 +216,12 @@ export class PrivateMountNamespace {
         return action()
       } finally {
         // setns(2) leaves the thread at the root of the namespace, which need not be where it stood.
-        setns(home.namespace, CLONE_NEWNS)
-        fchdir(home.root)
-        chroot('.')
-        fchdir(home.cwd)
+        giveBack('a mount namespace', () => {
+          setns(home.namespace, CLONE_NEWNS)
+          fchdir(home.root)
+          chroot('.')
+          fchdir(home.cwd)
+        })
       }
     })
   }
@@ -322,17 +325,28 @@ function nodeType({type}: Device): number {
 
 /** The device under the caller's name for it, or under a plain one where that is not possible. Gives the name. */
 function placeNode(source: Buffer, device: Device): Buffer {
-  const make = (path: Buffer): void => void mknodat(AT_FDCWD, path, nodeType(device), encodeDevice(device))
   try {
     makeDirectories(source)
-    make(source)
+    makeNode(source, device)
     return source
   } catch (error) {
     // `.`, `..`, a name too long for a tmpfs: the mount works all the same, and shows another source.
     if (!(error instanceof SystemError)) throw error
     const plain = Buffer.from(NODE)
-    make(plain)
+    makeNode(plain, device)
     return plain
+  }
+}
+
+/** Nobody else makes anything here: what has the name was left by a removal that failed, and may be another device. */
+function makeNode(path: Buffer, device: Device): void {
+  const make = (): number => mknodat(AT_FDCWD, path, nodeType(device), encodeDevice(device))
+  try {
+    make()
+  } catch (error) {
+    if (!isSystemError(error, ERRNO.EEXIST)) throw error
+    unlinkat(AT_FDCWD, path, 0)
+    make()
   }
 }
 

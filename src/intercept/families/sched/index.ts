@@ -4,7 +4,7 @@ import {readFileSync} from 'node:fs'
 
 import {seteuid} from '../../../ffi/credentials.js'
 import {SystemError} from '../../../ffi/errors.js'
-import {abort, geteuid} from '../../../ffi/libc.js'
+import {geteuid} from '../../../ffi/libc.js'
 import {getScheduler, setAttributes, setParameter, setScheduler} from '../../../ffi/scheduler.js'
 import {CAP, capabilityMask} from '../../../kernel/capabilities.js'
 import {PAGE_BYTES} from '../../../kernel/constants.js'
@@ -22,6 +22,7 @@ import {
   SCHED_RR,
 } from '../../../kernel/names/sched.js'
 import {int32, uint32} from '../../caller/argument-kinds.js'
+import {giveBack} from '../../caller/give-back.js'
 import {members} from '../../caller/struct-layout.js'
 import {isUnread, orUnread} from '../../caller/tolerant.js'
 import type {Unread} from '../../caller/tolerant.js'
@@ -167,13 +168,7 @@ function asUser(uid: number, action: () => unknown): void {
   try {
     action()
   } finally {
-    if (uid !== own) {
-      try {
-        seteuid(own)
-      } catch (error) {
-        abort(`cannot give back the user of a thread: ${String(error)}; ending at once`)
-      }
-    }
+    if (uid !== own) giveBack('the user of a thread', () => seteuid(own))
   }
 }
 
