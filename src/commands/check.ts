@@ -11,14 +11,15 @@ import {EXIT} from '../errors.js'
 import {isOn} from '../flag.js'
 
 export class Check extends Command {
-  static override readonly summary = 'Tell what works on this machine, for this user, in this directory.'
+  static override readonly summary = 'Show what works on this machine, for this user, in this directory.'
   static override readonly description =
-    'Everything is found out by trying: a container is made and ended, a node made in it, a cgroup made and removed. ' +
-    'Each line says what was found, and what would mend it. Below stand the families of system calls, each with the ' +
-    'strategy that would serve; those that flags or the configuration ask for are named by their flag. Limits that ' +
-    '--memory, --pids and --cpus ask for are set and taken back. The configuration file is validated too.\n\n' +
-    'The exit status is 0 when everything that was asked for will work, 1 when something will not, 2 when the ' +
-    'command line or the configuration is wrong.'
+    'check tries everything: it makes a container, a device node in it, and a cgroup, and removes them again. Each line ' +
+    'shows a result and, where something is missing, what would mend it. Then come the families of system calls, each ' +
+    'with the strategy that would serve; a family that a flag or the configuration asks for is marked with its flag. ' +
+    'check also sets the limits of --memory, --pids and --cpus and takes them back, and validates the configuration ' +
+    'file.\n\n' +
+    'The exit status is 0 when everything that was asked for works, 1 when something does not, and 2 when the command ' +
+    'line or the configuration is wrong.'
 
   static override readonly usage = 'check [FLAGS]'
   static override readonly examples = [

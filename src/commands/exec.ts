@@ -8,11 +8,11 @@ import {oclifFlags} from '../cli/flags/oclif.js'
 export class Exec extends Command {
   static override readonly summary = 'Run one more command in a container that runs.'
   static override readonly description =
-    'CONTAINER is the name that run was given with --name, or the pid of the container on the host. The command gets ' +
-    "the container's namespaces, limits and policy, and a supervisor of its own; flags of interception can only narrow " +
-    'the policy: with any of them, exactly what they say is allowed. When the command ends, processes that it left ' +
-    'behind are ended too.\n\n' +
-    "The exit status is the command's own, as that of run."
+    'CONTAINER is the name that --name gave the container, or the pid of its init on the host. The command gets the ' +
+    "container's namespaces, limits and policy, and a supervisor of its own. Flags of interception can only narrow the " +
+    'policy: with any of them, exactly what they say is allowed. When the command ends, interceptor ends the processes ' +
+    'that it left behind.\n\n' +
+    'The exit status is that of the command, as with run.'
 
   static override readonly usage = 'exec [FLAGS] CONTAINER [--] COMMAND [ARG...]'
   static override readonly strict = false

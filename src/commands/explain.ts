@@ -30,12 +30,12 @@ import {printable} from '../render/printable.js'
 export class Explain extends Command {
   static override readonly summary = 'Show what would be intercepted, and what would be answered to a call.'
   static override readonly description =
-    'Without CALL: the families of system calls, and for those that the flags switch on their conditions, policy, ' +
-    "strategies and cost. With CALL, in strace's notation: the verdict of the filter and of the policy, and the flag " +
-    'that would change it. The caller is the first process of that run: root of the container, or the user whom the ' +
-    'configuration names. Nothing is run, but that modules of --handler are loaded, and nothing is asked of the kernel.\n\n' +
-    'The exit status is 0 when nothing that was asked for would be refused, 1 when something would, 2 when the ' +
-    'command line is wrong.'
+    'Without CALL, explain lists the families of system calls; for those that flags turn on, it shows their conditions, ' +
+    'policy, strategies and cost. For each CALL it shows what the filter and the policy of `run` with the same flags ' +
+    'answer, and the flag that would change the answer. The caller is the first process of that run: root of the ' +
+    'container, or the user that the configuration names. explain runs no command and asks the kernel nothing; it only ' +
+    'loads the modules of --handler.\n\n' +
+    'The exit status is 0 when no call would be refused, 1 when one would, and 2 when the command line is wrong.'
 
   static override readonly usage = 'explain [FLAGS] [CALL...]'
   static override readonly strict = false

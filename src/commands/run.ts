@@ -8,11 +8,12 @@ import {oclifFlags} from '../cli/flags/oclif.js'
 export class Run extends Command {
   static override readonly summary = 'Run a command in a fresh unprivileged container.'
   static override readonly description =
-    'Without flags nothing is intercepted: each family of system calls is switched on by its own flag. The first ' +
-    'operand ends our flags, so that `interceptor run ls -la` works; -- ends them too. Standard input, output and ' +
-    "error, the terminal and job control are the command's; what we tell goes to standard error or to --log-file.\n\n" +
-    "The exit status is the command's own; when a signal killed it, interceptor dies of the same signal. 125: " +
-    'interceptor failed, or was used wrongly; 126: the command can not be executed; 127: it was not found.'
+    'Nothing is intercepted unless a flag turns a family of system calls on. Flags end at the first operand, so that ' +
+    '`interceptor run ls -la` works; -- ends them too. Standard input, output and error, the terminal and job control ' +
+    "belong to the command. interceptor's own output goes to standard error or to --log-file.\n\n" +
+    'The exit status is that of the command. When a signal kills the command, interceptor dies of the same signal. ' +
+    '125: interceptor failed, or the command line is wrong; 126: the command cannot be executed; 127: the command was ' +
+    'not found.'
 
   static override readonly usage = 'run [FLAGS] [--] COMMAND [ARG...]'
   static override readonly strict = false

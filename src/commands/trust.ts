@@ -13,10 +13,11 @@ import {printable} from '../render/printable.js'
 export class Trust extends Command {
   static override readonly summary = 'Trust a configuration file as it is now.'
   static override readonly description =
-    'A configuration file that is found from the current directory upward may have been written by a container, or come ' +
-    'with a pull request. Until it is trusted it can only narrow a run: limits and what is shown are taken from it, and ' +
-    'all else is named and left out. Look at the file, then trust it: its content is remembered, so that a later change ' +
-    'has to be trusted again. Root uses no file that is found, and names one with --config.'
+    'interceptor looks for a configuration file from the current directory upward. A container may have written that ' +
+    'file, or it came with a pull request. Until you trust it, it can only narrow a run: interceptor takes limits and ' +
+    'output settings from it, and names the rest and leaves it out. Read the file, then trust it. interceptor remembers ' +
+    'its content: after a change you have to trust it again. Root uses no file that is found, only one that --config ' +
+    'names.'
 
   static override readonly usage = 'trust FILE...'
   static override readonly strict = false

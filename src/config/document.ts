@@ -104,7 +104,7 @@ function toData(file: string, document: Document.Parsed): unknown {
     return document.toJS({maxAliasCount: MAX_ALIASES}) as unknown
   } catch (cause) {
     if (cause instanceof ReferenceError) throw wrong(file, undefined, 'it uses too many aliases')
-    throw wrong(file, undefined, 'it can not be read as data')
+    throw wrong(file, undefined, 'it cannot be read as data')
   }
 }
 

@@ -1,4 +1,4 @@
-// What a policy asks for that can not work here, whatever the container does, in the one line that run tells.
+// What a policy asks for that cannot work here, whatever the container does, in the one line that run tells.
 
 import type {Composition} from '../intercept/composition.js'
 
@@ -7,6 +7,6 @@ export function unsupportedNotes({families, rootless}: Composition): readonly st
   const found = families.flatMap(({family, policy}) => family.unsupported?.(policy, {rootless}) ?? [])
   if (found.length === 0) return []
   const told = [...new Map(found.map((each) => [each.flags, each])).values()]
-  const why = told.map(({flags, text}) => `${flags} can not work here: ${text}`).join('; ')
+  const why = told.map(({flags, text}) => `${flags} cannot work here: ${text}`).join('; ')
   return [`${why}; for more: interceptor check ${told.map(({flags}) => flags).join(' ')}`]
 }

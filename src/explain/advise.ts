@@ -52,7 +52,7 @@ function natively(call: ParsedCall, abi: Abi, adviser: Adviser, judgement: Judge
     by: 'kernel',
     errno: ERRNO.EPERM,
     family,
-    reason: 'it never leaves the kernel, which refuses it to a container',
+    reason: 'not intercepted; in a container the kernel answers EPERM',
     advice: performed ? found.flags : [],
   }
 }

@@ -76,7 +76,7 @@ export function callLines(judged: Advised, text: string, caller: CallerFacts): s
   }
   lines.push(row('answer', `${showOutcome(judged)}: ${reason}`))
   if (advice.length > 0) lines.push(row('flag', `${showFlags(advice)} would have it performed`))
-  else if (outcome === 'refused') lines.push(row('flag', 'none would change it'))
+  else if (outcome === 'refused') lines.push(row('flag', 'no flag changes this'))
   return lines
 }
 

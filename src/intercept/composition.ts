@@ -1,5 +1,5 @@
 // A policy, and all that comes of it: which families are on, which calls they take part in, how each call is decided,
-// and the two filters. run, exec, explain, check and the engine take it from here, so that they can not differ.
+// and the two filters. run, exec, explain, check and the engine take it from here, so that they cannot differ.
 
 import {MACHINE_ABIS} from '../kernel/abi.js'
 import type {Abi} from '../kernel/abi.js'

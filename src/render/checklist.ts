@@ -26,7 +26,7 @@ export function checkText(result: CheckResult, style: Style): string {
 function verdictLines({lacking, rootless}: CheckResult, style: Style): readonly string[] {
   if (lacking.length === 0) return []
   const who = rootless ? 'without root' : 'here'
-  return [style.strong(`${lacking.join(', ')} can not work ${who}`)]
+  return [style.strong(`${lacking.join(', ')} cannot work ${who}`)]
 }
 
 export function checkJson(result: CheckResult): string {

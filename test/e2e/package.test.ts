@@ -167,7 +167,7 @@ describe('the package', function () {
       join(directory, packed.filename),
     )
     const offline = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT/.test(stderr)
-    skipTestUnless(this, !(status !== 0 && offline), 'the npm registry can not be reached')
+    skipTestUnless(this, !(status !== 0 && offline), 'the npm registry cannot be reached')
     assert.equal(status, 0, stderr)
     installed = join(prefix, 'lib', 'node_modules', 'interceptor')
 

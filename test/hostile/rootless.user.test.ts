@@ -30,7 +30,7 @@ describe('a hostile container of an ordinary user', () => {
   const attempt = (script: string, ...flags: string[]) => run(...flags, '--', 'bash', '-c', `${script}\ntrue`)
   const python = (source: string, ...words: string[]) => run('--', 'python3', '-c', source, ...words)
 
-  it('reads nothing that the user can not read', () => {
+  it('reads nothing that the user cannot read', () => {
     assert.throws(() => accessSync('/etc/shadow', constants.R_OK))
     const {stdout} = attempt('cat /etc/shadow /etc/gshadow; ls /root; cat /proc/kcore; cat /proc/1/environ')
     assert.equal(stdout, '')
@@ -222,7 +222,7 @@ child.stdin.close(); child.wait()
   })
 
   it('signals nothing outside by way of the process group that it shares', function () {
-    skipTestUnless(this, landlockVersion() >= 6, 'this kernel can not keep signals inside (Landlock since Linux 6.12)')
+    skipTestUnless(this, landlockVersion() >= 6, 'this kernel cannot keep signals inside (Landlock since Linux 6.12)')
     const script = '"$0" "$1" run -- sh -c "kill -TERM 0; sleep 9"; echo "$?"'
     const {stdout, signal} = spawnSync('sh', ['-c', script, process.execPath, INTERCEPTOR], {
       cwd,

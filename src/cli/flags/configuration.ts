@@ -16,8 +16,8 @@ export const configuration = {
     parse: asTyped,
     summary: 'use this configuration file instead of the one found',
     description:
-      'FILE, in YAML or JSON, is used instead of the configuration file that is found. Its keys are the names of these ' +
-      'flags; flags win. What `lxc config show` and `incus config show` print is taken as well.',
+      'Uses FILE, in YAML or JSON, instead of looking for a configuration file. Its keys are the names of these flags; ' +
+      'flags win. The output of `lxc config show` and `incus config show` serves as well.',
   },
   none: {
     name: 'no-config',
@@ -25,7 +25,7 @@ export const configuration = {
     commands,
     kind: 'switch',
     summary: 'use no configuration file',
-    description: 'No configuration file is looked for.',
+    description: 'Looks for no configuration file.',
   },
 } as const satisfies Readonly<Record<string, Flag>>
 

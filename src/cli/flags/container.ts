@@ -18,7 +18,7 @@ export const container = {
     placeholder: 'NAME',
     parse: read.parseName,
     summary: 'name of the container',
-    description: 'Name of the container. Letters and digits, and after the first also _ . and -.',
+    description: 'Names the container: letters and digits; after the first character also _ . and -.',
   },
   rootfs: {
     ...common,
@@ -53,9 +53,9 @@ export const container = {
     ...choice('ro'),
     summary: 'ro: show the home of an ordinary user, read-only',
     description:
-      'The container of an ordinary user does not see the home of that user, but for the current directory: it holds ' +
-      'keys, and sockets that programs of the user listen on. With ro it is shown read-only; sockets and FIFOs in it can ' +
-      'then be connected and written to. --bind shows parts of it.',
+      "An ordinary user's container does not see that user's home, except for the current directory: the home holds " +
+      "keys, and sockets on which the user's programs listen. With ro the container sees it read-only, and can then " +
+      'connect to those sockets and write to FIFOs. --bind shows parts of it.',
   },
   tmpfs: {
     ...common,
@@ -64,7 +64,7 @@ export const container = {
     placeholder: 'DST',
     parse: read.parseContainerPath,
     summary: 'mount an empty tmpfs at DST',
-    description: 'An empty tmpfs is mounted at the absolute path DST of the container. May be repeated.',
+    description: 'Mounts an empty tmpfs at DST, an absolute path in the container. May be repeated.',
   },
   device: {
     ...common,
@@ -87,7 +87,7 @@ export const container = {
     placeholder: 'DIR',
     parse: read.parseContainerPath,
     summary: 'start the command in DIR',
-    description: 'The command starts in the absolute path DIR of the container.',
+    description: 'Starts the command in DIR, an absolute path in the container.',
   },
   env: {
     ...common,
@@ -99,8 +99,8 @@ export const container = {
     members: ['string', 'number', 'boolean'],
     summary: 'set an environment variable',
     description:
-      'Sets K to V in the environment of the command. K alone is taken from our own environment, which matters with ' +
-      '--clear-env. May be repeated.',
+      "Sets K to V in the command's environment. K alone takes its value from the environment of interceptor, which " +
+      'matters with --clear-env. May be repeated.',
   },
   clearEnv: {
     ...common,
@@ -108,7 +108,8 @@ export const container = {
     name: 'clear-env',
     kind: 'switch',
     summary: 'start with a clean environment',
-    description: 'The command gets none of our environment, only a plain PATH, HOME and TERM, and what --env sets.',
+    description:
+      'Gives the command none of the environment of interceptor: only a plain PATH, HOME and TERM, and what --env sets.',
   },
   hostname: {
     ...common,
@@ -128,7 +129,7 @@ export const container = {
     parse: read.parseUser,
     isNumber: true,
     summary: 'run the command with these ids of the container (0:0)',
-    description: 'The command runs with these numeric ids of the container. Without GID the group is the same number.',
+    description: 'Runs the command with these numeric ids of the container. Without GID the group has the same number.',
   },
   uidMap: idMap('uid'),
   gidMap: idMap('gid'),
@@ -142,8 +143,8 @@ export const container = {
     isNumber: true,
     summary: 'limit memory, as 256M or 1.5G',
     description:
-      'Limit of memory for the whole container. K, M, G and T are powers of 1024, as KiB, MiB, GiB and TiB; KB, MB, GB ' +
-      'and TB are powers of 1000.',
+      'Limits the memory of the whole container. K, M, G and T are powers of 1024, as are KiB, MiB, GiB and TiB; KB, ' +
+      'MB, GB and TB are powers of 1000.',
   },
   pids: {
     ...common,
@@ -154,7 +155,7 @@ export const container = {
     parse: read.parseCount,
     isNumber: true,
     summary: 'limit the number of processes',
-    description: 'Limit of processes and threads in the whole container.',
+    description: 'Limits the processes and threads of the whole container.',
   },
   cpus: {
     ...common,
@@ -165,7 +166,7 @@ export const container = {
     parse: read.parseCpus,
     isNumber: true,
     summary: 'limit processor time to that of N processors',
-    description: 'Limit of processor time, in processors; 0.5 is half of one.',
+    description: 'Limits processor time, counted in processors; 0.5 is half of one.',
   },
   network: {
     ...common,
@@ -195,9 +196,10 @@ export const container = {
     withPath: (text, absolute) => (text === '-' ? text : absolute(text)),
     summary: 'when the command succeeded, write the tree it made as a tar archive',
     description:
-      'When the command succeeded, the directory of --export-root is written to FILE as a tar archive in which owners, ' +
+      'When the command succeeds, interceptor writes the directory of --export-root to FILE as a tar archive. Owners, ' +
       'device nodes, whiteouts and extended attributes are what the container saw, whoever started it. - is standard ' +
-      "output; the command's own output then goes to standard error. What is mounted below the directory is left out.",
+      "output; the command's own output then goes to standard error. The archive does not hold what is mounted below " +
+      'the directory.',
   },
   exportRoot: {
     ...common,
@@ -208,7 +210,8 @@ export const container = {
     withPath: wholePath,
     summary: 'directory that --export writes (that of --rootfs)',
     description:
-      'The directory of the host that --export writes, also one that the command makes. Without it that of --rootfs.',
+      'Names the host directory that --export writes; the command may be the one that makes it. The default is the ' +
+      'directory of --rootfs.',
   },
 } as const satisfies Readonly<Record<string, Flag>>
 

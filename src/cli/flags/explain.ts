@@ -29,9 +29,9 @@ export const explain = {
     parse: asTyped,
     summary: 'judge every call of FILE, the output of strace -f',
     description:
-      'Judges every call of FILE, which is the output of strace, also with -f, -ff, -o, -t, -r, -y, -n, -i or -T; - is ' +
-      'standard input. Strings that strace cut make a call unknown: trace with -s 4096. At the end stands what would ' +
-      'be refused, and the fewest flags that would allow it.',
+      'Judges every call of FILE, the output of strace, also with -f, -ff, -o, -t, -r, -y, -n, -i or -T; - is standard ' +
+      'input. A call is unknown if strace cut one of its strings: trace with -s 4096. The last lines list what would be ' +
+      'refused, and the fewest flags that would allow it.',
   },
   log: {
     name: 'log',
@@ -41,7 +41,7 @@ export const explain = {
     placeholder: 'FILE',
     parse: asTyped,
     summary: 'judge every call of FILE, a log that run wrote',
-    description: 'Judges every call of FILE, which is a log of run in either format; - is standard input.',
+    description: 'Judges every call of FILE, a log of `run` in either format; - is standard input.',
   },
   abi: {
     name: 'abi',

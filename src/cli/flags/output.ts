@@ -17,7 +17,8 @@ export const output = {
     ...choice('all', 'refused', 'none'),
     summary: 'which decisions are shown or filed: all, refused or none (all)',
     description:
-      'Which decisions are shown or filed: all of them, those that were refused or failed, or none. The default is all.',
+      'Selects the decisions that are shown or filed: all, those that were refused or failed, or none. The default is ' +
+      'all.',
   },
   logFile: {
     name: 'log-file',
@@ -29,8 +30,7 @@ export const output = {
     withPath: wholePath,
     summary: 'write decisions to FILE instead of standard error',
     description:
-      'Decisions are written to FILE, which is emptied first, instead of standard error. A file that cannot be ' +
-      'written ends the run.',
+      'Empties FILE and writes decisions to it instead of standard error. If FILE cannot be written, the run ends.',
   },
   logFormat: {
     name: 'log-format',
@@ -41,8 +41,8 @@ export const output = {
     ...choice('text', 'json'),
     summary: 'text or json (text)',
     description:
-      'text is one line for each call in the manner of strace; json is one object on each line, with a first record ' +
-      'of what was started and a last record of how it ended. Readers must pass over members that they do not know.',
+      'text prints one line for each call, in the manner of strace. json prints one object on each line; the first ' +
+      'record describes what was started, the last one how it ended. Readers must ignore members that they do not know.',
   },
   summary: {
     name: 'summary',
@@ -51,7 +51,8 @@ export const output = {
     kind: 'switch',
     summary: 'print a table of the calls at the end',
     description:
-      'A table at the end: each call, how often it was emulated, refused, failed and continued, and how long it took.',
+      'Prints a table at the end: each call, how often it was emulated, refused, failed and continued, and how long it ' +
+      'took.',
   },
   showSecrets: {
     name: 'show-secrets',
@@ -60,8 +61,8 @@ export const output = {
     kind: 'switch',
     summary: 'show passwords in what is reported',
     description:
-      'Passwords, tokens and keys in the data of mounts, in URLs and in the command line are shown as they are. Without ' +
-      'this flag *** stands for them in every output.',
+      'Shows passwords, tokens and keys in mount data, URLs and command lines. Without this flag every output has *** ' +
+      'instead.',
   },
   quiet: {
     name: 'quiet',
@@ -70,7 +71,7 @@ export const output = {
     commands,
     kind: 'switch',
     summary: 'print nothing of our own on standard error but errors',
-    description: 'Nothing of our own is printed on standard error but errors. A --log-file is still written.',
+    description: 'Prints nothing on standard error except errors. --log-file is still written.',
   },
   manifest: {
     name: 'manifest',
@@ -82,9 +83,9 @@ export const output = {
     withPath: wholePath,
     summary: 'write what was made for the container to FILE, as JSON',
     description:
-      'At the end FILE holds every device node, mount and attribute that was emulated and is still there, with its ' +
-      'path, numbers, mode, owner and strategy. FILE is replaced in one step. It has room for about 100,000; where there ' +
-      'are more, the run ends with an error.',
+      'At the end, FILE lists every device node, mount and attribute that was emulated and still exists, with its path, ' +
+      'numbers, mode, owner and strategy. FILE is replaced in one step. It has room for about 100,000; if there are ' +
+      'more, the run ends with an error.',
   },
   failOn: {
     name: 'fail-on',
@@ -95,7 +96,7 @@ export const output = {
     ...choice('refused'),
     summary: 'refused: exit 3 when a call was refused although the command succeeded',
     description:
-      'With `refused`: when the command succeeds although one of its calls was refused, the exit status is 3.',
+      'With `refused`, the exit status is 3 when the command succeeds although one of its calls was refused.',
   },
 } as const satisfies Readonly<Record<string, Flag>>
 

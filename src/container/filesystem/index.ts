@@ -330,7 +330,7 @@ function planWorkdir(options: FilesystemOptions, points: MountPoints): Buffer {
   } catch (cause) {
     if (!(cause instanceof UsageError)) throw cause
     throw new UsageError(
-      `cannot use --workdir ${display(path)}: it is not in the container, and can not be made there`,
+      `cannot use --workdir ${display(path)}: it is not in the container, and cannot be made there`,
       {
         hints: ['name a directory that exists, or one below /mnt, /tmp or /run'],
       },

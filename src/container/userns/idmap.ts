@@ -153,7 +153,7 @@ export interface IdMapChoice {
   readonly own: () => IdMaps
 }
 
-/** The container's maps. Throws UsageError where those that were asked for can not be had. */
+/** The container's maps. Throws UsageError where those that were asked for cannot be had. */
 export function chooseIdMaps({rootless, given, raw = {uid: [], gid: []}, own}: IdMapChoice): IdMaps {
   if (rootless) {
     if (raw.uid.length + raw.gid.length > 0)

@@ -68,7 +68,7 @@ export class Dispatcher {
   /** Answers the notification that lies in the notifier. `receivedMs`: performance.now() when it came. */
   answer(registered: RegisteredCall | undefined, receivedMs: number): void {
     const precheck = registered?.call.precheck?.(registered.state)
-    // Most of these calls are about nothing of ours: they cost one round trip and no more.
+    // Most of these calls concern objects that were not emulated: they cost one round trip and no more.
     if (precheck?.kind === 'continue' && precheck.silent === true) {
       this.#notifier.continue()
       this.#recorder.countSilent(registered!.call.name)

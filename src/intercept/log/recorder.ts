@@ -33,7 +33,7 @@ export class Recorder {
   /** What the main thread was not told of yet. It may have taken it all the same. */
   #records = 0
   #bytes = 0
-  /** Calls that were handed back silently: so many of them are about nothing of ours that each gets no record of its own. */
+  /** Calls that were handed back silently: most of them concern objects that were not emulated, and get no record of their own. */
   readonly #silent = new Map<string, number>()
   #silentCount = 0
 

@@ -50,7 +50,7 @@ describe('interceptor check', () => {
   it('ends with 1 where something that was asked for will not work, and names it', () => {
     const {status, stdout} = check('--mount-allowed', 'nosuchfs', '--sysinfo')
     assert.equal(status, 1)
-    assert.match(stdout, /\n--mount can not work here\n$/u)
+    assert.match(stdout, /\n--mount cannot work here\n$/u)
   })
 
   it('sets the limits that are asked for, and takes them back', () => {
@@ -60,7 +60,7 @@ describe('interceptor check', () => {
     assert.match(check('--memory', 'much').stderr, /^interceptor: --memory: "much" is not a size\n/u)
   })
 
-  it('ends with 1 for a limit that can not be set, and for no other', () => {
+  it('ends with 1 for a limit that cannot be set, and for no other', () => {
     // Nothing of a cgroup can be made where its file systems are read-only.
     const script =
       'for d in $(awk \'$3 ~ /^cgroup/ {print $2}\' /proc/mounts); do mount -o remount,bind,ro "$d"; done; "$@"'
@@ -69,7 +69,7 @@ describe('interceptor check', () => {
     const {status, stdout} = inHere('--memory', '64M')
     assert.equal(status, 1)
     assert.match(stdout, /^missing cgroups +version .*; no --memory, --pids, --cpus: cannot /mu)
-    assert.match(stdout, /^--memory can not work here$/mu)
+    assert.match(stdout, /^--memory cannot work here$/mu)
     assert.match(inHere().stdout, /^limited cgroups /mu)
   })
 
@@ -128,7 +128,7 @@ describe('interceptor check', () => {
       assert.equal(status, 1)
       assert.match(stdout, /^.*◼.* cgroups\r$/mu)
       assert.ok(stdout.includes('\u001B[32mok'), stdout)
-      assert.match(stdout, /--mount can not work here/u)
+      assert.match(stdout, /--mount cannot work here/u)
     })
 
     it('writes whole words on a terminal of no width, and without colour where that is asked for', () => {

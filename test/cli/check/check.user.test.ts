@@ -24,7 +24,7 @@ describe('interceptor check of an ordinary user', () => {
   it('names what only root can have, with status 1', () => {
     const {status, stdout} = check('--mount-allowed', 'ext4', '--bpf', '--bpf-devices')
     assert.equal(status, 1)
-    assert.match(stdout, /\n--bpf, --mount can not work without root\n$/u)
+    assert.match(stdout, /\n--bpf, --mount cannot work without root\n$/u)
   })
 
   it('is named by run before it starts what will never work', () => {
@@ -34,7 +34,7 @@ describe('interceptor check of an ordinary user', () => {
     assert.equal(status, 0)
     assert.match(
       stderr,
-      /^interceptor: --finit-module dummy can not work here: only root of the host can load modules; /,
+      /^interceptor: --finit-module dummy cannot work here: only root of the host can load modules; /,
     )
     const [, line = ''] = /for more: interceptor check (.*)\n$/.exec(stderr) ?? []
     assert.equal(check(...line.split(' ')).status, 1)

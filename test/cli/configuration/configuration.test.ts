@@ -34,7 +34,7 @@ describe('a configuration file', () => {
     assert.equal(interceptorIn({cwd}, 'explain', '--config', 'c.yaml').status, 2)
   })
 
-  it('is named with its line where a value can not be', () => {
+  it('is named with its line where a value cannot be', () => {
     const cwd = temporary()
     writeFileSync(join(cwd, 'c.yaml'), 'sysinfo: true\n\nmemory: 5Q\nmknod-allow: [c:1:3, /dev/absent]\n')
     writeFileSync(join(cwd, 'lxd.yaml'), 'config:\n  limits.memory: lots\n')
@@ -88,7 +88,7 @@ describe('a configuration file', () => {
     assert.match(stdout, /^1: chmod\("a", 0755\) = 0 {2}refused by the filter \(-1 ENOSYS\)/m)
   })
 
-  it('whose ids can not be mapped ends explain as it ends run', () => {
+  it('whose ids cannot be mapped ends explain as it ends run', () => {
     const cwd = temporary()
     // Root of the host is nobody's to map; an ordinary user may use no raw.idmap at all.
     writeFileSync(join(cwd, 'c.yaml'), 'mknod: true\nraw.idmap: both 0 1000\n')

@@ -113,7 +113,7 @@ describe('interceptor explain', () => {
     })
   }
 
-  it('says which file it can not read', () => {
+  it('says which file it cannot read', () => {
     const {status, stderr} = interceptor('explain', '--strace', '/nowhere/trace')
     assert.equal(status, 2)
     assert.match(stderr, /^interceptor: cannot read \/nowhere\/trace: no such file or directory\n$/)

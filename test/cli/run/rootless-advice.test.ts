@@ -138,7 +138,7 @@ describe('advice to an ordinary user', () => {
     assert.deepEqual({status, stdout: stdout.trim().split(/\s+/u)}, {status: 0, stdout: ['0', '0', '65536']})
   })
 
-  it('tells root without CAP_SETFCAP that it can not map itself', () => {
+  it('tells root without CAP_SETFCAP that it cannot map itself', () => {
     const words = ['setpriv', '--bounding-set', '-all', '--inh-caps', '-all', ...run, '--', 'true'] as [
       string,
       ...string[],

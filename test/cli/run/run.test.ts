@@ -149,7 +149,7 @@ describe('interceptor run', () => {
     )
   })
 
-  it('ends the run when the log can not be written', () => {
+  it('ends the run when the log cannot be written', () => {
     const ended = run('--mknod', '--log-file', '/dev/full', 'sh', '-c', 'mknod n4 c 1 3; sleep 20')
     assert.deepEqual([ended.status, ended.stdout], [125, ''])
     assert.match(ended.stderr, /^interceptor: cannot write the log to \/dev\/full: no space left on device/)

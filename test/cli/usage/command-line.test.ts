@@ -61,7 +61,7 @@ describe('interceptor', () => {
     })
   }
 
-  it('says that standard output can not be written', () => {
+  it('says that standard output cannot be written', () => {
     for (const words of ['explain', '--help', 'run --help', '--version']) {
       const line = `exec ${process.execPath} ${INTERCEPTOR} ${words} >/dev/full`
       const {status, stderr} = programIn({}, 'sh', '-c', line)

@@ -8,7 +8,7 @@ import {interceptorIn, isRoot} from '../../helpers/program.js'
 import {skipUnless} from '../../helpers/skip.js'
 import {temporaryDirectories} from '../../helpers/temporary.js'
 
-describe('a file that can not be read', () => {
+describe('a file that cannot be read', () => {
   skipUnless(!isRoot(), 'root can read every file')
   const directory = temporaryDirectories()
   let work: string

@@ -165,7 +165,7 @@ describe('cgroup of a container', () => {
     }
   })
 
-  it('names the cgroup that can not be removed and the process in it', function () {
+  it('names the cgroup that cannot be removed and the process in it', function () {
     this.timeout(20_000)
     const cgroup = createCgroup({name: 'test', rootless: false})
     const sleeper = spawn('sleep', ['100'], {stdio: 'ignore'})

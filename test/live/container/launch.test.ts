@@ -253,7 +253,7 @@ describe('launching', () => {
       assert.deepEqual(readdirSync(join(root, 'theirs')), [])
     })
 
-    it('names what can not be mapped, and the way round', async () => {
+    it('names what cannot be mapped, and the way round', async () => {
       await assert.rejects(
         launch(planOf(['true'], {filesystem: [...steps(), bindOf('/proc', true)]}), {mapped: () => undefined}),
         (error: unknown) =>

@@ -110,7 +110,7 @@ describe('HostModules', () => {
     assert.deepEqual(silent, {kind: 'failed', errno: EPERM, reason: 'modprobe failed with status 3'})
   })
 
-  it('says when the kernel or the host can not load any', () => {
+  it('says when the kernel or the host cannot load any', () => {
     for (const modules of [host(undefined), host('exit 1', false)]) {
       const loaded = modules.load('x')
       assert.equal(loaded.kind === 'failed' && loaded.errno, ENOSYS)

@@ -7,7 +7,7 @@ import type {Policy} from '../../../src/intercept/policy.js'
 const mount = (...allowed: string[]) => ({mount: {allowed, fuse: {}, shift: false, sources: []}})
 const notes = (policy: Policy, rootless: boolean) => unsupportedNotes(new Composition({policy, rootless}))
 
-describe('what can not work here', () => {
+describe('what cannot work here', () => {
   it('is nothing where all of it can', () => {
     assert.deepEqual(notes({mknod: {devices: []}, sysinfo: {}, ...mount('tmpfs')}, true), [])
     assert.deepEqual(notes({bpf: {devices: true}, modules: {names: ['dummy']}, ...mount('tmpfs')}, false), [])
@@ -15,8 +15,8 @@ describe('what can not work here', () => {
 
   it('is one line, with the flags that check takes', () => {
     assert.deepEqual(notes({modules: {names: ['dummy', 'loop']}, bpf: {devices: true}}, true), [
-      '--bpf-devices can not work here: only root of the host can load device programs; ' +
-        '--finit-module dummy,loop can not work here: only root of the host can load modules; ' +
+      '--bpf-devices cannot work here: only root of the host can load device programs; ' +
+        '--finit-module dummy,loop cannot work here: only root of the host can load modules; ' +
         'for more: interceptor check --bpf-devices --finit-module dummy,loop',
     ])
   })

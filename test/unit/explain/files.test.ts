@@ -115,7 +115,7 @@ describe('FileJudge', () => {
     }
   })
 
-  it('believes the log where a call can not be read back', () => {
+  it('believes the log where a call cannot be read back', () => {
     const undecoded = {...refused, values: undefined, registers: undefined, hint: null}
     const {calls, report} = judge('log', decisionLine(undecoded, 1, vocabulary), {mknod: true})
     assert.deepEqual([calls[0]?.outcome, calls[0]?.reason], ['refused', 'block 8:0 is not allowlisted'])

@@ -95,7 +95,7 @@ describe('adviseCall', () => {
     assert.equal(advise('umount2("/mnt", MNT_FORCE|MNT_DETACH)').outcome, 'kernel')
   })
 
-  it('tells when it can not tell', () => {
+  it('tells when it cannot tell', () => {
     const unknown = advise('mknodat(AT_FDCWD, "x", S_IFODD|0666, makedev(1, 3))')
     assert.deepEqual([unknown.outcome, unknown.reason], ['unknown', 'argument 3 decides, and S_IFODD is not known'])
     const missing = advise('mknodat(AT_FDCWD, "x", S_IFCHR|0666)', {mknod: true})
@@ -239,7 +239,7 @@ describe('a family with structures and settings', () => {
     assert.equal(flagsOf(adviseCall(parseCall(call(9)), native, adviser)), '--sched-setscheduler')
   })
 
-  it('can not tell where the notation does not show the memory', () => {
+  it('cannot tell where the notation does not show the memory', () => {
     const judge = adviser.withFlags([{flag: '--sched-setscheduler'}])
     const judged = judge?.judge(parseCall('sched_setattr(0, 0x7ffe1000, 0)'), native)
     assert.deepEqual(

@@ -206,7 +206,7 @@ describe('StraceReader', () => {
     )
   })
 
-  it('counts lines that it can not read', () => {
+  it('counts lines that it cannot read', () => {
     assert.equal(read('mknod("abc\nmknod(\n').reader.unreadable, 2)
   })
 })

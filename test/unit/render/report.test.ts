@@ -127,7 +127,7 @@ describe('RunReport', () => {
     assert.doesNotMatch(text, /"seq":1,/)
   })
 
-  it('fails when the log can not be written', async () => {
+  it('fails when the log cannot be written', async () => {
     const output = {...plain, logFile: Buffer.from('/dev/full')}
     const report = await openReport({output, words, vocabulary, ...streams})
     await assert.rejects(report.batch({decisions: both, silent: {}}), {
@@ -179,7 +179,7 @@ describe('openReport', () => {
     })
   })
 
-  it('refuses a log that can not be opened', async () => {
+  it('refuses a log that cannot be opened', async () => {
     const output = {...plain, logFile: Buffer.from(join(directory, 'none', 'log'))}
     await assert.rejects(openReport({output, words, vocabulary, ...streams}), {
       message: `cannot write ${join(directory, 'none', 'log')}: its directory is not there`,

@@ -37,7 +37,7 @@ export const BPF_F_RELATIVE = BPF_F_BEFORE | BPF_F_AFTER
 /** What newer ones would mean, and whose descriptors, is not known. */
 const ATTACH_FLAGS = BPF_F_ALLOW_OVERRIDE | BPF_F_ALLOW_MULTI | BPF_F_REPLACE | BPF_F_RELATIVE | BPF_F_PREORDER
 
-/** The five commands alone; maps, BTF and everything else never leave the kernel. `cmd` is an int. */
+/** The five commands alone; maps, BTF and everything else are not intercepted. `cmd` is an int. */
 export const BPF_CONDITION: Condition = [...LAYOUTS.keys()].map((command) => [
   {argument: 0, width: 32, operator: 'eq', value: BigInt(command)},
 ])

@@ -289,7 +289,7 @@ export const bpfFamily = defineFamily<BpfPolicy, BpfState, SharedArrayBuffer>({
   strategies: [
     {
       name: STRATEGY,
-      summary: 'loaded by the supervisor, and attached at or below the cgroup of the container',
+      summary: "loaded by the supervisor; attaches to the container's cgroup or below",
       needs: 'CAP_BPF and CAP_NET_ADMIN in the initial user namespace, and a cgroup of version 2',
     },
   ],

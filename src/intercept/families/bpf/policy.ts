@@ -14,8 +14,8 @@ const bpf: SwitchFlag = {
   kind: 'switch',
   summary: 'intercept bpf for the programs that --bpf-devices allows',
   description:
-    'bpf(2) is intercepted where it loads, attaches or queries programs. By itself this allows nothing and tells what ' +
-    'is asked for; --bpf-devices allows device programs.',
+    'Intercepts bpf(2) where it loads, attaches or queries programs. This flag alone allows nothing and only reports ' +
+    'what is asked for; --bpf-devices allows device programs.',
 }
 
 export const devices: SwitchFlag = {
@@ -27,7 +27,7 @@ export const devices: SwitchFlag = {
     'bpf(2) loads programs of the type BPF_PROG_TYPE_CGROUP_DEVICE and attaches, links, detaches and queries them at ' +
     "cgroups of version 2 that are the container's own or lie below it, which it may make itself: its own cgroup is " +
     'mounted where the host has that hierarchy. Such a program can only take devices away. Maps and ' +
-    'bpf_set_retval() are refused in them. Other programs and commands are left to the kernel. Needs root. Switches ' +
+    'bpf_set_retval() are refused in them. Other programs and commands are left to the kernel. Needs root. Turns ' +
     '--bpf on.',
 }
 

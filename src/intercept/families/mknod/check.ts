@@ -8,5 +8,5 @@ export function checkNodes(_policy: MknodPolicy | undefined, {trial}: CheckCircu
   const {strategy, failure, hints} = trial
   if (strategy === undefined) return cannotServe(`a node could not be made: ${failure}`, ...hints)
   const isRecord = strategy === 'record'
-  return {strategy, state: isRecord ? 'limited' : 'good', text: isRecord ? 'it can not be opened' : '', advice: []}
+  return {strategy, state: isRecord ? 'limited' : 'good', text: isRecord ? 'it cannot be opened' : '', advice: []}
 }

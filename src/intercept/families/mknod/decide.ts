@@ -14,7 +14,7 @@ const CAP_MKNOD = capabilityMask(CAP.MKNOD)
 
 /**
  * Device nodes alone, without the whiteout (character 0:0), which vfs_mknod() in fs/namei.c lets everyone make. FIFOs,
- * sockets and files never leave the kernel either. `mode` is a 16-bit umode_t and `dev` an unsigned int.
+ * sockets and files are not intercepted either. `mode` is a 16-bit umode_t and `dev` an unsigned int.
  */
 export function deviceNodeCondition(mode: ArgumentIndex, dev: ArgumentIndex): Condition {
   const type = {argument: mode, width: 32, mask: BigInt(S_IFMT), operator: 'eq'} as const

@@ -33,7 +33,7 @@ export const allow: ListFlag<Device | DevicePath> = {
   summary: 'allow one more device, as c:10:229, b:7:0 or /dev/fuse',
   description:
     'One more device that mknod(2) may make: c or b, major and minor number with colons between, or the path of a ' +
-    'device node of the host. May be repeated. Switches --mknod on.',
+    'device node of the host. May be repeated. Turns --mknod on.',
 }
 
 export const mknodPolicy: PolicyDeclaration<MknodPolicy> = {

@@ -36,7 +36,7 @@ import {
 } from '../../../kernel/names/mount.js'
 import type {Comparison, Condition} from '../../family.js'
 
-/** Calls that only change or copy what is mounted: they never leave the kernel. */
+/** Calls that only change or copy what is mounted: they are not intercepted. */
 const OTHER_OPERATIONS = MS_BIND | MS_MOVE | MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED
 
 /** Without the magic number of old programs, which path_mount() in fs/namespace.c drops with all flags above it. */

@@ -22,8 +22,9 @@ const mount: SwitchFlag = {
   kind: 'switch',
   summary: 'mount file systems for the container, as the next four flags allow',
   description:
-    'mount(2), and fsopen(2) with the calls that go with it, for the types that --mount-allowed and --mount-fuse name. ' +
-    'What the kernel lets a user namespace mount by itself, bind mounts and propagation never leave the kernel.',
+    'Intercepts mount(2), and fsopen(2) with the calls that belong to it, for the types that --mount-allowed and ' +
+    '--mount-fuse name. Bind mounts, propagation and types that a user namespace may mount by itself are not ' +
+    'intercepted.',
 }
 
 export const allowed: ListFlag<string> = {
@@ -37,7 +38,7 @@ export const allowed: ListFlag<string> = {
   description:
     "Types of file systems, such as ext4 or overlay, that the host's kernel mounts for the container, always with " +
     'nosuid and nodev. The kernel reads the image with all its rights, so name only types whose images you trust. May ' +
-    'be repeated. Switches --mount on.',
+    'be repeated. Turns --mount on.',
 }
 
 export const fuse: ListFlag<readonly [type: string, helper: string]> = {
@@ -50,8 +51,8 @@ export const fuse: ListFlag<readonly [type: string, helper: string]> = {
   members: ['string'],
   summary: 'file systems that a FUSE program in the container mounts instead, as ext4=fuse2fs',
   description:
-    'Mounts of the type FS are made by the FUSE program HELPER of the container, which runs there with the rights of ' +
-    'the caller. May be repeated. Switches --mount on.',
+    'Has the FUSE program HELPER of the container mount file systems of the type FS. It runs there with the rights of ' +
+    'the caller. May be repeated. Turns --mount on.',
 }
 
 const shift: SwitchFlag = {
@@ -60,8 +61,8 @@ const shift: SwitchFlag = {
   kind: 'switch',
   summary: "show owners in what the kernel mounts as the container's ids",
   description:
-    'What --mount-allowed mounts is mapped to the ids of the container, so that id 0 of the image is its root. Without ' +
-    'it ids of the image are those of the host, which the container sees as 65534. Switches --mount on.',
+    'Maps what --mount-allowed mounts to the ids of the container, so that id 0 of the image is its root. Without ' +
+    'this flag, ids of the image are ids of the host, and the container sees them as 65534. Turns --mount on.',
 }
 
 export const source: ListFlag<string> = {
@@ -73,8 +74,8 @@ export const source: ListFlag<string> = {
   withPath: wholePath,
   summary: 'a block device, image file or directory of images that may be mounted',
   description:
-    'A block device, an image file or a directory of image files that may be mounted, and that appears in the ' +
-    'container under its own path. Block devices of --device may be mounted too. May be repeated. Switches --mount on.',
+    'Allows mounts of a block device, an image file, or the image files in a directory; the container sees it under ' +
+    'its own path. Block devices of --device may be mounted too. May be repeated. Turns --mount on.',
 }
 
 export const mountPolicy: PolicyDeclaration<MountPolicy> = {

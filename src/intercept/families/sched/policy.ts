@@ -34,7 +34,7 @@ export const maxPriority: ValueFlag<number> = {
   summary: 'highest real-time priority, 1 to 99 (default 50)',
   description:
     'The highest real-time priority that the container may give. Real-time processes go before all others of the ' +
-    'machine, interceptor too, as far as sched_rt_runtime_us lets them. Switches --sched-setscheduler on.',
+    'machine, interceptor too, as far as sched_rt_runtime_us lets them. Turns --sched-setscheduler on.',
 }
 
 export const deadline: SwitchFlag = {
@@ -44,7 +44,7 @@ export const deadline: SwitchFlag = {
   summary: 'allow SCHED_DEADLINE too',
   description:
     'SCHED_DEADLINE may be asked for too: it goes before every other process of the machine, as much as the kernel ' +
-    'admits. Switches --sched-setscheduler on.',
+    'admits. Turns --sched-setscheduler on.',
 }
 
 export const schedPolicy: PolicyDeclaration<SchedPolicy> = {

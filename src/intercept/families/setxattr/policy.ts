@@ -39,7 +39,7 @@ export const allow: ListFlag<string> = {
   summary: 'allow one more trusted attribute, as trusted.overlay.redirect',
   description:
     'One more attribute that the container may set, by its whole name, which begins with trusted. May be repeated. ' +
-    'Switches --setxattr on. Attributes of security.* can not be allowed: capabilities and labels in them would be ' +
+    'Turns --setxattr on. Attributes of security.* cannot be allowed: capabilities and labels in them would be ' +
     "those of the host; a container's own file capabilities work without any flag.",
 }
 
@@ -57,7 +57,7 @@ export const setxattrPolicy: PolicyDeclaration<SetxattrPolicy> = {
 /** A whole name below trusted.; what is in security.* is the host kernel's to believe, and never set for a container. */
 function parseAttributeName(name: string, text: string): string {
   if (text.startsWith('security.')) {
-    throw new UsageError(`--${name}: ${JSON.stringify(text)} can not be allowed`, {
+    throw new UsageError(`--${name}: ${JSON.stringify(text)} cannot be allowed`, {
       hints: [
         'the host itself would act on it: file capabilities and labels of security.* count for every process that uses the file',
         'a container sets the file capabilities of its own user namespace without any flag (setcap, security.capability)',

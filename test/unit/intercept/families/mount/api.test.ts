@@ -52,7 +52,7 @@ describe('decideFsopen', () => {
     assert.equal(summary(decideFsopen({type: {errno: 14}, flags: 0}, root, policy, {rootless: false})), 'continue')
   })
 
-  it('refuses what an ordinary user can not mount, but for overlays of its own', () => {
+  it('refuses what an ordinary user cannot mount, but for overlays of its own', () => {
     assert.deepEqual([decide('ext4', root, 1, true), decide('overlay', root, 1, true)], ['refuse 1', 'continue'])
   })
 })

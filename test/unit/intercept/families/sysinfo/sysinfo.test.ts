@@ -121,7 +121,7 @@ describe('sysinfo', () => {
     )
   })
 
-  it('fails with EFAULT where the buffer can not be written, and passes other failures on', () => {
+  it('fails with EFAULT where the buffer cannot be written, and passes other failures on', () => {
     const failing = (errno: number) =>
       caller('x86_64', () => {
         throw new SystemError('process_vm_writev', errno)
