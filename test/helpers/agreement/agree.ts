@@ -34,8 +34,17 @@ const UNTOUCHED: Explained = {outcome: 'kernel', reason: ''}
 
 const READS_ATTRIBUTES = /^l?(get|list)xattr$/
 
-/** Lines that tell of a difference; empty where explain and run agree. `directory`: empty, of this user. */
-export function differences(policy: DrawnPolicy, calls: readonly DrawnCall[], directory: string): readonly string[] {
+export interface Comparison {
+  /** Lines that tell of a difference; empty where explain and run agree. */
+  readonly differences: readonly string[]
+  /** Calls whose verdict was compared with the answer. */
+  readonly compared: number
+  /** Calls of which explain says that it cannot judge them. */
+  readonly unknown: number
+}
+
+/** `directory`: empty, of this user. Where explain and run end with the same error, no call is compared. */
+export function compare(policy: DrawnPolicy, calls: readonly DrawnCall[], directory: string): Comparison {
   prepare(policy, calls, directory)
   const flags = [...policy.flags, ...(policy.file === undefined ? ['--no-config'] : ['--config', 'c.yaml'])]
   const explained = interceptorIn({cwd: directory}, 'explain', ...flags, '--json', '--strace', 'calls.strace')
@@ -45,16 +54,22 @@ export function differences(policy: DrawnPolicy, calls: readonly DrawnCall[], di
   if (explained.status === 2 || ran.status === 125) {
     // Neither can be: with the same error, but for lines about the file that --quiet leaves out.
     const isSame = explained.status === 2 && ran.status === 125 && explained.stderr.endsWith(ran.stderr)
-    return isSame ? [] : [`explain: ${explained.stderr}`, `run: ${ran.stderr}`]
+    return {
+      differences: isSame ? [] : [`explain: ${explained.stderr}`, `run: ${ran.stderr}`],
+      compared: 0,
+      unknown: 0,
+    }
   }
   assert.equal(ran.status, 0, ran.stderr)
   const verdicts = explanations(explained.stdout)
   const answers = answersIn(ran.stdout, readFileSync(join(directory, 'log.json'), 'utf8'), calls)
-  return calls.flatMap(({text, name}, index) => {
+  const unknown = [...verdicts.values()].filter(({outcome}) => outcome === 'unknown').length
+  const differences = calls.flatMap(({text, name}, index) => {
     const [said, done] = [verdicts.get(index + 1) ?? UNTOUCHED, answers[index]!]
     const cause = difference(name, said, done)
     return cause === undefined ? [] : [`${text}: ${cause}: ${JSON.stringify({said, done})}`]
   })
+  return {differences, compared: calls.length - unknown, unknown}
 }
 
 function prepare({file}: DrawnPolicy, calls: readonly DrawnCall[], directory: string): void {

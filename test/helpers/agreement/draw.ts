@@ -58,6 +58,8 @@ const fileOnly: fc.Arbitrary<Settings> = fc.record({
     2,
   ),
   'security.syscalls.deny_default': maybe(fc.constantFrom('true', 'false'), 3),
+  // Neither command takes one.
+  'security.syscalls.allow': maybe(fc.constant('read\nwrite'), 20),
   // The last is root of the host, which nobody may have.
   'raw.idmap': maybe(fc.constantFrom('both 1000 1000', 'uid 50-60 500-510\ngid 1000 1000', 'both 0 77'), 6),
 })
