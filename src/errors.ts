@@ -6,6 +6,8 @@ export const EXIT = {
   unavailable: 1,
   usage: 2,
   refused: 3,
+  /** Of explain, where `refused` is of run. */
+  unjudged: 3,
   bug: 70,
   failed: 125,
   notExecutable: 126,

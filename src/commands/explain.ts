@@ -17,7 +17,7 @@ import {mapsToEnter} from '../container/userns/reexecute.js'
 import {EXIT, UsageError} from '../errors.js'
 import type {Adviser} from '../explain/advise.js'
 import {explain} from '../explain/explain.js'
-import type {ExplainRequest} from '../explain/explain.js'
+import type {ExplainRequest, Finding} from '../explain/explain.js'
 import {callerOf} from '../explain/judge.js'
 import {isOn, valueOf} from '../flag.js'
 import type {FlagValues} from '../flag.js'
@@ -35,7 +35,8 @@ export class Explain extends Command {
     'answer, and the flag that would change the answer. The caller is the first process of that run: root of the ' +
     'container, or the user that the configuration names. explain runs no command and asks the kernel nothing; it only ' +
     'loads the modules of --handler.\n\n' +
-    'The exit status is 0 when no call would be refused, 1 when one would, and 2 when the command line is wrong.'
+    'The exit status is 0 when no call would be refused, 1 when one would, and 2 when the command line is wrong. With ' +
+    '--strict it is 3 when no call would be refused but one could not be judged.'
 
   static override readonly usage = 'explain [FLAGS] [CALL...]'
   static override readonly strict = false
@@ -67,13 +68,18 @@ export class Explain extends Command {
     if (isOn(values, output.showSecrets)) revealSecrets()
     const request = requestOf(values, calls)
     const loaded = await loadPolicy(values)
-    const good = await explain(request, {
+    const finding = await explain(request, {
       adviser: adviserOf(configured, loaded),
       write: (data) => new Promise((resolve) => process.stdout.write(data, () => resolve())),
       nearest,
     })
-    process.exitCode = good ? EXIT.good : EXIT.unavailable
+    process.exitCode = exitOf(finding, isOn(values, flags.strict))
   }
+}
+
+function exitOf(finding: Finding, isStrict: boolean): number {
+  if (finding === 'refused') return EXIT.unavailable
+  return finding === 'unjudged' && isStrict ? EXIT.unjudged : EXIT.good
 }
 
 /** For a run of these values, here and by this user. Throws the UsageError that the run would end with, if any. */

@@ -39,20 +39,28 @@ export interface ExplainContext {
   readonly nearest: (word: string, candidates: readonly string[]) => string | undefined
 }
 
-/** true: nothing that was asked for would be refused. */
-export async function explain(request: ExplainRequest, context: ExplainContext): Promise<boolean> {
+/** What became of all that was asked for: the worst of it. */
+export type Finding =
+  /** No call would be refused. */
+  | 'good'
+  /** At least one would. */
+  | 'refused'
+  /** None of those that can be judged would, but at least one call or line cannot be judged. */
+  | 'unjudged'
+
+export async function explain(request: ExplainRequest, context: ExplainContext): Promise<Finding> {
   const {adviser, write} = context
   const judge = adviser.withFlags([])
   if (judge === undefined) throw new Error('the policy as configured is not valid')
   if (request.filter !== undefined) {
     await write(filterText(judge.composition, request.filter, request.json))
-    return true
+    return 'good'
   }
   if (request.file !== undefined) return explainFile(request, request.file, context)
   if (request.calls.length > 0) return explainCalls(request, context, judge.caller)
   const all = overview(adviser.families, judge.composition)
   await write(request.json ? document({v: 1, ...all}) : lines(overviewLines(all)))
-  return true
+  return 'good'
 }
 
 /** Characters that are gathered before they are written. */
@@ -87,11 +95,11 @@ async function explainCalls(
   {calls, abi, json}: ExplainRequest,
   context: ExplainContext,
   caller: CallerFacts,
-): Promise<boolean> {
+): Promise<Finding> {
   const judged = calls.map((text) => [text, judgeTyped(text, abi, context)] as const)
   if (json) await context.write(document({v: 1, calls: judged.map(([text, advised]) => asJson(advised, text))}))
   else await context.write(judged.map(([text, advised]) => lines(callLines(advised, text, caller))).join('\n'))
-  return judged.every(([, {outcome}]) => outcome !== 'refused')
+  return judged.some(([, {outcome}]) => outcome === 'refused') ? 'refused' : 'good'
 }
 
 function judgeTyped(text: string, abi: Abi, {adviser, nearest}: ExplainContext): Advised {
@@ -124,7 +132,7 @@ async function explainFile(
   {abi, json}: ExplainRequest,
   {format, path}: {readonly format: FileFormat; readonly path: string},
   {adviser, write}: ExplainContext,
-): Promise<boolean> {
+): Promise<Finding> {
   let first = true
   let pending = json ? '{"v":1,"calls":[\n' : ''
   const onCall = (call: JudgedCall): void => {
@@ -167,5 +175,6 @@ async function explainFile(
     pending += `\n],"summary":${JSON.stringify(toJson(summary))}}\n`
   } else pending += lines(fileReportLines(report))
   await write(pending)
-  return report.refused.length === 0
+  if (report.refused.length > 0) return 'refused'
+  return report.unreadable > 0 || (report.counts['unknown'] ?? 0) > 0 ? 'unjudged' : 'good'
 }

@@ -96,7 +96,7 @@ function escapeCall(text: string): string {
 }
 
 export function fileReportLines(report: FileReport): string[] {
-  const {refused, flags, allowed, counts, untouched, unreadable} = report
+  const {refused, flags, allowed, counts, untouched} = report
   const optional =
     report.optional.length === 0
       ? []
@@ -104,9 +104,8 @@ export function fileReportLines(report: FileReport): string[] {
   const judged = Object.entries(counts).map(
     ([outcome, calls]) => `${calls} ${outcome === 'kernel' ? 'left to the kernel' : outcome}`,
   )
-  const lines = ['', `${[...judged, `${untouched} never intercepted`].join(', ')}.`]
-  if (unreadable > 0) lines.push(`${unreadable} lines could not be read.`)
-  if (refused.length === 0) return [...lines, 'Nothing would be refused.', ...optional]
+  const lines = ['', `${[...judged, `${untouched} never intercepted`].join(', ')}.`, ...unjudgedLines(report)]
+  if (refused.length === 0) return [...lines, 'interceptor would refuse none of the calls that it judges.', ...optional]
   const rows = refused.map(({calls, syscall, reason, advice}) => [
     String(calls),
     syscall,
@@ -122,6 +121,16 @@ export function fileReportLines(report: FileReport): string[] {
     )
   if (allowed < total) lines.push('', `${total - allowed} of ${total} can be allowed by no flag.`)
   return [...lines, ...optional]
+}
+
+/** What the verdicts leave open. */
+function unjudgedLines({counts, untouched, unreadable}: FileReport): string[] {
+  const [kernel, unknown] = [untouched + (counts['kernel'] ?? 0) + (counts['continued'] ?? 0), counts['unknown'] ?? 0]
+  return [
+    ...(kernel > 0 ? [`Left to the kernel, which may refuse them to a container: ${kernel}.`] : []),
+    ...(unknown > 0 ? [`Unknown, for the reason that the line of each gives: ${unknown}.`] : []),
+    ...(unreadable > 0 ? [`Lines that could not be read: ${unreadable}.`] : []),
+  ]
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

@@ -43,6 +43,16 @@ export const explain = {
     summary: 'judge every call of FILE, a log that run wrote',
     description: 'Judges every call of FILE, a log of `run` in either format; - is standard input.',
   },
+  strict: {
+    name: 'strict',
+    group,
+    commands,
+    kind: 'switch',
+    summary: 'exit with 3 when a call or a line could not be judged',
+    description:
+      'Exits with 3 when none of the calls of --strace or --log would be refused, but one is unknown or a line could not ' +
+      'be read. Calls that the kernel decides on do not count.',
+  },
   abi: {
     name: 'abi',
     group,

@@ -89,6 +89,18 @@ describe('interceptor explain', () => {
     )
   })
 
+  it('ends with 3 on a call or a line that it cannot judge, with --strict', () => {
+    const status = (line: string, ...flags: readonly string[]): number | null =>
+      interceptorIn({input: `${line}\n`}, 'explain', '--mknod', ...flags, '--strace', '-').status
+    const node = (minor: number, type = 'S_IFCHR'): string => `mknod("a", ${type}|0666, makedev(1, ${minor})) = 0`
+    for (const line of [node(3, 'S_WHAT'), `${node(3)}\nmknod("a`]) {
+      assert.deepEqual([status(line), status(line, '--strict')], [0, 3], line)
+    }
+    assert.equal(status(node(3), '--strict'), 0)
+    assert.equal(status('clock_settime(0, NULL) = 0', '--strict'), 0)
+    assert.equal(status(`${node(1)}\nmknod("a`, '--strict'), 1)
+  })
+
   const wrong: readonly [readonly string[], string][] = [
     [['mknodd("x")'], 'interceptor: x86_64 has no system call mknodd\nhint: did you mean mknod?\n'],
     [
