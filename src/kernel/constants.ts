@@ -100,7 +100,6 @@ export const NEWLINE = 0x0a
 // include/uapi/linux/limits.h
 /** With the NUL. */
 export const PATH_MAX = 4096
-export const NAME_MAX = 255
 /** Without the NUL. A longer name is ERANGE, and the kernel's to refuse. */
 export const XATTR_NAME_MAX = 255
 export const XATTR_SIZE_MAX = 65_536

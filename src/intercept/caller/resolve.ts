@@ -8,7 +8,6 @@ import {
   AT_FDCWD,
   DOT,
   LINKS_MAX,
-  NAME_MAX,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -172,7 +171,6 @@ class Walker {
   }
 
   #down(name: Buffer, keepLink: boolean, todo: Buffer[]): void {
-    if (name.length > NAME_MAX) throw new SystemError('openat2', ERRNO.ENAMETOOLONG)
     const next = this.#open(name)
     try {
       const status = fstat(next)

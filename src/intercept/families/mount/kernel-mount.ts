@@ -129,14 +129,15 @@ export function performNewMount(values: MountValues, type: Buffer, caller: Calle
   if (made.kind !== 'made') return made
   const {tree, isShifted} = made
   try {
+    // All that may fail comes before it: a call that fails has mounted nothing.
+    const [status, created] = [fstat(tree), manifestEntry(request, target)]
     attachMount(tree, target, caller)
-    const status = fstat(tree)
     state.emulated.add(status)
     return {
       kind: 'done',
       value: 0,
       strategy: 'kernel',
-      created: manifestEntry(request, target),
+      created,
       ...(state.policy.shift &&
         !isShifted && {reason: `${type.toString('latin1')} is allowlisted; it can't show other ids`}),
     }

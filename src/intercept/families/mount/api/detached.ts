@@ -116,13 +116,15 @@ export function performMoveMount(values: MoveMountValues, caller: Caller, state:
     const locked = lock(mount, mount.tree, state)
     try {
       const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | (values.flags & MOVE_MOUNT_BENEATH)
+      // All that may fail comes before it: a call that fails has moved nothing.
+      const [status, created] = [fstat(locked), manifestEntry(mount, target, state)]
       caller.assertAlive()
       caller.inMountNamespace(() => caller.act(ADMIN, undefined, () => move_mount(locked, '', target, '', flags)))
-      state.emulated.add(fstat(locked))
+      state.emulated.add(status)
       closeQuietly(mount.tree)
       mount.tree = undefined
       state.contexts.wasMoved(mount)
-      return attached(values.from_dirfd, locked, manifestEntry(mount, target, state), caller)
+      return attached(values.from_dirfd, locked, created, caller)
     } finally {
       closeQuietly(locked)
     }
