@@ -3,11 +3,12 @@
 import {Command} from '@oclif/core'
 
 import {withConfiguration} from '../cli/line/configuration.js'
-import {flagValues, oclifFlags} from '../cli/flags/oclif.js'
+import {oclifFlags} from '../cli/flags/oclif.js'
+import {parseLine} from '../cli/line/operands.js'
 import {loadPolicy, toPolicy} from '../cli/line/policy.js'
 import {containerOptions} from '../cli/line/container-options.js'
 import {explain as flags} from '../cli/flags/explain.js'
-import {EXIT} from '../errors.js'
+import {EXIT, UsageError} from '../errors.js'
 import {isOn} from '../flag.js'
 
 export class Check extends Command {
@@ -34,8 +35,11 @@ export class Check extends Command {
   static override readonly flags = oclifFlags('check')
 
   override async run(): Promise<void> {
-    const parsed = await this.parse(Check)
-    const {values, file, notes} = await withConfiguration(flagValues(parsed.flags), 'check')
+    const line = parseLine(this.argv, 'check')
+    const [operand] = line.operands
+    if (operand !== undefined)
+      throw new UsageError(`check takes flags alone, not ${operand}`, {hints: ['see interceptor check --help']})
+    const {values, file, notes} = await withConfiguration(line.values, 'check')
     const [{concludeCheck, planCheck}, {checkJson, checkText, doTasks}, {styleFor}] = await Promise.all([
       import('../check/check.js'),
       import('../render/checklist.js'),

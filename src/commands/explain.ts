@@ -4,11 +4,12 @@ import {Args, Command} from '@oclif/core'
 
 import {toBytes} from '../cli/flags/bytes.js'
 import {explain as flags} from '../cli/flags/explain.js'
-import {flagValues, oclifFlags} from '../cli/flags/oclif.js'
+import {oclifFlags} from '../cli/flags/oclif.js'
 import {output} from '../cli/flags/output.js'
 import {withConfiguration} from '../cli/line/configuration.js'
 import type {Configured} from '../cli/line/configuration.js'
 import {adviserFor} from '../cli/line/explain-flags.js'
+import {parseLine} from '../cli/line/operands.js'
 import {loadPolicy} from '../cli/line/policy.js'
 import {containerOptions} from '../cli/line/container-options.js'
 import {chooseIdMaps} from '../container/userns/idmap.js'
@@ -58,13 +59,13 @@ export class Explain extends Command {
   }
 
   override async run(): Promise<void> {
-    // The value of --filter may be left out, which oclif has no word for.
+    // The value of --filter may be left out.
     const words = this.argv.map((word) => (word === '--filter' ? '--filter=listing' : word))
-    const parsed = await this.parse(Explain, words)
-    const configured = await withConfiguration(flagValues(parsed.flags), 'explain')
+    const line = parseLine(words, 'explain')
+    const configured = await withConfiguration(line.values, 'explain')
     const {values} = configured
     for (const note of configured.notes) process.stderr.write(`interceptor: ${printable(note)}\n`)
-    const calls = (parsed.argv as string[]).map((word) => toBytes(word).toString('latin1'))
+    const calls = line.operands.map((word) => toBytes(word).toString('latin1'))
     if (isOn(values, output.showSecrets)) revealSecrets()
     const request = requestOf(values, calls)
     const loaded = await loadPolicy(values)

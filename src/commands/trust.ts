@@ -5,6 +5,7 @@ import {resolve} from 'node:path'
 import {Args, Command} from '@oclif/core'
 
 import {oclifFlags} from '../cli/flags/oclif.js'
+import {parseLine} from '../cli/line/operands.js'
 import {trustFile} from '../config/load.js'
 import {UsageError} from '../errors.js'
 import {configurationKeys} from '../cli/flags/index.js'
@@ -31,9 +32,9 @@ export class Trust extends Command {
   }
 
   override async run(): Promise<void> {
-    const {argv} = await this.parse(Trust)
-    if (argv.length === 0) throw new UsageError('trust needs a file', {hints: ['interceptor trust FILE...']})
-    for (const name of argv as string[]) {
+    const {operands} = parseLine(this.argv, 'trust')
+    if (operands.length === 0) throw new UsageError('trust needs a file', {hints: ['interceptor trust FILE...']})
+    for (const name of operands) {
       const file = resolve(name)
       const keys = await trustFile(file, configurationKeys)
       process.stdout.write(`trusted ${printable(file)}: ${keys.length === 0 ? 'it sets nothing' : keys.join(', ')}\n`)

@@ -1,9 +1,9 @@
-// Our flag tables as oclif has them, for help and for the commands that have no operands of a user's program.
+// Our flag tables as oclif has them, for its classes of commands. line/operands.ts reads command lines.
 
 import {Flags} from '@oclif/core'
 import type {Interfaces} from '@oclif/core'
 
-import type {CommandName, Flag, FlagGroup, FlagValues} from '../../flag.js'
+import type {CommandName, Flag, FlagGroup} from '../../flag.js'
 import {flagsOf} from './index.js'
 
 export type OclifFlags = Record<string, Interfaces.Flag<boolean | string | string[] | undefined>>
@@ -18,11 +18,6 @@ export function oclifFlags(command: CommandName): OclifFlags {
       Flags.help({char: 'h', helpGroup: groups.has('Output') ? ('Output' satisfies FlagGroup) : 'Global'}),
     ] as const,
   ]) as OclifFlags
-}
-
-/** What oclif parsed, in the shape that `toPolicy` and the like read. */
-export function flagValues(parsed: Record<string, unknown>): FlagValues {
-  return parsed as FlagValues
 }
 
 function oclifFlag(flag: Flag) {

@@ -1,5 +1,5 @@
-// Splits a command line into our flags and the command. The first operand ends our flags: `run ls -la` needs no `--`.
-// oclif's parser takes flags anywhere and reorders repeated words, so that run and exec do not use it.
+// Splits a command line into flags and operands, by one grammar for all commands. The first operand of run and exec ends
+// their flags: `run ls -la` needs no `--`. Operands of the others stand anywhere among their flags.
 
 import {UsageError} from '../../errors.js'
 import {nearest} from '../../nearest.js'
@@ -9,7 +9,7 @@ import {flagsOf} from '../flags/index.js'
 
 export interface ParsedLine {
   readonly values: FlagValues
-  /** The first operand and everything behind it, as typed. */
+  /** Of run and exec the first operand and everything behind it, as typed. */
   readonly operands: readonly string[]
   /** `--help` or `-h` stood among our flags. */
   readonly help: boolean
@@ -22,8 +22,13 @@ interface Given {
   readonly value: string | undefined
 }
 
+/** Their operands are a command with flags of its own. */
+const WITH_COMMAND: ReadonlySet<CommandName> = new Set(['exec', 'run'])
+
+/** `words` follow the name of the command. Throws UsageError. */
 export function parseLine(words: readonly string[], command: CommandName, known = flagsOf(command)): ParsedLine {
   const values: Record<string, string[] | boolean | string> = {}
+  const operands: string[] = []
   let at = 0
   let help = false
   for (; at < words.length; at++) {
@@ -32,7 +37,11 @@ export function parseLine(words: readonly string[], command: CommandName, known 
       at += 1
       break
     }
-    if (!word.startsWith('-') || word === '-') break
+    if (!word.startsWith('-') || word === '-') {
+      if (WITH_COMMAND.has(command)) break
+      operands.push(word)
+      continue
+    }
     if (word.startsWith('--help=')) throw new UsageError('--help takes no value')
     if (word === '--help' || word === '-h') {
       help = true
@@ -47,7 +56,7 @@ export function parseLine(words: readonly string[], command: CommandName, known 
       store(values, flag, text)
     }
   }
-  return {values, operands: words.slice(at), help}
+  return {values, operands: [...operands, ...words.slice(at)], help}
 }
 
 /** `--name`, `--name=value`, `-n`, `-nvalue`, or several switches as `-ab`. */

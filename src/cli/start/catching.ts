@@ -1,7 +1,6 @@
 // The one catch: every bundle of the program runs what it does in here.
 
 import {wordsWithBytes} from '../flags/bytes.js'
-import type {OclifError} from '../text/failure.js'
 
 /** Runs `act` with the words of the command line, their bytes kept, and words its failure. */
 export async function catching(
@@ -13,8 +12,8 @@ export async function catching(
   try {
     await act(words)
   } catch (error) {
-    const {isOclifError, report} = await import('../text/failure.js')
-    process.exitCode = report(isOclifError(error) ? await worded(error, words[0]) : error, words[0])
+    const {report} = await import('../text/failure.js')
+    process.exitCode = report(error, words[0])
   }
 }
 
@@ -25,9 +24,4 @@ export async function catching(
 async function endByBug(error: unknown, command: string | undefined): Promise<never> {
   const [{report}, {exitNow}] = await Promise.all([import('../text/failure.js'), import('../../ffi/self.js')])
   return exitNow(report(error, command))
-}
-
-async function worded(error: OclifError, command: string | undefined): Promise<Error> {
-  const {inOwnWords} = await import('../text/oclif-failure.js')
-  return inOwnWords(error, command)
 }

@@ -25,7 +25,6 @@ export function describeFailure(error: unknown, command?: string): Failure {
   if (error instanceof InterceptorError) {
     return {text: paragraph(withCauses(error), [...error.hints, ...limit]), exitCode: statusOf(error, command)}
   }
-  if (isOclifError(error) && error.code === 'EEXIT') return {text: '', exitCode: error.oclif.exit ?? EXIT.good}
   if (isNowhere(error)) return describeFailure(nowhere(error), command)
   if (isOfSystem(error)) return describeFailure(new LaunchError('cannot go on', {cause: error}), command)
   const stack = error instanceof Error ? stackOfSources(error.stack ?? String(error)) : String(error)
@@ -72,19 +71,6 @@ function paragraph(message: string, hints: readonly string[]): string {
 function statusOf(error: InterceptorError, command: string | undefined): number {
   const runs = command === 'run' || command === 'exec'
   return runs && error.exitCode === EXIT.usage ? EXIT.failed : error.exitCode
-}
-
-export interface OclifError extends Error {
-  readonly oclif: {readonly exit?: number}
-  /** EEXIT: nothing went wrong. */
-  readonly code?: unknown
-  /** NonExistentFlagsError: as typed. */
-  readonly flags?: unknown
-}
-
-/** For oclif-failure.ts, which needs every flag; most failures do not. */
-export function isOclifError(error: unknown): error is OclifError {
-  return error instanceof Error && 'oclif' in error
 }
 
 export function lowerFirst(text: string): string {

@@ -21,6 +21,18 @@ function words(line: string): readonly string[] {
 }
 
 describe('parseLine', () => {
+  for (const [line, values, operands] of [
+    ['a --mknod b', {mknod: true}, ['a', 'b']],
+    ['--name x a -q', {name: 'x', quiet: true}, ['a']],
+    ['a -- --mknod b', {}, ['a', '--mknod', 'b']],
+    ['- --mknod', {mknod: true}, ['-']],
+    ['a --bind x --bind y', {bind: ['x', 'y']}, ['a']],
+  ] as const) {
+    it(`takes operands of explain anywhere: ${line}`, () => {
+      assert.deepEqual(parseLine(words(line), 'explain', flags), {values, operands, help: false})
+    })
+  }
+
   const good: readonly [string, Record<string, unknown>, string][] = [
     ['', {}, ''],
     ['ls -la', {}, 'ls -la'],

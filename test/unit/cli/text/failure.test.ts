@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import {readFileSync} from 'node:fs'
 
 import {describeFailure} from '../../../../src/cli/text/failure.js'
-import {inOwnWords} from '../../../../src/cli/text/oclif-failure.js'
 import {nearest} from '../../../../src/nearest.js'
 import {LaunchError, UsageError} from '../../../../src/errors.js'
 import {SystemError} from '../../../../src/ffi/errors.js'
@@ -35,17 +34,6 @@ describe('describeFailure', () => {
     )
   })
 
-  it('words the complaints of oclif as ours', () => {
-    const words = (message: string) =>
-      describeFailure(inOwnWords(Object.assign(new Error(message), {oclif: {}}), 'explain'), 'explain').text
-    assert.equal(words('Flag --log expects a value'), 'interceptor: --log needs a value: FILE\n')
-    assert.equal(
-      words('Expected --filter=hax to be one of: listing, raw, hex, c\nSee more help with --help'),
-      'interceptor: --filter takes listing, raw, hex or c, not "hax"\nhint: did you mean --filter hex?\n',
-    )
-    assert.match(words('Something else'), /^interceptor: something else\nhint: see interceptor explain --help\n$/)
-  })
-
   it('answers wrong usage with 125 for run and exec, with 2 otherwise', () => {
     const error = new UsageError('no')
     assert.deepEqual(
@@ -59,15 +47,17 @@ describe('describeFailure', () => {
     assert.equal(text, 'interceptor: bad \\x1b[31m\\n\\xe2\\x80\\xae\\xff\nhint: \\x07\n')
   })
 
+  it('shows no stack of a system call that failed', () => {
+    assert.deepEqual(describeFailure(new SystemError('eventfd2', 5)), {
+      text: 'interceptor: cannot go on: eventfd2: i/o error\n',
+      exitCode: 125,
+    })
+  })
+
   it('shows the stack of a bug only', () => {
     const {text, exitCode} = describeFailure(new TypeError('x is undefined'))
     assert.match(text, /^interceptor: internal error \(this is a bug.*\nTypeError: x is undefined\n {4}at /)
     assert.equal(exitCode, 70)
-  })
-
-  it('says nothing for an exit', () => {
-    const exit = Object.assign(new Error('EEXIT: 1'), {oclif: {exit: 1}, code: 'EEXIT'})
-    assert.deepEqual(describeFailure(inOwnWords(exit, undefined)), {text: '', exitCode: 1})
   })
 })
 
