@@ -16,6 +16,7 @@ export const BLKGETSIZE64 = 0x8008_1272
 
 export const LO_FLAGS_READ_ONLY = 1
 export const LO_FLAGS_AUTOCLEAR = 4
+export const LO_FLAGS_PARTSCAN = 8
 
 /** struct loop_info64: where its members lie. */
 export const LOOP_INFO = {device: 0, inode: 8, offset: 24, sizeLimit: 32, number: 40, flags: 52, fileName: 56} as const

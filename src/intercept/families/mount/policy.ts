@@ -75,7 +75,9 @@ export const source: ListFlag<string> = {
   summary: 'a block device, image file or directory of images that may be mounted',
   description:
     'Allows mounts of a block device, an image file, or the image files in a directory; the container sees it under ' +
-    'its own path. Block devices of --device may be mounted too. May be repeated. Turns --mount on.',
+    'its own path. Block devices of --device may be mounted too. May be repeated. Turns --mount on. Loop devices that ' +
+    'losetup sets up over images are there to be mounted: what is written to the device itself is lost, and they have no ' +
+    'partitions. Make file systems in the image.',
 }
 
 export const mountPolicy: PolicyDeclaration<MountPolicy> = {

@@ -3,12 +3,15 @@
 import {closeSync, ftruncateSync, lstatSync, openSync} from 'node:fs'
 
 import {LaunchError} from '../../../errors.js'
+import {isSystemError} from '../../../ffi/errors.js'
+import {flock} from '../../../ffi/libc.js'
 import {memfd_create} from '../../../ffi/process.js'
 import {O_CLOEXEC} from '../../../kernel/constants.js'
 import type {Device} from '../../../kernel/device-numbers.js'
 import {pathOfDescriptor} from '../../caller/descriptor-path.js'
 import type {NodeOption, Preparation, PreparationRequest} from '../../preparation.js'
-import {LOOP_CONTROL, attachImage} from './loop/loop-device.js'
+import {ERRNO} from '../../../kernel/errno.js'
+import {LOCK_EX, LOCK_NB, LOOP_CONTROL, attachImage} from './loop/loop-device.js'
 import {standInMemory} from './loop/stand-in.js'
 import type {LoopStandIn, LoopStandIns} from './loop/stand-in.js'
 import type {MountPolicy} from './policy.js'
@@ -172,10 +175,21 @@ function makeStandIn(number: number): LoopStandIn {
     ftruncateSync(memory, LOOP_BYTES)
     const request = {image: memory, readOnly: false, name: Buffer.from('interceptor')}
     const {device, fd} = attachImage(request, {openDevice, privileged: (action) => action()})
+    keepProbesAway(fd)
     return {number, device, fd, memory}
   } catch (error) {
     closeSync(memory)
     throw error
+  }
+}
+
+/** udev and what it starts leave a locked device alone (systemd.io/BLOCK_DEVICE_LOCKING): the container says what is in it. */
+function keepProbesAway(device: number): void {
+  try {
+    flock(device, LOCK_EX | LOCK_NB)
+  } catch (error) {
+    // Whoever holds the lock has taken the device for one of its own.
+    if (!isSystemError(error, ERRNO.EAGAIN)) throw error
   }
 }
 

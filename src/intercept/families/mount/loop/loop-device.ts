@@ -20,8 +20,8 @@ export const LOOP_CONTROL: Device = {type: 'c', major: 10, minor: 237}
 const TRIES = 16
 
 const LOCK_SH = 1
-const LOCK_EX = 2
-const LOCK_NB = 4
+export const LOCK_EX = 2
+export const LOCK_NB = 4
 
 export interface LoopDevice {
   readonly device: Device

@@ -1,11 +1,11 @@
 // Loop devices as mount(8) and losetup(8) of the container set them up: what they configure are stand-ins of its own.
 
-import {SystemError} from '../../../../ffi/errors.js'
+import {SystemError, isSystemError} from '../../../../ffi/errors.js'
 import {closeQuietly, duplicateCloseOnExec, fcntl, ftruncate, ioctlNumber, pread, pwrite} from '../../../../ffi/libc.js'
-import {fstat} from '../../../../ffi/mount.js'
+import {fstat, statx} from '../../../../ffi/mount.js'
 import type {Statx} from '../../../../ffi/mount.js'
 import {CAP, capabilityMask} from '../../../../kernel/capabilities.js'
-import {F_GETFL, O_ACCMODE, S_IFBLK, S_IFCHR, S_IFMT, S_IFREG} from '../../../../kernel/constants.js'
+import {AT_FDCWD, F_GETFL, O_ACCMODE, S_IFBLK, S_IFCHR, S_IFMT, S_IFREG} from '../../../../kernel/constants.js'
 import {encodeDevice} from '../../../../kernel/device-numbers.js'
 import type {Device} from '../../../../kernel/device-numbers.js'
 import {ERRNO} from '../../../../kernel/errno.js'
@@ -27,6 +27,7 @@ import {
   LOOP_SET_FD,
   LOOP_SET_STATUS64,
   LO_FLAGS_AUTOCLEAR,
+  LO_FLAGS_PARTSCAN,
   LO_FLAGS_READ_ONLY,
 } from '../../../../kernel/names/loop.js'
 import {pathOfDescriptor} from '../../../caller/descriptor-path.js'
@@ -35,16 +36,19 @@ import type {Caller, Performed} from '../../../family.js'
 import {openImage} from '../sources/image.js'
 import type {LoopImage} from '../sources/image.js'
 import type {MountSources} from '../sources/sources.js'
+import {NO_PARTITIONS, descriptorOf, readConfig} from './loop-config.js'
+import type {LoopConfig} from './loop-config.js'
 
 /** Where file systems and partition tables have the marks that blkid(8) looks for. */
 const HEAD_BYTES = 1_048_576
+const KEPT_FLAGS = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR
 const ADMIN = capabilityMask(CAP.SYS_ADMIN)
 
 /** A file that the policy does not name can be set up, but not mounted: programs try again and again otherwise. */
 const NO_FILE = -1
 
 /** Words of one stand-in in the memory that workers share. */
-const WORD = {state: 0, file: 1, offset: 2, sizeLimit: 3, flags: 4, generation: 5, words: 6} as const
+const WORD = {state: 0, file: 1, offset: 2, sizeLimit: 3, flags: 4, generation: 5, owner: 6, words: 7} as const
 const STATE = {free: 0n, configured: 1n, mounted: 2n, busy: 3n} as const
 
 /** A loop device over memory, held by the supervisor as long as the container lives. */
@@ -98,10 +102,20 @@ export class StandIns {
     return this.#acquire(index)
   }
 
-  /** From now on somebody else may have it: what is mounted has a device of its own. */
+  /**
+   * What is mounted has a device of its own. One that goes with its last user (LO_FLAGS_AUTOCLEAR) is gone for its container
+   * from here on, so that mount(8) does not take it for a device that is in its way; the other kind stays.
+   */
   wasMounted(fd: number): undefined {
     const index = this.#find(fd)
-    if (index !== -1) Atomics.compareExchange(this.#words, this.#at(index, 'state'), STATE.configured, STATE.mounted)
+    if (index === -1 || this.#get(index, 'state') !== STATE.configured) return
+    if (!this.#hasFlag(index, LO_FLAGS_AUTOCLEAR)) return
+    try {
+      this.#release(index, STATE.mounted)
+    } catch (error) {
+      // The mount is made. Another thread of the container has taken the device down or set it up anew meanwhile.
+      if (!(error instanceof SystemError)) throw error
+    }
   }
 
   serve(values: LoopRequestValues, caller: Caller): Performed {
@@ -151,11 +165,19 @@ export class StandIns {
   #control(request: number): Performed {
     if (request !== LOOP_CTL_GET_FREE) return {kind: 'continue', reason: 'it is no loop device', silent: true}
     if (this.#standIns.length === 0) return {kind: 'continue', reason: 'no images may be mounted', silent: true}
-    const states = this.#standIns.map((_, index) => this.#get(index, 'state'))
-    const free = states.indexOf(STATE.free)
-    const index = free === -1 ? states.indexOf(STATE.mounted) : free
+    const number = this.#standIns.findIndex((_, index) => this.#get(index, 'state') === STATE.free)
+    const index = number === -1 ? this.#standIns.findIndex((_, each) => this.#isUnused(each)) : number
     if (index === -1) return {kind: 'refuse', errno: ERRNO.ENOSPC, reason: 'every loop device is set up already'}
+    if (this.#get(index, 'state') === STATE.configured) this.#release(index, STATE.free)
     return done(this.#standIns[index]!.number)
+  }
+
+  /** Mounted, or set up to go with the last user by a process that is gone, whose mount failed. */
+  #isUnused(index: number): boolean {
+    const state = this.#get(index, 'state')
+    if (state === STATE.mounted) return true
+    if (state !== STATE.configured || !this.#hasFlag(index, LO_FLAGS_AUTOCLEAR)) return false
+    return !isProcess(Number(this.#get(index, 'owner')))
   }
 
   #foreign({rdevMajor, rdevMinor}: Statx): Performed {
@@ -169,12 +191,14 @@ export class StandIns {
     const fd = caller.openDescriptor(config.image)
     if ((fstat(fd).mode & S_IFMT) !== S_IFREG) throw new SystemError('ioctl', ERRNO.EINVAL)
     const isReadOnly = (fcntl(fd, F_GETFL, 0) & O_ACCMODE) === 0
-    const flags = config.flags | LO_FLAGS_AUTOCLEAR | (isReadOnly ? LO_FLAGS_READ_ONLY : 0)
+    if ((config.flags & LO_FLAGS_PARTSCAN) !== 0) return NO_PARTITIONS
+    const flags = (config.flags & KEPT_FLAGS) | (isReadOnly ? LO_FLAGS_READ_ONLY : 0)
     caller.assertAlive()
     return this.#changing(index, [STATE.free, STATE.mounted], () => {
       this.#copyHead(this.#standIns[index]!, fd, config)
       const source = this.#sources.findImage(fd, pathOfDescriptor(fd))
       this.#store(index, {...config, flags, file: source.kind === 'image' ? source.file : NO_FILE})
+      Atomics.store(this.#words, this.#at(index, 'owner'), BigInt(caller.credentials.tgid))
       return STATE.configured
     })
   }
@@ -182,10 +206,15 @@ export class StandIns {
   #setStatus(index: number, caller: Caller, info: Buffer): Performed {
     const offset = info.readBigUInt64LE(LOOP_INFO.offset)
     const sizeLimit = info.readBigUInt64LE(LOOP_INFO.sizeLimit)
+    const wanted = info.readUInt32LE(LOOP_INFO.flags)
+    if ((wanted & LO_FLAGS_PARTSCAN) !== 0) return NO_PARTITIONS
     const image = this.#acquire(index)
     try {
-      const flags = LO_FLAGS_AUTOCLEAR | (image.readOnly ? LO_FLAGS_READ_ONLY : 0)
-      if (offset === image.offset && sizeLimit === image.sizeLimit) return done(0)
+      const flags = (wanted & LO_FLAGS_AUTOCLEAR) | (image.readOnly ? LO_FLAGS_READ_ONLY : 0)
+      if (offset === image.offset && sizeLimit === image.sizeLimit) {
+        Atomics.store(this.#words, this.#at(index, 'flags'), BigInt(flags))
+        return done(0)
+      }
       if (image.file === undefined) throw new SystemError('ioctl', ERRNO.EPERM)
       const file = openImage(image.file, true, caller)
       const kept = duplicateCloseOnExec(image.file)
@@ -217,7 +246,8 @@ export class StandIns {
     info.writeBigUInt64LE(offset, LOOP_INFO.offset)
     info.writeBigUInt64LE(sizeLimit, LOOP_INFO.sizeLimit)
     info.writeUInt32LE(this.#standIns[index]!.number, LOOP_INFO.number)
-    info.writeUInt32LE(LO_FLAGS_AUTOCLEAR | (readOnly ? LO_FLAGS_READ_ONLY : 0), LOOP_INFO.flags)
+    const autoclear = this.#hasFlag(index, LO_FLAGS_AUTOCLEAR) ? LO_FLAGS_AUTOCLEAR : 0
+    info.writeUInt32LE(autoclear | (readOnly ? LO_FLAGS_READ_ONLY : 0), LOOP_INFO.flags)
     caller.memory.write(address, info)
     return done(0)
   }
@@ -236,7 +266,16 @@ export class StandIns {
 
   #clear(index: number): Performed {
     if (this.#get(index, 'state') === STATE.free) throw new SystemError('ioctl', ERRNO.ENXIO)
-    return this.#changing(index, [STATE.configured, STATE.mounted], () => STATE.free)
+    return this.#release(index, STATE.free)
+  }
+
+  /** The image, and the memory with its beginning. */
+  #release(index: number, state: bigint): Performed {
+    return this.#changing(index, [STATE.configured, STATE.mounted], () => {
+      this.#store(index, {offset: 0n, sizeLimit: 0n, flags: 0, file: NO_FILE})
+      this.#resize(this.#standIns[index]!, 0)
+      return state
+    })
   }
 
   /**
@@ -246,12 +285,12 @@ export class StandIns {
   #acquire(index: number): LoopImage {
     const generation = this.#get(index, 'generation')
     const state = this.#get(index, 'state')
-    if (state !== STATE.configured && state !== STATE.mounted) throw new SystemError('ioctl', ERRNO.ENXIO)
+    if (state !== STATE.configured) throw new SystemError('ioctl', ERRNO.ENXIO)
     const held = Number(this.#get(index, 'file'))
     const image = {
       offset: this.#get(index, 'offset'),
       sizeLimit: this.#get(index, 'sizeLimit'),
-      readOnly: (this.#get(index, 'flags') & BigInt(LO_FLAGS_READ_ONLY)) !== 0n,
+      readOnly: this.#hasFlag(index, LO_FLAGS_READ_ONLY),
     }
     const file = held === NO_FILE ? undefined : duplicateCloseOnExec(held)
     if (this.#get(index, 'generation') === generation) return {...image, file}
@@ -301,8 +340,13 @@ export class StandIns {
     const head = Buffer.alloc(Number(size < BigInt(HEAD_BYTES) ? size : BigInt(HEAD_BYTES)))
     const length = pread(image, head, head.length, Number(offset))
     ftruncate(memory, 0)
-    ftruncate(memory, Number(size))
     pwrite(memory, head, length, 0)
+    this.#resize({fd, memory}, Number(size))
+  }
+
+  #resize({fd, memory}: Pick<LoopStandIn, 'fd' | 'memory'>, size: number): void {
+    if (memory < 0) return
+    ftruncate(memory, size)
     this.#own.with(ADMIN, () => {
       ioctlNumber(fd, LOOP_SET_CAPACITY, 0)
       ioctlNumber(fd, BLKFLSBUF, 0)
@@ -323,6 +367,10 @@ export class StandIns {
     return same.find((index) => name === `/dev/loop${this.#standIns[index]!.number}`) ?? -1
   }
 
+  #hasFlag(index: number, flag: number): boolean {
+    return (this.#get(index, 'flags') & BigInt(flag)) !== 0n
+  }
+
   #get(index: number, word: Exclude<keyof typeof WORD, 'words'>): bigint {
     return Atomics.load(this.#words, this.#at(index, word))
   }
@@ -332,27 +380,14 @@ export class StandIns {
   }
 }
 
-interface LoopConfig {
-  /** Descriptor of the caller. */
-  readonly image: number
-  readonly offset: bigint
-  readonly sizeLimit: bigint
-  readonly flags: number
-}
-
-function readConfig(bytes: Buffer): LoopConfig {
-  const info = bytes.subarray(LOOP_CONFIG.info)
-  return {
-    image: bytes.readInt32LE(0),
-    offset: info.readBigUInt64LE(LOOP_INFO.offset),
-    sizeLimit: info.readBigUInt64LE(LOOP_INFO.sizeLimit),
-    flags: info.readUInt32LE(LOOP_INFO.flags) & LO_FLAGS_READ_ONLY,
+function isProcess(pid: number): boolean {
+  try {
+    statx(AT_FDCWD, `/proc/${pid}`, 0)
+    return true
+  } catch (error) {
+    if (isSystemError(error, ERRNO.ENOENT)) return false
+    throw error
   }
-}
-
-/** A register that is no address (NaN) is no descriptor either. */
-function descriptorOf(argument: number): number {
-  return argument <= 0x7fff_ffff ? argument : -1
 }
 
 function done(value: number): Performed {
