@@ -193,7 +193,7 @@ exit(libc.mount(b"images/ext4", b"m", b"ext4", 0, None) == 0)'; exit 3`,
       mount -t ext4 -o ro images/ext4 m; stat -c %u:%g m; cat m/sub/file; cat /proc/mounts
       grep -h 'NSpid\\|^Uid\\|Seccomp:' /proc/$(pidof fuse2fs)/status; cat /proc/self/cgroup /proc/$(pidof fuse2fs)/cgroup | sort -u | wc -l
       cat /proc/self/cgroup | wc -l
-      umount m; ${waitFor('! pidof fuse2fs')}`
+      umount m; ${waitFor('! pidof fuse2fs >/dev/null')}`
     if (!isThere('fuse2fs')) return
     const output = good(['--mount-fuse', 'ext4=fuse2fs', '--mount-source', 'images'], script)
     assert.match(output, /^0:0\ncontent\n/u)
