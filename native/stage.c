@@ -197,7 +197,9 @@ static void seal(int root, const struct record *step)
 
 /*
  * A device node of our own over the target, which exists: on a tmpfs that nothing else shows, because the host's own node
- * belongs to ids that the container does not have, and because /dev may be nodev.
+ * belongs to ids that the container does not have, and because /dev may be nodev. Read-only, which keeps nobody from
+ * opening the device (mnt_want_write() is not asked for it), but holds its owner and permissions: what the container opened
+ * with O_PATH can be passed to a user of the host, outlives the container, and is opened there under no device rule.
  */
 static void attach_node(const struct plan *plan, int root, const struct record *step)
 {
@@ -205,6 +207,7 @@ static void attach_node(const struct plan *plan, int root, const struct record *
 	const dev_t device = (dev_t)strtoull(record_string(step, 1), NULL, 10);
 	const uid_t uid = (uid_t)strtoul(record_string(step, 2), NULL, 10);
 	const gid_t gid = (gid_t)strtoul(record_string(step, 3), NULL, 10);
+	struct mount_attr fixed = { .attr_set = MOUNT_ATTR_RDONLY };
 	int context = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
 	int scratch;
 	int tree;
@@ -226,6 +229,8 @@ static void attach_node(const struct plan *plan, int root, const struct record *
 	tree = sys_open_tree(scratch, "node", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0 || syscall(SYS_umount2, place, MNT_DETACH) < 0)
 		fail(STAGE_ATTACH, step->step);
+	if (sys_mount_setattr(tree, 0, &fixed) < 0)
+		fail(STAGE_FLAGS, step->step);
 	close(scratch);
 	attach(tree, root, step, record_string(step, 0));
 	close(tree);

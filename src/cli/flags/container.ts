@@ -76,8 +76,8 @@ export const container = {
     description:
       "The device of the host's node PATH appears at the same path in the container and may be opened there. Started as " +
       "root, interceptor makes the node: it belongs to the container's root, or to UID and GID of the container, and has " +
-      "the permissions of the host's node, or those of the octal MODE. For an ordinary user the host's own node is shown, " +
-      'with what that user may do. May be repeated.',
+      "the permissions of the host's node, or those of the octal MODE, which the container cannot change. For an ordinary " +
+      "user the host's own node is shown, with what that user may do. May be repeated.",
   },
   workdir: {
     ...common,
